@@ -1,0 +1,49 @@
+# gitvirt: `make help` lists everything.
+SHELL := /bin/bash
+VENV ?= .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test test-unit setup check bench clean clean-vms host guest
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+run: setup guest ## VMs from sample-repo/, running on this machine; Ctrl-C stops the daemon, not the VMs
+	@$(SUDO) env GITVIRT_VENV=$(abspath $(VENV)) GITVIRT_CACHE="$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}" demo/run
+
+demo: setup guest ## a scripted story on real VMs: drift, live changes, trash and revert; ends by itself
+	@$(SUDO) env GITVIRT_CACHE="$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}" $(abspath $(BIN))/python -m demo.story
+
+test: setup guest ## install what tests need and run all of them, live ones included
+	@$(SUDO) env GITVIRT_REQUIRE_LIVE=1 GITVIRT_CACHE="$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}" $(BIN)/python -m pytest
+
+test-unit: $(VENV)/.installed-dev ## the tests that need neither libvirt nor root
+	@$(BIN)/python -m pytest tests/unit tests/property tests/golden tests/simulation
+
+check: $(VENV)/.installed-dev ## ruff, mypy --strict, import-linter
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench: setup guest ## how fast, each figure beside a bound measured in the same run
+	@$(SUDO) env GITVIRT_CACHE="$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}" $(BIN)/python -m bench
+
+setup: host $(VENV)/.installed-dev ## system packages, libvirt, the virtual environment
+
+host:
+	@deploy/host/prepare
+
+guest: host
+	@demo/guest/build "$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}/demo-guest.qcow2"
+
+$(VENV)/.installed-dev: pyproject.toml
+	@[ -x $(BIN)/python ] || { echo "==> making the virtual environment $(VENV)"; python3 -m venv $(VENV); }
+	@echo "==> installing gitvirt and its Python packages (about a minute the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[libvirt,dev]'
+	@touch $@
+
+clean-vms: setup ## remove the VMs, networks, disks and trash that make run and make demo made
+	@$(SUDO) $(abspath $(BIN))/python -m demo.clean
+
+clean: ## remove what the build left in this directory
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info bench/results

@@ -1,0 +1,186 @@
+"""libvirt's events as keys: where to look, never what to do.
+
+A callback runs in the event loop's thread and must not wait, so it only queues. The end of a guest goes through a second
+thread that first writes down on the domain why and when it ended (libvirt forgets that when it restarts), then emits.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import libvirt
+import structlog
+
+from nodeexec.libvirt.errors import Fault, fault_of
+from nodeexec.libvirt.naming import key_of_domain, key_of_network
+from reconciler.model.keys import ObjectKey
+from reconciler.model.power import StopReason
+from reconciler.ports import EVERYTHING
+
+_log = structlog.get_logger("gitvirt.libvirt")
+
+_STOPPED = {
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN: StopReason.GUEST,
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_DESTROYED: StopReason.DESTROYED,
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED: StopReason.FAILED,
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED: StopReason.DESTROYED,
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED: StopReason.FAILED,
+    libvirt.VIR_DOMAIN_EVENT_STOPPED_FROM_SNAPSHOT: StopReason.DESTROYED,
+}
+"""Why a guest ended, as libvirt's lifecycle event tells it; a migrated one ended for no reason we know."""
+
+_DOMAIN_EVENTS = (
+    libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED,
+    libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
+    libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED,
+    libvirt.VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE,
+    libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2,
+    libvirt.VIR_DOMAIN_EVENT_ID_TRAY_CHANGE,
+)
+
+EndRecorder = Callable[[str, StopReason], None]
+"""Writes on the domain of that name why it ended; must not raise for a domain that is gone."""
+
+
+class EventStream:
+    """Keys from libvirt and from the engine's own background work, in the order in which they came.
+
+    Nothing is registered before `start`: a command that only plans neither listens nor writes.
+    """
+
+    def __init__(self, *, record_end: EndRecorder, agent_changed: Callable[[str], None]) -> None:
+        self._record_end = record_end
+        self._agent_changed = agent_changed
+        self._keys: queue.SimpleQueue[ObjectKey | None] = queue.SimpleQueue()
+        self._ends: queue.SimpleQueue[tuple[str, StopReason] | None] = queue.SimpleQueue()
+        self._own_refreshes: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._listening = False
+        self._lost = False
+        self._recorder: threading.Thread | None = None
+
+    @property
+    def listening(self) -> bool:
+        """Whether somebody reads the events."""
+        return self._listening
+
+    def start(self, connection: Any) -> Iterator[ObjectKey]:
+        """Listen on ``connection`` and every later one. The iterator blocks between events and ends with `close`.
+
+        Raises:
+            libvirt.libvirtError: the connection refuses.
+        """
+        with self._lock:
+            first, self._listening = not self._listening, True
+            if first:
+                self._recorder = threading.Thread(target=self._record_ends, name="libvirt-ends", daemon=True)
+                self._recorder.start()
+                self.register(connection)
+        return iter(self._keys.get, None)
+
+    def opened(self, connection: Any) -> None:
+        """A new connection: listen there, and look everywhere when an earlier one was lost."""
+        if not self._listening:
+            return
+        self.register(connection)
+        if self._lost:
+            self._lost = False
+            self.emit(EVERYTHING)
+
+    def lost(self) -> None:
+        """The connection broke: events may have been missed."""
+        self._lost = True
+        with self._lock:
+            self._own_refreshes.clear()
+
+    def emit(self, key: ObjectKey) -> None:
+        """Say that there is something to see at ``key``."""
+        if self._listening:
+            self._keys.put(key)
+
+    def expect_refresh(self, pool: str) -> None:
+        """We refresh a pool ourselves now: its event is no news."""
+        if self._listening:
+            with self._lock:
+                self._own_refreshes[pool] += 1
+
+    def refresh_failed(self, pool: str) -> None:
+        """That refresh did not happen, so no event of it will come."""
+        with self._lock:
+            self._own_refreshes[pool] = max(0, self._own_refreshes[pool] - 1)
+
+    def close(self) -> None:
+        """End the iterator and the recorder."""
+        self._ends.put(None)
+        self._keys.put(None)
+
+    def register(self, connection: Any) -> None:
+        """Ask for events; a driver that has no such kind (the test driver) is left without."""
+        domain, network, pool = (
+            connection.domainEventRegisterAny,
+            connection.networkEventRegisterAny,
+            connection.storagePoolEventRegisterAny,
+        )
+        _ask(domain, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle)
+        _ask(domain, libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, self._on_agent)
+        for event in _DOMAIN_EVENTS:
+            _ask(domain, event, self._on_domain)
+        _ask(network, libvirt.VIR_NETWORK_EVENT_ID_LIFECYCLE, self._on_network)
+        _ask(pool, libvirt.VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE, self._on_pool)
+        _ask(pool, libvirt.VIR_STORAGE_POOL_EVENT_ID_REFRESH, self._on_pool_refresh)
+
+    def _emit_domain(self, name: str) -> None:
+        key = key_of_domain(name)
+        if key is not None:
+            self.emit(key)
+
+    def _on_lifecycle(self, _connection: Any, domain: Any, event: int, detail: int, _opaque: object) -> None:
+        if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
+            self._ends.put((domain.name(), _STOPPED.get(detail, StopReason.UNKNOWN)))
+        else:
+            self._emit_domain(domain.name())
+
+    def _on_agent(self, _connection: Any, domain: Any, _state: int, _reason: int, _opaque: object) -> None:
+        self._agent_changed(domain.name())
+        self._emit_domain(domain.name())
+
+    def _on_domain(self, _connection: Any, domain: Any, *_details: object) -> None:
+        self._emit_domain(domain.name())
+
+    def _on_network(self, _connection: Any, network: Any, _event: int, _detail: int, _opaque: object) -> None:
+        key = key_of_network(network.name())
+        if key is not None:
+            self.emit(key)
+
+    def _on_pool(self, _connection: Any, _pool: Any, _event: int, _detail: int, _opaque: object) -> None:
+        self.emit(EVERYTHING)
+
+    def _on_pool_refresh(self, _connection: Any, pool: Any, _opaque: object) -> None:
+        with self._lock:
+            if self._own_refreshes[pool.name()] > 0:
+                self._own_refreshes[pool.name()] -= 1
+                return
+        self.emit(EVERYTHING)
+
+    def _record_ends(self) -> None:
+        while (end := self._ends.get()) is not None:
+            name, reason = end
+            try:
+                self._record_end(name, reason)
+            except libvirt.libvirtError as error:
+                _log.warning("end.not_recorded", domain=name, reason=str(reason), error=str(error))
+            finally:
+                self._emit_domain(name)
+
+
+def _ask(register: Callable[..., Any], event: int, callback: Callable[..., None]) -> None:
+    try:
+        register(None, event, callback, None)
+    except libvirt.libvirtError as error:
+        if fault_of(error) is not Fault.PERMANENT:
+            raise
+        _log.debug("event.unsupported", event=event)

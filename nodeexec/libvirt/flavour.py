@@ -1,0 +1,57 @@
+"""What a domain's XML depends on besides its spec: the host it is for, and what was read back and is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+DEFAULT_HOTPLUG_PORTS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirmwarePaths:
+    """A UEFI build: its code, and the template of its variables."""
+
+    code: str
+    variables: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flavour:
+    """The host a domain is built for. ``accelerator`` is ``kvm`` or ``qemu`` (emulation). ``emulator`` empty lets libvirt
+    choose. ``seed_pool`` holds the generated ISOs and scratch disks. Consoles are logged to
+    ``<console_log_directory>/<domain>.log`` (empty: not logged). ``hotplug_ports`` are the PCIe root ports beyond those
+    in use, one for each device that can be plugged into the running guest.
+    """
+
+    accelerator: str = "qemu"
+    architecture: str = "x86_64"
+    emulator: str = ""
+    seed_pool: str = "default"
+    console_log_directory: str = "/var/log/gitvirt/consoles"
+    efi: FirmwarePaths = FirmwarePaths(
+        code="/usr/share/OVMF/OVMF_CODE_4M.fd", variables="/usr/share/OVMF/OVMF_VARS_4M.fd"
+    )
+    efi_secure: FirmwarePaths = FirmwarePaths(
+        code="/usr/share/OVMF/OVMF_CODE_4M.ms.fd", variables="/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
+    )
+    hotplug_ports: int = DEFAULT_HOTPLUG_PORTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """Read back from an existing XML and kept (law 9), so that an edit moves nothing in the guest.
+
+    ``machine`` is the versioned machine type. ``addresses`` maps a device (``alias:ua-disk-root``, ``rng:0``,
+    ``controller:pci:3``) to the XML text of its ``<address>``. ``targets`` maps a disk's alias to its target (``vda``).
+    ``sources`` maps a disk's alias to (pool, volume). ``ports`` is the number of PCIe root ports.
+    """
+
+    machine: str = ""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    targets: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    ports: int = 0
+
+
+NOTHING_CARRIED = Carried()

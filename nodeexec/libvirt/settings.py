@@ -1,0 +1,53 @@
+"""What the libvirt engine needs to know about this host; the composition root fills it from the settings file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportLimits:
+    """Bounds of one import, so that a lying server or image costs a fixed amount. Sizes in bytes.
+
+    ``max_download_bytes`` counts what comes over the wire, ``max_content_bytes`` what it unpacks to.
+    ``stall_timeout_s`` is how long a server may say nothing. ``inspect_*`` bound ``qemu-img info``, which reads bytes
+    that a stranger wrote. ``first_retry_s`` doubles with each failure in a row up to ``most_retry_s``.
+    """
+
+    max_download_bytes: int = 256 * GIB
+    max_content_bytes: int = 1024 * GIB
+    connect_timeout_s: float = 10.0
+    stall_timeout_s: float = 60.0
+    max_redirects: int = 5
+    inspect_timeout_s: float = 30.0
+    inspect_memory_bytes: int = 1 * GIB
+    first_retry_s: float = 5.0
+    most_retry_s: float = 300.0
+    at_once: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibvirtSettings:
+    """How the engine reaches libvirt and where it keeps things.
+
+    ``accelerator`` is ``auto`` (KVM where a guest was seen to boot on it, else emulation), ``kvm`` or ``qemu``.
+    ``default_pool_target`` is the directory of the pool that `Policy.default_pool` names, when the engine has to make
+    it. ``console_log_directory`` gets one file a VM with its serial console. ``runtime_directory`` holds what may be lost at
+    a reboot (the proof of KVM).
+    """
+
+    uri: str = "qemu:///system"
+    accelerator: str = "auto"
+    default_pool_target: str = "/var/lib/libvirt/images"
+    console_log_directory: str = "/var/log/libvirt/qemu"
+    runtime_directory: str = "/run/gitvirt"
+    connect_backoff_first_s: float = 0.2
+    connect_backoff_most_s: float = 5.0
+    keepalive_interval_s: int = 5
+    keepalive_count: int = 3
+    agent_timeout_s: int = 5
+    agent_refresh_s: float = 20.0
+    stop_repeat_s: float = 5.0
+    imports: ImportLimits = ImportLimits()

@@ -1,0 +1,267 @@
+"""Volumes as files: read them with the marks on them, make them, give them their name, grow them.
+
+A file gets its marks first and its final name last, so that nothing of ours ever stands under a final name without
+saying whose it is. A name is taken with link(2), which never replaces a file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks, from_json, to_json
+from nodeexec.libvirt.pools import Pool
+
+XATTR = "user.gitvirt"
+_QCOW2_MAGIC = b"QFI\xfb"
+_NO_XATTR = frozenset({errno.ENOTSUP, errno.ENOSPC, errno.E2BIG, errno.ERANGE, errno.EPERM})
+_NO_LINK = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+_TOOL_TIMEOUT_S = 120.0
+
+
+class VolumeError(Exception):
+    """A file operation on a volume failed; the message says which, and what to do."""
+
+
+class NameTakenError(VolumeError):
+    """The volume's name belongs to a file already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeFile:
+    """A file of a pool. ``size_bytes`` is what a guest sees, ``allocated_bytes`` what it takes on the pool. ``marks`` None
+    means foreign.
+    """
+
+    name: str
+    path: Path
+    format: str
+    size_bytes: int
+    allocated_bytes: int
+    identity: str
+    marks: DomainMarks | UnreadableMarks | None
+
+
+def read_volume(pool: Pool, name: str) -> VolumeFile | None:
+    """One volume; None when no file has the name.
+
+    Raises:
+        VolumeError: it is there and cannot be read, or is no plain file.
+    """
+    path = pool.path(name)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise VolumeError(f"{path}: {error.strerror}; gitvirt uses plain files only") from error
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise VolumeError(f"{path} is not a plain file")
+        head = os.pread(descriptor, 32, 0)
+        marks = _marks_text(descriptor, pool, name)
+    except OSError as error:
+        raise VolumeError(f"{path}: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
+    qcow2 = head[:4] == _QCOW2_MAGIC and name.endswith(".qcow2")
+    return VolumeFile(
+        name=name,
+        path=path,
+        format="qcow2" if qcow2 else "raw",
+        size_bytes=int.from_bytes(head[24:32], "big") if qcow2 else facts.st_size,
+        allocated_bytes=facts.st_blocks * 512,
+        identity=f"{facts.st_dev}:{facts.st_ino}",
+        marks=from_json(marks) if marks is not None else None,
+    )
+
+
+def list_names(pool: Pool) -> Iterator[str]:
+    """Names of all plain files of the pool.
+
+    Raises:
+        OSError: the directory cannot be listed.
+    """
+    with os.scandir(pool.target) as entries:
+        for entry in entries:
+            if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
+                yield entry.name
+
+
+def write_marks(pool: Pool, path: Path, name: str, marks: DomainMarks | None) -> None:
+    """Put marks on the file at ``path`` that has, or will have, the volume name ``name``; None takes them off.
+
+    Raises:
+        VolumeError: neither the file nor the pool takes them.
+    """
+    sidecar = _sidecar(pool, name)
+    try:
+        if marks is None:
+            with suppress(FileNotFoundError):
+                sidecar.unlink()
+            try:
+                os.removexattr(path, XATTR)
+            except OSError as error:
+                if error.errno not in (errno.ENODATA, errno.ENOTSUP):
+                    raise
+            return
+        text = to_json(marks)
+        try:
+            os.setxattr(path, XATTR, text.encode(), follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_XATTR:
+                raise
+            _write_sidecar(pool, name, text)
+            with suppress(OSError):
+                os.removexattr(path, XATTR)
+        else:
+            with suppress(FileNotFoundError):
+                sidecar.unlink()
+    except OSError as error:
+        raise VolumeError(f"writing the marks of {path}: {error.strerror}") from error
+
+
+def forget_sidecar(pool: Pool, name: str) -> None:
+    """The volume of that name is gone from the pool; so are the marks beside it."""
+    with suppress(OSError):
+        _sidecar(pool, name).unlink()
+
+
+def take_name(source: Path, final: Path) -> None:
+    """Give a finished file its name, unless the name is taken.
+
+    Raises:
+        NameTakenError: a file has it.
+        VolumeError: the filesystem refuses.
+    """
+    try:
+        os.link(source, final, follow_symlinks=False)
+        source.unlink()
+    except FileExistsError as error:
+        raise NameTakenError(f"{final} exists already") from error
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise VolumeError(f"naming {final}: {error.strerror}") from error
+        if os.path.lexists(final):
+            raise NameTakenError(f"{final} exists already") from error
+        source.rename(final)
+    sync_directory(final.parent)
+
+
+def create_file(pool: Pool, name: str, *, format: str, size_bytes: int, marks: DomainMarks) -> None:
+    """A blank volume. Something half made by an earlier attempt is made anew.
+
+    Raises:
+        VolumeError: the pool is full, or ``qemu-img`` fails.
+    """
+    fresh = pool.private("incoming") / f"{name}.new"
+    with suppress(FileNotFoundError):
+        fresh.unlink()
+    try:
+        descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        if format == "raw":
+            os.truncate(descriptor, size_bytes)
+        os.close(descriptor)
+    except OSError as error:
+        raise VolumeError(f"creating {fresh}: {error.strerror}") from error
+    if format != "raw":
+        run_tool(["qemu-img", "create", "-q", "-f", format, str(fresh), str(size_bytes)], f"creating {name}")
+    write_marks(pool, fresh, name, marks)
+    take_name(fresh, pool.path(name))
+
+
+def write_file(pool: Pool, name: str, content: bytes, marks: DomainMarks) -> None:
+    """A volume with this content, for QEMU and root only.
+
+    Raises:
+        VolumeError: the pool is full or refuses.
+    """
+    fresh = pool.private("incoming") / f"{name}.new"
+    with suppress(FileNotFoundError):
+        fresh.unlink()
+    try:
+        descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise VolumeError(f"writing {fresh}: {error.strerror}") from error
+    write_marks(pool, fresh, name, marks)
+    take_name(fresh, pool.path(name))
+
+
+def grow_file(volume: VolumeFile, size_bytes: int) -> None:
+    """Grow a volume that no running guest has open. QEMU's own lock refuses one that is open after all.
+
+    Raises:
+        VolumeError: smaller than it is, or ``qemu-img`` fails.
+    """
+    if size_bytes < volume.size_bytes:
+        raise VolumeError(f"{volume.path} has {volume.size_bytes} bytes; disks only grow")
+    run_tool(
+        ["qemu-img", "resize", "-q", "-f", volume.format, str(volume.path), str(size_bytes)], f"growing {volume.name}"
+    )
+
+
+def run_tool(command: list[str], doing: str, *, timeout_s: float = _TOOL_TIMEOUT_S) -> bytes:
+    """Run ``qemu-img``, bounded in time; its output.
+
+    Raises:
+        VolumeError: it is missing, fails, or takes too long.
+    """
+    try:
+        ended = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise VolumeError(f"{doing}: {command[0]} did not end in {timeout_s:.0f} s") from error
+    except OSError as error:
+        raise VolumeError(f"{doing}: {command[0]} cannot be run ({error.strerror}); install qemu-utils") from error
+    if ended.returncode != 0:
+        said = ended.stderr.decode(errors="replace").strip().splitlines()
+        raise VolumeError(f"{doing}: {said[-1] if said else f'{command[0]} ended with {ended.returncode}'}")
+    return ended.stdout
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames in a directory survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _marks_text(descriptor: int, pool: Pool, name: str) -> str | None:
+    try:
+        return os.getxattr(descriptor, XATTR).decode(errors="replace")
+    except OSError as error:
+        if error.errno not in (errno.ENODATA, errno.ENOTSUP):
+            raise
+    try:
+        return _sidecar(pool, name).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+
+
+def _sidecar(pool: Pool, name: str) -> Path:
+    return pool.target / ".gitvirt" / "marks" / f"{name}.json"
+
+
+def _write_sidecar(pool: Pool, name: str, text: str) -> None:
+    path = pool.private("marks") / f"{name}.json"
+    fresh = path.with_name(f".{path.name}.new")
+    with fresh.open("w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)

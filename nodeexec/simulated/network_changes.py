@@ -1,0 +1,71 @@
+"""Changes of simulated networks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nodeexec.simulated.host import Mutation
+from nodeexec.simulated.reading import network_name
+from nodeexec.simulated.state import HostNetwork, HostState
+from nodeexec.simulated.steps import Executor, Steps
+from reconciler.model.live import LiveNetwork
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.plan import Change
+from reconciler.model.resolved import ResolvedNetwork
+
+
+class NetworkChanges:
+    """Applies one change of one network."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+
+    def put(self, change: Change, wanted: ResolvedNetwork) -> Outcome:
+        """Define with its marks in one step, then start. A network that runs as something else is started anew."""
+        steps = Steps.of(self._executor, change)
+        name = network_name(change.key)
+        old = self._executor.state.networks.get(name)
+        marks = self._executor.new_marks(wanted, change.revision, old.marks if old else None)
+        if old is not None and old.marks is not None and old.marks.applied == marks.applied:
+            marks = replace(marks, revision=old.marks.revision)
+        defined = HostNetwork(
+            name=name,
+            kind=change.key.kind,
+            stored=wanted.network,
+            running=old.running if old else None,
+            marks=marks,
+        )
+        if defined != old:
+            steps.do("define network", _put(defined))
+        if defined.running is not None and defined.running != wanted.network:
+            steps.do("stop network", _put(replace(defined, running=None)))
+        if self._executor.state.networks[name].running is None:
+            steps.do("start network", _put(replace(defined, running=wanted.network)))
+        return steps.outcome()
+
+    def delete(self, change: Change) -> Outcome:
+        """Stop and undefine, unless a domain is plugged into it."""
+        steps = Steps.of(self._executor, change)
+        live = self._executor.reading().live(change.key)
+        if isinstance(live, LiveNetwork) and live.used_by:
+            users = ", ".join(str(key) for key in live.used_by)
+            return steps.outcome(Result.RETRY, f"it is used by {users}; it goes after them", 5.0)
+        network = self._executor.state.networks[network_name(change.key)]
+        if network.running is not None:
+            steps.do("stop network", _put(replace(network, running=None)))
+        steps.do("undefine network", _remove(network.name))
+        return steps.outcome()
+
+
+def _put(network: HostNetwork) -> Mutation:
+    def put(state: HostState) -> None:
+        state.networks[network.name] = network
+
+    return put
+
+
+def _remove(name: str) -> Mutation:
+    def remove(state: HostState) -> None:
+        state.networks.pop(name, None)
+
+    return remove

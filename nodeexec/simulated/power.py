@@ -1,0 +1,211 @@
+"""The power of a simulated guest: start, graceful stop that never waits, restart, pause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from nodeexec.simulated.faults import HostError
+from nodeexec.simulated.host import Mutation, power_button, powered_off, powered_on, running_on
+from nodeexec.simulated.reading import POD_NETWORK_NAME
+from nodeexec.simulated.state import HostDomain, HostState, domain_name, places_of
+from nodeexec.simulated.steps import Executor, Steps
+from reconciler.model.domain import ClaimSource, DomainSpec
+from reconciler.model.keys import POD_NETWORK, ObjectKey
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.plan import Change
+from reconciler.model.power import PowerState, PowerStep, RunHistory, StopReason
+from reconciler.model.resolved import ResolvedVm
+
+STOP_POLL_S = 2.0
+BUTTON_EVERY_S = 5.0
+SHORT_RUN_S = 60.0
+DEFAULT_GRACE_S = 30
+
+
+class PowerControl:
+    """Carries out power steps. Only the time of the last press of a power button is kept in memory: losing it costs one
+    press more.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._pressed: dict[ObjectKey, float] = {}
+
+    def carry_out(self, change: Change, steps: Steps, step: PowerStep) -> Outcome:
+        """Do ``step`` to a domain that exists."""
+        domain = self._domain(change.key)
+        match step:
+            case PowerStep.START:
+                return self._start_or_keep(domain, steps)
+            case PowerStep.STOP:
+                return self.stop(change.key, steps, "stop", grace_of(change, domain)) or steps.outcome()
+            case PowerStep.RESTART:
+                return self.restart(change, steps)
+            case PowerStep.PAUSE:
+                self._set_power(domain, steps, "pause guest", PowerState.RUNNING, PowerState.PAUSED)
+            case PowerStep.UNPAUSE:
+                self._set_power(domain, steps, "resume guest", PowerState.PAUSED, PowerState.RUNNING)
+        return steps.outcome()
+
+    def is_satisfied(self, change: Change) -> bool:
+        """Whether the guest's power is what the change asks for already."""
+        domain = self._executor.state.domains.get(domain_name(change.key))
+        if domain is None or change.power is None:
+            return domain is not None
+        expected = {
+            PowerStep.START: domain.power in (PowerState.RUNNING, PowerState.PAUSED),
+            PowerStep.STOP: domain.power is PowerState.OFF,
+            PowerStep.PAUSE: domain.power is PowerState.PAUSED,
+            PowerStep.UNPAUSE: domain.power is PowerState.RUNNING,
+        }
+        return expected.get(change.power, False)
+
+    def restart(self, change: Change, steps: Steps) -> Outcome:
+        """Graceful stop, then start with the stored configuration."""
+        grace = grace_of(change, self._domain(change.key))
+        waiting = self.stop(change.key, steps, "restart", grace)
+        return waiting or self._start_or_keep(self._domain(change.key), steps)
+
+    def stop(self, key: ObjectKey, steps: Steps, asked_by: str, grace_s: float) -> Outcome | None:
+        """One look at a graceful stop; None when the guest is off, otherwise ``progressing``."""
+        domain = self._domain(key)
+        if domain.power is PowerState.OFF:
+            return None
+        now = self._executor.clock.now()
+        history = self._executor.reading().history(domain)
+        requested = history.stop_requested_at
+        if requested is None or requested > now or history.stop_asked_by != asked_by:
+            requested = now if requested is None or requested > now else requested
+            history = replace(domain.history, stop_requested_at=requested, stop_asked_by=asked_by)
+            steps.do("mark stop", _put(replace(domain, history=history, boots_at_stop=domain.boots)))
+            domain = self._domain(key)
+        if domain.power is PowerState.CRASHED or now - requested >= timedelta(seconds=grace_s):
+            steps.do("force off", lambda state: _force_off(state, key, steps))
+            return None
+        monotonic = self._executor.clock.monotonic()
+        if monotonic - self._pressed.get(key, float("-inf")) >= BUTTON_EVERY_S:
+            self._pressed[key] = monotonic
+            steps.do("press power button", lambda state: _press(state, key, monotonic))
+        left = grace_s - (now - requested).total_seconds()
+        return steps.outcome(
+            Result.PROGRESSING,
+            f"waiting for the guest to shut down, {left:.0f} s left before it is forced off",
+            STOP_POLL_S,
+        )
+
+    def _start_or_keep(self, domain: HostDomain, steps: Steps) -> Outcome:
+        if domain.power is PowerState.CRASHED:
+            steps.do("force off", lambda state: _force_off(state, steps.key, steps))
+            domain = self._domain(steps.key)
+        if domain.power is PowerState.OFF:
+            return self._start(domain, steps)
+        if self._executor.reading().history(domain).stop_requested_at is not None:
+            kept = replace(domain.history, stop_requested_at=None, stop_asked_by="")
+            steps.do("withdraw stop", _put(replace(domain, history=kept)))
+        return steps.outcome()
+
+    def _start(self, domain: HostDomain, steps: Steps) -> Outcome:
+        """The mark comes before the guest, so that no run goes uncounted; a mark whose guest never came is told from
+        the host's own count of power-ons (`HostDomain.boots_at_mark`).
+        """
+        now, before = self._executor.clock.now(), self._executor.reading().history(domain)
+        marked = replace(
+            domain,
+            history=history_of_next_run(before, domain, now),
+            history_before_mark=before,
+            started_on_boot=self._executor.state.boot_id,
+            boots_at_mark=domain.boots,
+        )
+        steps.do("mark start", _put(marked))
+        monotonic = self._executor.clock.monotonic()
+        steps.do("start guest", lambda state: _power_on(state, domain.name, monotonic))
+        return steps.outcome()
+
+    def _set_power(self, domain: HostDomain, steps: Steps, name: str, before: PowerState, after: PowerState) -> None:
+        if domain.power is before:
+            steps.do(name, _put(replace(domain, power=after)))
+
+    def _domain(self, key: ObjectKey) -> HostDomain:
+        return self._executor.state.domains[domain_name(key)]
+
+
+def history_of_next_run(history: RunHistory, domain: HostDomain, now: datetime) -> RunHistory:
+    """What the marks say from the next start on."""
+    by_gitvirt = history.stop_requested_at is not None
+    ended, started = history.ended_at, history.started_at
+    short = started is not None and ended is not None and (ended - started).total_seconds() < SHORT_RUN_S
+    failed = domain.last_stop is StopReason.FAILED or (short and not by_gitvirt)
+    return RunHistory(
+        runs=history.runs + 1,
+        failures=history.failures + 1 if history.runs and failed and not by_gitvirt else 0,
+        started_at=now,
+        last_restart_at=now if history.stop_asked_by == "restart" else history.last_restart_at,
+    )
+
+
+def grace_of(change: Change, domain: HostDomain) -> float:
+    """Seconds a guest gets to shut down: of the wanted VM, or for a deletion of the last applied document."""
+    if isinstance(change.wanted, ResolvedVm):
+        return change.wanted.grace_period_s
+    node: Any = domain.marks.applied if domain.marks else None
+    for name in ("spec", "template", "spec", "terminationGracePeriodSeconds"):
+        node = node.get(name) if isinstance(node, Mapping) else None
+    return float(node) if isinstance(node, int) else DEFAULT_GRACE_S
+
+
+def _put(domain: HostDomain) -> Mutation:
+    def put(state: HostState) -> None:
+        state.domains[domain.name] = domain
+
+    return put
+
+
+def _press(state: HostState, key: ObjectKey, monotonic: float) -> None:
+    name = domain_name(key)
+    state.domains[name] = power_button(state.domains[name], monotonic)
+
+
+def _force_off(state: HostState, key: ObjectKey, steps: Steps) -> None:
+    name = domain_name(key)
+    state.domains[name] = powered_off(state.domains[name], StopReason.DESTROYED, steps.executor.clock.now())
+
+
+def _power_on(state: HostState, name: str, monotonic: float) -> None:
+    domain = state.domains[name]
+    if domain.stored is None:
+        raise HostError(f"domain {name} has no configuration", transient=False)
+    refuse_impossible_disks(state, name, domain.stored)
+    for nic in domain.stored.interfaces:
+        refuse_missing_network(state, nic.network)
+    state.domains[name] = powered_on(domain, monotonic)
+
+
+def refuse_impossible_disks(state: HostState, name: str, spec: DomainSpec) -> None:
+    """A hypervisor does not open a volume that is not there, or that another guest writes to.
+
+    Raises:
+        HostError: always for such a disk.
+    """
+    shareable = {disk.source for disk in spec.disks if disk.shareable and isinstance(disk.source, ClaimSource)}
+    shared = {(source.pool, f"{source.namespace}_{source.claim}.{source.format}") for source in shareable}
+    for place in sorted(places_of(name, spec)):
+        if place not in state.volumes:
+            raise HostError(f"volume {place[1]} is not in pool {place[0]}", transient=True)
+        others = [other for other in running_on(state, place) if other != name]
+        if others and place not in shared:
+            raise HostError(f"volume {place[1]} is in use by {others[0]}", transient=True)
+
+
+def refuse_missing_network(state: HostState, reference: str) -> None:
+    """A NIC needs a network that is active.
+
+    Raises:
+        HostError: it is not.
+    """
+    name = POD_NETWORK_NAME if reference == str(POD_NETWORK) else reference.replace("/", "_", 1)
+    network = state.networks.get(name)
+    if network is None or network.running is None:
+        raise HostError(f"network {reference} is not active", transient=True)

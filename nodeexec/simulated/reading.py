@@ -1,0 +1,323 @@
+"""Reading a simulated host: its state as an `Observation`, and what could not be read said so."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from nodeexec.simulated.host import has_booted
+from nodeexec.simulated.state import (
+    HostDomain,
+    HostIncoming,
+    HostNetwork,
+    HostState,
+    HostVolume,
+    VolumePlace,
+    domain_name,
+    vm_key,
+)
+from reconciler.model.keys import POD_NETWORK, ObjectKey
+from reconciler.model.live import (
+    HostFacts,
+    Lease,
+    LiveInterface,
+    LiveNetwork,
+    LiveObject,
+    LiveVm,
+    LiveVolume,
+    Marks,
+    Observation,
+    PoolFacts,
+    TrashItem,
+    Unreadable,
+)
+from reconciler.model.power import PowerState, RunHistory, StopReason
+
+VM = "VirtualMachine"
+NETWORK = "NetworkAttachmentDefinition"
+VOLUME_KINDS = frozenset({"PersistentVolumeClaim", "DataVolume"})
+POD_NETWORK_NAME = "gitvirt-pod"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One look at the host's state at one time. ``owner`` and ``host`` are whose marks count as ours."""
+
+    state: HostState
+    owner: str
+    host: str
+    now: datetime
+    monotonic: float
+    under_way: Callable[[str], bool] = lambda _name: False
+    partial: bool = False
+    """Half of the objects cannot be read this time."""
+
+    def observation(self, keys: Collection[ObjectKey] | None) -> Observation:
+        """Everything owned, or what stands under ``keys``."""
+        asked = None if keys is None else frozenset(keys)
+        wanted = self._owned_keys() if asked is None else asked
+        objects: dict[ObjectKey, LiveObject] = {}
+        gaps = [Unreadable(reason=f"pool {name} cannot be read", kinds=VOLUME_KINDS) for name in self._dark_pools()]
+        for key in sorted(wanted):
+            if (reason := self.unreadable(key)) != "":
+                gaps.append(Unreadable(reason=reason, key=key))
+            elif (live := self.live(key)) is not None:
+                objects[live.key] = live
+        return Observation(
+            taken_at=self.now,
+            host=self._facts(),
+            objects=objects,
+            asked=asked,
+            trash=self._trash(asked),
+            unreadable=tuple(gaps),
+            foreign_vms=tuple(sorted(d.name for d in self.state.domains.values() if not self.owns(d.marks))),
+        )
+
+    def owns(self, marks: Marks | None) -> bool:
+        """Whether marks are ours: of this owner and made on this host."""
+        return marks is not None and marks.owner == self.owner and marks.host == self.host
+
+    def unreadable(self, key: ObjectKey) -> str:
+        """Why an object cannot be read, empty when it can be."""
+        name = network_name(key) if key.kind in (NETWORK, POD_NETWORK.kind) else domain_name(key)
+        if name in self.state.unreadable:
+            return self.state.unreadable[name]
+        if self.partial and int(_digest(str(key))[:2], 16) % 2:
+            return "the simulated host did not answer for this object"
+        return ""
+
+    def live(self, key: ObjectKey) -> LiveObject | None:
+        """What stands under ``key``, None when nothing does."""
+        if key.kind == VM:
+            domain = self.state.domains.get(domain_name(key))
+            return None if domain is None else self._vm(key, domain)
+        if key.kind in VOLUME_KINDS:
+            return self._volume_of(key)
+        if key.kind in (NETWORK, POD_NETWORK.kind):
+            network = self.state.networks.get(network_name(key))
+            return None if network is None else self._network(key, network)
+        return None
+
+    def _owned_keys(self) -> frozenset[ObjectKey]:
+        keys = {vm_key(name) for name, domain in self.state.domains.items() if self.owns(domain.marks)}
+        for volume in (*self.state.volumes.values(), *(entry.volume for entry in self.state.incoming.values())):
+            if volume.kind and self.owns(volume.marks) and self.state.pools[volume.pool].readable:
+                keys.add(volume_key(volume))
+        for name, network in self.state.networks.items():
+            if self.owns(network.marks):
+                keys.add(POD_NETWORK if name == POD_NETWORK_NAME else ObjectKey(NETWORK, *name.split("_", 1)))
+        return frozenset(keys)
+
+    def _dark_pools(self) -> tuple[str, ...]:
+        return tuple(sorted(pool.name for pool in self.state.pools.values() if not pool.readable))
+
+    def _facts(self) -> HostFacts:
+        pools = self.state.pools.values()
+        used = {
+            pool.name: sum(v.size_bytes for v in self.state.volumes.values() if v.pool == pool.name) for pool in pools
+        }
+        return HostFacts(
+            hostname=self.host,
+            cpus=64,
+            memory_mib=1 << 20,
+            labels={"kubernetes.io/hostname": self.host},
+            pools=tuple(
+                PoolFacts(
+                    name=pool.name,
+                    capacity_bytes=pool.capacity_bytes,
+                    available_bytes=max(0, pool.capacity_bytes - used[pool.name]),
+                    active=pool.readable,
+                )
+                for pool in sorted(pools, key=lambda pool: pool.name)
+            ),
+            hypervisor="simulated",
+        )
+
+    def _trash(self, asked: frozenset[ObjectKey] | None) -> tuple[TrashItem, ...]:
+        dark = self._dark_pools()
+        items = (entry.item for entry in self.state.trash.values() if self._ours(entry.item))
+        names = None if asked is None else {(key.namespace, key.name) for key in asked}
+        return tuple(
+            sorted(
+                (
+                    item
+                    for item in items
+                    if item.pool not in dark and (names is None or (item.key.namespace, item.key.name) in names)
+                ),
+                key=lambda item: item.item,
+            )
+        )
+
+    def _ours(self, item: TrashItem) -> bool:
+        return item.owner == self.owner
+
+    def _vm(self, key: ObjectKey, domain: HostDomain) -> LiveVm:
+        up = has_booted(domain, self.monotonic)
+        live = LiveVm(
+            key=key,
+            fingerprint="",
+            marks=domain.marks,
+            stored=domain.stored,
+            running=domain.running,
+            power=self._power(domain),
+            stop_reason=self._stop_reason(domain),
+            history=self.history(domain),
+            foreign_stored=domain.foreign_stored,
+            foreign_running=domain.foreign_running,
+            accelerator="qemu",
+            machine=domain.stored.machine if domain.stored else "",
+        )
+        live = replace(live, fingerprint=_digest(repr(live)))
+        return replace(
+            live,
+            interfaces=self._interfaces(domain, up=up),
+            guest_agent=up and domain.behaviour.agent,
+            guest_hostname=key.name if up and domain.behaviour.agent else "",
+        )
+
+    @staticmethod
+    def history(domain: HostDomain) -> RunHistory:
+        """What the marks remember, without a start whose guest never came and a stop of a guest that is long gone."""
+        history = domain.history
+        if domain.boots == domain.boots_at_mark and domain.power is PowerState.OFF:
+            history = domain.history_before_mark
+        if domain.boots != domain.boots_at_stop:
+            history = replace(history, stop_requested_at=None, stop_asked_by="")
+        return replace(history, ended_at=domain.ended_at or history.ended_at)
+
+    def _power(self, domain: HostDomain) -> PowerState:
+        if domain.power is PowerState.RUNNING and self.history(domain).stop_requested_at is not None:
+            return PowerState.STOPPING
+        return domain.power
+
+    def _stop_reason(self, domain: HostDomain) -> StopReason:
+        if domain.power is not PowerState.OFF:
+            return StopReason.UNKNOWN
+        history = self.history(domain)
+        if history.stop_requested_at is not None:
+            return StopReason.GITVIRT
+        if domain.last_stop is not None:
+            return domain.last_stop
+        if history.runs == 0:
+            return StopReason.NEVER_RAN
+        return StopReason.HOST if domain.started_on_boot != self.state.boot_id else StopReason.UNKNOWN
+
+    def _interfaces(self, domain: HostDomain, *, up: bool) -> tuple[LiveInterface, ...]:
+        if domain.running is None:
+            return ()
+        return tuple(
+            LiveInterface(
+                name=nic.name,
+                mac=nic.mac,
+                ips=(lease_of(nic.mac),) if up and nic.network == str(POD_NETWORK) and self._dhcp() else (),
+                guest_name=f"eth{place}" if up else "",
+            )
+            for place, nic in enumerate(domain.running.interfaces)
+        )
+
+    def _dhcp(self) -> bool:
+        network = self.state.networks.get(POD_NETWORK_NAME)
+        return network is not None and network.running is not None
+
+    def _volume_of(self, key: ObjectKey) -> LiveVolume | None:
+        for suffix in ("qcow2", "raw"):
+            for pool in sorted(self.state.pools):
+                place = (pool, f"{domain_name(key)}.{suffix}")
+                if not self.state.pools[pool].readable:
+                    continue
+                if place in self.state.volumes:
+                    return self._volume(key, self.state.volumes[place], None)
+                if place in self.state.incoming:
+                    return self._volume(key, self.state.incoming[place].volume, self.state.incoming[place])
+        return None
+
+    def _volume(self, key: ObjectKey, volume: HostVolume, incoming: HostIncoming | None) -> LiveVolume:
+        under = ObjectKey(volume.kind, key.namespace, key.name) if self.owns(volume.marks) and volume.kind else key
+        live = LiveVolume(
+            key=under,
+            fingerprint="",
+            marks=volume.marks,
+            pool=volume.pool,
+            volume=volume.name,
+            format=volume.format,
+            size_bytes=volume.size_bytes,
+            source=volume.source,
+            storage_class=volume.storage_class,
+            phase=incoming.phase(self.under_way(copy_name(volume.place))) if incoming else "Succeeded",
+            reason=incoming.reason if incoming else "",
+            retry_at=incoming.retry_at if incoming else None,
+        )
+        return replace(
+            live,
+            fingerprint=_digest(repr(replace(live, phase="" if incoming else live.phase, reason="", retry_at=None))),
+            allocated_bytes=volume.size_bytes if incoming is None else int(volume.size_bytes * incoming.done),
+            progress=incoming.done if incoming else None,
+            used_by=tuple(self._user(name) for name in self.state.users_of(volume.place)),
+        )
+
+    def _user(self, name: str) -> ObjectKey:
+        return vm_key(name) if self.owns(self.state.domains[name].marks) else ObjectKey(VM, "", name)
+
+    def _network(self, key: ObjectKey, network: HostNetwork) -> LiveNetwork:
+        live = LiveNetwork(
+            key=key,
+            fingerprint="",
+            marks=network.marks,
+            network=network.stored,
+            active=network.running is not None,
+            autostart=network.autostart,
+        )
+        domains = sorted(self.state.domains.values(), key=lambda domain: domain.name)
+        plugged = [(domain, nic) for domain in domains for nic in nics_of(domain) if nic.network == reference(key)]
+        leases = tuple(
+            Lease(mac=nic.mac, ip=lease_of(nic.mac))
+            for domain, nic in plugged
+            if live.active and network.stored.dhcp_range and has_booted(domain, self.monotonic)
+        )
+        users = tuple(dict.fromkeys(self._user(domain.name) for domain, _ in plugged))
+        return replace(live, fingerprint=_digest(repr(live)), leases=leases, used_by=users)
+
+
+def nics_of(domain: HostDomain) -> tuple[Any, ...]:
+    """The NICs of both halves, each once."""
+    halves = (half for half in (domain.stored, domain.running) if half is not None)
+    return tuple({nic.name: nic for half in halves for nic in half.interfaces}.values())
+
+
+def copy_name(place: VolumePlace) -> str:
+    """What the background work that fills a volume is called."""
+    return f"copy {place[0]}/{place[1]}"
+
+
+def reference(key: ObjectKey) -> str:
+    """How an `InterfaceSpec` names a network."""
+    return str(POD_NETWORK) if key == POD_NETWORK else f"{key.namespace}/{key.name}"
+
+
+def network_name(key: ObjectKey) -> str:
+    """The name of a network on the host."""
+    return POD_NETWORK_NAME if key == POD_NETWORK else domain_name(key)
+
+
+def volume_key(volume: HostVolume) -> ObjectKey:
+    """The object that an owned volume belongs to."""
+    namespace, _, name = volume.name.rpartition(".")[0].partition("_")
+    return ObjectKey(volume.kind, namespace, name)
+
+
+def lease_of(mac: str) -> str:
+    """The address that the simulated DHCP server always gives a MAC."""
+    number = int(_digest(mac)[:4], 16)
+    return f"10.77.{number // 256 % 4}.{number % 240 + 10}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def plain(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a mapping that say something."""
+    return {key: value for key, value in mapping.items() if value not in (None, "", (), [], {})}

@@ -1,0 +1,371 @@
+"""One cycle: fetch, load, observe, plan, apply, look again, journal. Readable top to bottom.
+
+A cycle decides from the revision, live state, the settings and the clock alone; what it keeps between runs are caches
+and the spacing of retries, and losing them costs time, never correctness (law 1).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from reconciler.daemon.cycle_declared import DeclaredCache
+from reconciler.daemon.cycle_execution import execute
+from reconciler.daemon.cycle_retries import Retries
+from reconciler.daemon.wake import Wake
+from reconciler.model.declared import Declared
+from reconciler.model.errors import EngineError, JournalError, SourceError
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import Observation
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.plan import Plan
+from reconciler.model.policy import Policy
+from reconciler.model.problem import Problem
+from reconciler.model.record import AppliedChange, CycleRecord
+from reconciler.model.resolved import DesiredState, ResolvedVm
+from reconciler.model.revision import Revision, SourceState, SourceStatus
+from reconciler.model.status import ObjectStatus
+from reconciler.planning.health import statuses_of
+from reconciler.planning.planner import make_plan
+from reconciler.planning.resolve import resolve
+from reconciler.ports import Clock, Engine, Journal, Source, Workers
+
+ENGINE_RETRY_S = 5.0
+_QUIET_RESULTS = (Result.UNCHANGED, Result.CONFLICT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleReport:
+    """What one cycle came to. ``plan`` is what is still to do after it; ``retry_after_s`` when to run again without any
+    event (None: only an event or a timer can help). ``idle`` tells a cycle that found nothing to look at.
+    """
+
+    record: CycleRecord
+    plan: Plan | None
+    source: SourceStatus
+    problems: tuple[Problem, ...]
+    retry_after_s: float | None
+    finished_at: datetime
+    journal_commit: str = ""
+    idle: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """An observation, what was wanted at the time, and the plan between them."""
+
+    observation: Observation
+    desired: DesiredState
+    plan: Plan
+
+
+class Cycle:
+    """The reconciler. One instance a repository and engine; `run` is called by one thread at a time."""
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        engine: Engine,
+        journal: Journal,
+        clock: Clock,
+        workers: Workers,
+        policy: Policy,
+        digest: Callable[[bytes], str],
+    ) -> None:
+        self._source = source
+        self._engine = engine
+        self._journal = journal
+        self._clock = clock
+        self._workers = workers
+        self._policy = policy
+        self._digest = digest
+        self._lock = threading.RLock()
+        self._declared_cache = DeclaredCache(source, engine, policy.default_namespace)
+        self._declared: Declared | None = None
+        self._revision: Revision | None = None
+        self._observation: Observation | None = None
+        self._look: _Look | None = None
+        self._retries = Retries()
+        self._in_progress: dict[ObjectKey, AppliedChange] = {}
+        self._told_faults: dict[ObjectKey, str] = {}
+        self.suspended = ""
+        self.report: CycleReport | None = None
+
+    def run(self, wake: Wake) -> CycleReport:
+        """Do what ``wake`` asks for, and everything that follows from it."""
+        with self._lock:
+            started_at = self._clock.now()
+            messages: list[str] = []
+            source_status = self._fetch(wake)
+            has_new_revision = self._load(messages)
+            scope = self._scope(wake, has_new_revision)
+            if self._declared is None or (scope is not None and not scope and not wake.operator):
+                return self._finish(self._idle_record(started_at, wake, messages), None, source_status, None, idle=True)
+            try:
+                before = self._look_at(scope, wake)
+            except EngineError as error:
+                record = self._idle_record(started_at, wake, [*messages, str(error)])
+                return self._finish(record, None, source_status, ENGINE_RETRY_S)
+            attempted = self._apply(before.plan, wake)
+            after = self._look_again(before, attempted, scope, messages)
+            self._look = after
+            finished = self._settle(after)
+            record = self._record(started_at, wake, (*attempted, *finished), after, messages)
+            return self._finish(record, after.plan, source_status, self._next_s(after))
+
+    def plan_now(self) -> Plan:
+        """What would be done now: observes everything, fetches nothing, changes nothing.
+
+        Raises:
+            SourceError: no revision was ever accepted.
+            EngineError: the host cannot be observed.
+        """
+        with self._lock:
+            messages: list[str] = []
+            self._load(messages)
+            if self._declared is None:
+                raise SourceError(messages[0] if messages else self._source.status().message or "no revision accepted yet")
+            self._look = self._look_at(None, Wake(everything=True))
+            return self._look.plan
+
+    def status(self) -> tuple[ObjectStatus, ...]:
+        """What is true of every object, as of the last look."""
+        with self._lock:
+            if self._look is None:
+                return ()
+            return statuses_of(
+                self._look.desired,
+                self._look.observation,
+                self._look.plan,
+                self._retries.outcomes,
+                engine=self._engine,
+                owner=self._policy.owner,
+                now=self._clock.now(),
+            )
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Every problem of the accepted revision."""
+        return self._declared_cache.problems
+
+    @property
+    def revision(self) -> Revision | None:
+        """The accepted revision, once one was loaded."""
+        return self._revision
+
+    @property
+    def observation(self) -> Observation | None:
+        """The last look at the host."""
+        return self._look.observation if self._look else None
+
+    def _fetch(self, wake: Wake) -> SourceStatus:
+        if wake.fetch or self._source.status().state is SourceState.NEVER:
+            return self._source.fetch()
+        return self._source.status()
+
+    def _load(self, messages: list[str]) -> bool:
+        """Make the accepted revision the declared state; True when it is another than before."""
+        try:
+            snapshot = self._source.accepted()
+            if snapshot is None:
+                return False
+            if self._revision is not None and snapshot.revision.commit == self._revision.commit:
+                return False
+            self._declared = self._declared_cache.load(snapshot)
+            self._revision = snapshot.revision
+        except SourceError as error:
+            messages.append(str(error))
+            return False
+        self._retries.forget()
+        return True
+
+    def _scope(self, wake: Wake, has_new_revision: bool) -> frozenset[ObjectKey] | None:
+        """The objects to look at; None means all of them, an empty set none."""
+        if wake.everything or has_new_revision or self._look is None or wake.approvals:
+            return None
+        due = self._retries.due_keys(self._clock.monotonic())
+        named = wake.keys | wake.restarts | {action.key for action in wake.operator if action.key} | due
+        if self._look.plan.retry_after_s is not None:
+            named |= {entry.key for entry in self._look.plan.blocked if entry.retry_after_s is not None}
+            named |= {key for key in self._look.desired.objects if key.kind == "VirtualMachine"}
+        dependants = {
+            vm.key
+            for vm in self._look.desired.objects.values()
+            if isinstance(vm, ResolvedVm) and not named.isdisjoint((*vm.claims, *vm.networks))
+        }
+        return frozenset(named | dependants)
+
+    def _look_at(self, scope: frozenset[ObjectKey] | None, wake: Wake) -> _Look:
+        """Observe, resolve, plan."""
+        fresh = self._engine.observe(scope)
+        observation = fresh if scope is None or self._observation is None else merged(self._observation, fresh)
+        self._observation = observation
+        assert self._declared is not None  # noqa: S101  (callers checked; tells the type checker)
+        desired = resolve(self._declared, observation, policy=self._policy, digest=self._digest)
+        approved = wake.approvals | frozenset(self._revision.approvals if self._revision else ())
+        plan = make_plan(
+            desired,
+            observation,
+            policy=self._policy,
+            engine=self._engine,
+            now=self._clock.now(),
+            approved=approved,
+            restarts=wake.restarts,
+            failed=self._retries.failed,
+            suspended=self.suspended,
+        )
+        return _Look(observation=observation, desired=desired, plan=plan)
+
+    def _apply(self, plan: Plan, wake: Wake) -> tuple[AppliedChange, ...]:
+        """Carry out what is due, and remember how it went."""
+        now_s = self._clock.monotonic()
+        self._retries.forget(wake.restarts | {action.key for action in wake.operator if action.key})
+        due = self._retries.due(plan.changes, now_s, wake.keys)
+        postponed = {change.key for change in plan.changes} - {change.key for change in due}
+        attempted, waiting = execute(
+            due, postponed=postponed, engine=self._engine, workers=self._workers, clock=self._clock
+        )
+        now_s = self._clock.monotonic()
+        for applied in attempted:
+            self._retries.note(applied.change.key, applied.outcome, now_s)
+        for key, outcome in waiting.items():
+            self._retries.note(key, outcome, now_s)
+        return attempted
+
+    def _look_again(
+        self,
+        before: _Look,
+        attempted: Collection[AppliedChange],
+        scope: frozenset[ObjectKey] | None,
+        messages: list[str],
+    ) -> _Look:
+        """Compare what was reached with what was planned; never assume."""
+        if not attempted:
+            return before
+        touched = frozenset(applied.change.key for applied in attempted)
+        users = {vm.key for vm in before.desired.objects.values() if isinstance(vm, ResolvedVm) and touched & {*vm.claims}}
+        try:
+            return self._look_at(touched | users, Wake())
+        except EngineError as error:
+            messages.append(f"what was done could not be verified: {error}")
+            self._observation = None
+            return before
+
+    def _settle(self, look: _Look) -> list[AppliedChange]:
+        """Work that was in progress and is done now, as changes that ended: the journal tells the end as well."""
+        open_keys = {change.key for change in look.plan.changes} | {entry.key for entry in look.plan.blocked}
+        self._told_faults = {key: said for key, said in self._told_faults.items() if key in open_keys}
+        finished = []
+        self._retries.settle(open_keys)
+        for key in [key for key in self._in_progress if key not in open_keys]:
+            begun = self._in_progress.pop(key)
+            outcome = Outcome(result=Result.APPLIED, reason="finished", steps=())
+            finished.append(replace(begun, outcome=outcome, ended_at=self._clock.now()))
+        return finished
+
+    def _record(
+        self,
+        started_at: datetime,
+        wake: Wake,
+        attempted: Collection[AppliedChange],
+        look: _Look,
+        messages: Collection[str],
+    ) -> CycleRecord:
+        """What the journal is told: everything but repetition."""
+        told = tuple(applied for applied in attempted if self._is_news(applied))
+        touched = {applied.change.key for applied in told} | {action.key for action in wake.operator if action.key}
+        live = {key: look.observation.objects.get(key) for key in sorted(touched)}
+        return CycleRecord(
+            started_at=started_at,
+            ended_at=self._clock.now(),
+            revision=self._revision,
+            applied=told,
+            held=look.plan.held,
+            problems=self.problems,
+            operator=wake.operator,
+            live={key: self._engine.document_of(thing) if thing else None for key, thing in live.items()},
+            plan_id=look.plan.plan_id,
+            detected_at=wake.detected_at,
+            messages=tuple(messages),
+        )
+
+    def _is_news(self, applied: AppliedChange) -> bool:
+        """Whether an outcome tells something that was not told already."""
+        key, outcome = applied.change.key, applied.outcome
+        if outcome.result in _QUIET_RESULTS:
+            return False
+        if outcome.result is Result.PROGRESSING:
+            is_first = key not in self._in_progress
+            self._in_progress.setdefault(key, applied)
+            return is_first
+        if outcome.is_fault:
+            is_new = self._told_faults.get(key) != outcome.reason
+            self._told_faults[key] = outcome.reason
+            return is_new
+        self._in_progress.pop(key, None)
+        return True
+
+    def _idle_record(self, started_at: datetime, wake: Wake, messages: Collection[str]) -> CycleRecord:
+        return CycleRecord(
+            started_at=started_at,
+            ended_at=self._clock.now(),
+            revision=self._revision,
+            operator=wake.operator,
+            detected_at=wake.detected_at,
+            messages=tuple(messages),
+        )
+
+    def _next_s(self, look: _Look) -> float | None:
+        """When to run again without an event."""
+        now_s = self._clock.monotonic()
+        waits = [look.plan.retry_after_s, self._retries.next_due_s(now_s)]
+        attempted = self._retries.outcomes
+        if any(change.key not in attempted for change in look.plan.changes):
+            waits.append(0.0)
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _finish(
+        self, record: CycleRecord, plan: Plan | None, source: SourceStatus, retry_after_s: float | None, *, idle: bool = False
+    ) -> CycleReport:
+        """Write the journal and report. A journal that cannot be written is said loudly; reconciliation goes on."""
+        commit = ""
+        try:
+            commit = self._journal.write(record)
+        except JournalError as error:
+            record = replace(record, messages=(*record.messages, f"journal: {error}"))
+        self.report = CycleReport(
+            record=record,
+            plan=plan if plan is not None else (self._look.plan if self._look else None),
+            source=source,
+            problems=self.problems,
+            retry_after_s=retry_after_s if not idle else self._retries.next_due_s(self._clock.monotonic()),
+            finished_at=self._clock.now(),
+            journal_commit=commit,
+            idle=idle,
+        )
+        return self.report
+
+
+def merged(old: Observation, fresh: Observation) -> Observation:
+    """The last full reading brought up to date with a partial one: what was asked for and is not there is gone."""
+    if fresh.asked is None:
+        return fresh
+    asked = fresh.asked
+    objects = {key: live for key, live in old.objects.items() if key not in asked} | dict(fresh.objects)
+    identities = {(key.kind, key.namespace, key.name) for key in asked}
+    kept_trash = tuple(
+        item for item in old.trash if (item.key.kind, item.key.namespace, item.key.name) not in identities
+    )
+    kept_gaps = tuple(gap for gap in old.unreadable if gap.key is None or gap.key not in asked)
+    return replace(
+        old,
+        taken_at=fresh.taken_at,
+        host=fresh.host,
+        objects=objects,
+        trash=(*kept_trash, *fresh.trash),
+        unreadable=(*kept_gaps, *fresh.unreadable),
+    )
+

@@ -1,0 +1,81 @@
+"""One owner on one engine has one writer: a second daemon, or a command that acts, refuses.
+
+The lock is a flock on a file whose name follows from (owner, engine URI), in one place on the host whatever the
+settings say, so that two settings files cannot get past each other. The kernel lets go of it when the process ends,
+however it ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+from types import TracebackType
+
+from reconciler.model.errors import LockedError, RequirementError
+
+_HOST_DIRECTORY = Path("/run/gitvirt/locks")
+
+
+def lock_directory() -> Path:
+    """Where this host keeps such locks: root has one place; another user has one of his own."""
+    if os.geteuid() == 0:
+        return _HOST_DIRECTORY
+    return Path.home() / ".cache" / "gitvirt" / "locks"
+
+
+class OwnerLock:
+    """Held from `acquire` to `release` or to the end of the process. A context manager."""
+
+    def __init__(self, owner: str, engine_uri: str, directory: Path | None = None) -> None:
+        """``directory`` is for tests; see `lock_directory`."""
+        name = hashlib.sha256(f"{owner}\0{engine_uri}".encode()).hexdigest()[:16]
+        self._path = (directory or lock_directory()) / f"{name}.lock"
+        self._what = f"owner {owner!r} on {engine_uri}"
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock, or say at once who has it.
+
+        Raises:
+            LockedError: another process holds it; the message names its pid.
+            RequirementError: the lock file cannot be made.
+        """
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise RequirementError(
+                f"cannot make the lock file {self._path}: {error.strerror}. Run as the user that owns this gitvirt (usually root)."
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            if error.errno != errno.EWOULDBLOCK:
+                raise RequirementError(f"cannot lock {self._path}: {error.strerror}.") from error
+            raise LockedError(
+                f"another gitvirt ({f'pid {holder}' if holder.isdigit() else 'unknown pid'}) already works as {self._what}. "
+                "Stop it first, or give this one another owner in its settings."
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let go. The file stays: removing it would let two holders lock two files of one name."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> OwnerLock:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()

@@ -1,0 +1,67 @@
+"""Sets structlog up: readable lines on a terminal, one JSON object a line otherwise. Logs go to standard error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from reconciler.daemon import events
+from reconciler.model.plain_text import one_line
+from reconciler.settings import LogSettings
+
+_MAX_CHARACTERS = 4000
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def set_up_logging(settings: LogSettings, stream: TextIO | None = None) -> None:
+    """Make every logger of this process write to ``stream`` (standard error) in the format and level of the settings."""
+    out = stream or sys.stderr
+    console = settings.format == "console" or (settings.format == "auto" and out.isatty())
+    level = _LEVELS[settings.level]
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        _plain_values,
+    ]
+    if console:
+        finishing: list[structlog.typing.Processor] = [
+            structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False, key="timestamp"),
+            structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=22),
+        ]
+    else:
+        finishing = [
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(default=str),
+        ]
+    structlog.configure(
+        processors=[*shared, *finishing],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
+        cache_logger_on_first_use=False,
+    )
+    # Libraries speak through the standard library; only their warnings are worth an operator's time.
+    logging.basicConfig(stream=out, level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s")
+    threading.excepthook = _log_thread_fault
+
+
+def _log_thread_fault(fault: threading.ExceptHookArgs) -> None:
+    name = fault.thread.name if fault.thread else "unknown"
+    structlog.get_logger().error(
+        events.WORK_FAILED, work=name, error=f"{fault.exc_type.__name__}: {fault.exc_value}", exc_info=fault.exc_value
+    )
+
+
+def _plain_values(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Values may come from a commit, a guest or a library: no control character reaches a terminal or breaks a line."""
+    for key, value in event.items():
+        if isinstance(value, list | tuple):
+            event[key] = [one_line(str(item), _MAX_CHARACTERS) for item in value]
+        elif not isinstance(value, int | float | bool | type(None)) and key != "exc_info":
+            event[key] = one_line(str(value), _MAX_CHARACTERS)
+    return event

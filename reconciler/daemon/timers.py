@@ -1,0 +1,57 @@
+"""Poll and resync on time. The jobs add wake-ups and do nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from reconciler.daemon.notify import WATCHDOG, notify, watchdog_interval_s
+from reconciler.daemon.wake import Wake
+
+
+class Timers:
+    """The scheduler (APScheduler 3).
+
+    APScheduler *skips* a run that would overlap an earlier run of its job; it does not queue it. That is harmless here,
+    because a job only adds to the pending set and returns at once, however long a cycle takes.
+    """
+
+    def __init__(
+        self,
+        *,
+        wake: Callable[[Wake], None],
+        poll_s: float,
+        jitter_s: float,
+        resync_s: float,
+        is_alive: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """``wake`` is `CycleLoop.wake`; ``is_alive`` says whether the service manager's watchdog may be fed."""
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+        self._scheduler.add_job(
+            wake, IntervalTrigger(seconds=poll_s, jitter=jitter_s or None, timezone=UTC), [Wake(fetch=True)], id="poll"
+        )
+        self._scheduler.add_job(
+            wake, IntervalTrigger(seconds=resync_s, timezone=UTC), [Wake(everything=True)], id="resync"
+        )
+        interval_s = watchdog_interval_s()
+        if interval_s is not None:
+
+            def feed() -> None:
+                if is_alive():
+                    notify(WATCHDOG)
+
+            self._scheduler.add_job(feed, IntervalTrigger(seconds=interval_s, timezone=UTC), id="watchdog")
+
+    def start(self) -> None:
+        """Begin; the first poll comes one interval from now."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """End without waiting: no job takes long."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)

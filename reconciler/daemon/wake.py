@@ -1,0 +1,40 @@
+"""What woke the cycle: where to look, never what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.model.keys import ObjectKey
+from reconciler.model.record import OperatorAction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wake:
+    """The pending set, drained at once by the cycle thread.
+
+    ``fetch`` asks to look at the remote; ``everything`` to observe everything (resync); ``keys`` are objects that events
+    named. ``approvals`` are hold ids a person released, ``restarts`` VMs a person wants restarted; ``operator`` what was
+    asked, for the journal. ``detected_at`` is when the first of it came in (UTC).
+    """
+
+    fetch: bool = False
+    everything: bool = False
+    keys: frozenset[ObjectKey] = frozenset()
+    approvals: frozenset[str] = frozenset()
+    restarts: frozenset[ObjectKey] = frozenset()
+    operator: tuple[OperatorAction, ...] = ()
+    detected_at: datetime | None = None
+
+    def merged(self, other: Wake) -> Wake:
+        """Both wishes in one; the earlier detection counts."""
+        times = [at for at in (self.detected_at, other.detected_at) if at]
+        return Wake(
+            fetch=self.fetch or other.fetch,
+            everything=self.everything or other.everything,
+            keys=self.keys | other.keys,
+            approvals=self.approvals | other.approvals,
+            restarts=self.restarts | other.restarts,
+            operator=self.operator + other.operator,
+            detected_at=min(times, default=None),
+        )

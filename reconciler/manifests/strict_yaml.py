@@ -1,0 +1,117 @@
+"""YAML → plain data with positions, read exactly as kubectl reads it, and strictly.
+
+Beyond kubectl, which is lenient: a key given twice is a fault, and so is a tag outside YAML's core. A mapping entry whose
+value is null is dropped, since kubectl sends it to a server that takes it as absent; its key is remembered in
+``ParsedDocument.nulls``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import yaml
+from yaml._yaml import CParser
+from yaml.events import DocumentEndEvent, DocumentStartEvent, StreamEndEvent
+
+from reconciler.manifests.limits import DEFAULT_LIMITS, ParseLimits
+from reconciler.manifests.yaml_faults import encoding_problem, syntax_problem
+from reconciler.manifests.yaml_reader import DocumentReader, ParsedDocument, RefusedError
+from reconciler.model.problem import Place, Problem
+from reconciler.model.problem_codes import problem
+
+_DOCUMENT_START = re.compile(rb"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+_SURROGATE_PAIR = re.compile(rb"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedStream:
+    """The documents of a file, and the problems of the parts of it that gave none."""
+
+    documents: tuple[ParsedDocument, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+def parse_stream(data: bytes, file: str, *, limits: ParseLimits = DEFAULT_LIMITS) -> ParsedStream:
+    """Read all documents of one file. ``file`` is only used to say where problems are.
+
+    A syntax error spoils its own document: the others, told apart by their ``---`` lines, are still read.
+    """
+    if len(data) > limits.file_bytes:
+        text = f"the file has {len(data)} bytes; at most {limits.file_bytes} are read"
+        return ParsedStream(documents=(), problems=(problem("yaml-too-large", Place(file), text),))
+    data = data.removeprefix(_BOM)
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return ParsedStream(documents=(), problems=(encoding_problem(data, error, file),))
+    try:
+        return _parse(data, file, limits, 1)
+    except RefusedError as refusal:
+        return ParsedStream(documents=(), problems=(refusal.found,))
+    except yaml.YAMLError as error:
+        return _parse_in_parts(data, file, limits, error)
+
+
+def _parse_in_parts(data: bytes, file: str, limits: ParseLimits, first_error: yaml.YAMLError) -> ParsedStream:
+    """Read a file that has a syntax error somewhere, document by document."""
+    starts = [0, *(match.start() for match in _DOCUMENT_START.finditer(data) if match.start())]
+    if len(starts) > limits.documents:
+        return ParsedStream(documents=(), problems=(syntax_problem(first_error, data, file, 1),))
+    documents: list[ParsedDocument] = []
+    problems: list[Problem] = []
+    line = 1
+    for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
+        part = data[start:end]
+        try:
+            parsed = _parse_part(part, file, limits, line)
+        except RefusedError as refusal:
+            problems.append(refusal.found)
+        except yaml.YAMLError as error:
+            problems.append(syntax_problem(error, part, file, line))
+        else:
+            documents += parsed.documents
+            problems += parsed.problems
+        line += part.count(b"\n")
+    return ParsedStream(documents=tuple(documents), problems=tuple(problems))
+
+
+def _parse_part(part: bytes, file: str, limits: ParseLimits, first_line: int) -> ParsedStream:
+    """One document's text. JSON may write a character as two ``\\u`` escapes, which YAML does not know."""
+    try:
+        return _parse(part, file, limits, first_line)
+    except yaml.YAMLError:
+        if not part.lstrip().startswith(b"{") or not _SURROGATE_PAIR.search(part):
+            raise
+    return _parse(_SURROGATE_PAIR.sub(_joined_surrogates, part), file, limits, first_line)
+
+
+def _joined_surrogates(match: re.Match[bytes]) -> bytes:
+    high, low = int(match[1], 16), int(match[2], 16)
+    return b"\\U%08X" % (0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
+
+
+def _parse(data: bytes, file: str, limits: ParseLimits, first_line: int) -> ParsedStream:
+    next_event = CParser(data).get_event
+    reader = DocumentReader(next_event, file, limits, first_line)
+    documents: list[ParsedDocument] = []
+    problems: list[Problem] = []
+    while type(event := next_event()) is not StreamEndEvent:
+        if type(event) is not DocumentStartEvent:
+            continue
+        if len(documents) >= limits.documents:
+            text = f"the file has more than {limits.documents} documents"
+            raise RefusedError(problem("yaml-too-large", Place(file), text, hint="split the file"), whole_file=True)
+        try:
+            parsed = reader.document()
+        except RefusedError as refusal:
+            if refusal.whole_file:
+                raise
+            problems.append(refusal.found)
+            while type(next_event()) is not DocumentEndEvent:
+                pass
+        else:
+            if parsed.body is not None or parsed.problems:
+                documents.append(parsed)
+    return ParsedStream(documents=tuple(documents), problems=tuple(problems))

@@ -1,0 +1,1 @@
+"""The problem codes, an area a file; `reconciler.model.problem_codes` joins them."""

@@ -1,0 +1,43 @@
+"""How gitvirt names an object, everywhere the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CLUSTER_SCOPED_KINDS = frozenset({"Namespace", "StorageClass", "PodNetwork"})
+"""Kinds without a namespace. ``PodNetwork`` is gitvirt's own: the one network behind every ``pod: {}``."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectKey:
+    """Identity of an object: kind, namespace (empty for a cluster-scoped kind) and name.
+
+    A kind that gitvirt does not know itself carries its API group (``Service.serving.example.org``), so that two
+    kinds of one name never meet.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """``Kind/namespace/name``, or ``Kind/name`` for a cluster-scoped kind."""
+        return f"{self.kind}/{self.namespace}/{self.name}" if self.namespace else f"{self.kind}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> ObjectKey:
+        """Read what ``str`` wrote.
+
+        Raises:
+            ValueError: the text does not have two or three parts.
+        """
+        match text.split("/"):
+            case [kind, namespace, name]:
+                return cls(kind, namespace, name)
+            case [kind, name]:
+                return cls(kind, "", name)
+        raise ValueError(f"{text!r} is not Kind/namespace/name")
+
+
+POD_NETWORK = ObjectKey("PodNetwork", "", "pod")
+"""The NAT network with DHCP and DNS that ``pod: {}`` stands for on one host."""

@@ -1,0 +1,193 @@
+"""What an engine observed: live objects with the marks on them, the host, the trash, and what could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from reconciler.model.domain import DomainSpec
+from reconciler.model.keys import ObjectKey
+from reconciler.model.power import Override, PowerState, RunHistory, StopReason
+from reconciler.model.resolved import NetworkSpec, VolumeSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """What gitvirt wrote on an object it owns. An object without marks is foreign.
+
+    ``applied`` is the last applied document, secrets as keyed digests; None when it could not be read. ``revision`` is
+    the commit that last changed it.
+    """
+
+    owner: str
+    host: str
+    revision: str
+    applied: Mapping[str, Any] | None
+    created_at: datetime | None = None
+    override: Override | None = None
+    suspended: str = ""
+    suspended_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveInterface:
+    """A NIC as the host and the guest see it."""
+
+    name: str
+    mac: str
+    ips: tuple[str, ...] = ()
+    guest_name: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveVm:
+    """A domain. ``stored`` is its next boot, ``running`` the guest that runs now (None when off).
+
+    ``fingerprint`` changes whenever anything that planning looked at changes; `Change.expected` carries it, so that an
+    engine drops a change whose object moved. ``foreign_fields`` names what stands in the domain and no field of
+    `DomainSpec` can say (an added host device), as (path, text), for each half.
+    """
+
+    key: ObjectKey
+    fingerprint: str
+    marks: Marks | None
+    stored: DomainSpec | None
+    running: DomainSpec | None
+    power: PowerState
+    stop_reason: StopReason = StopReason.UNKNOWN
+    history: RunHistory = RunHistory()
+    interfaces: tuple[LiveInterface, ...] = ()
+    guest_agent: bool = False
+    guest_os: str = ""
+    guest_hostname: str = ""
+    disk_jobs: tuple[str, ...] = ()
+    foreign_stored: tuple[tuple[str, str], ...] = ()
+    foreign_running: tuple[tuple[str, str], ...] = ()
+    accelerator: str = ""
+    machine: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveVolume:
+    """A volume. ``phase`` is CDI's (``Pending``, ``ImportScheduled``, ``ImportInProgress``, ``CloneInProgress``,
+    ``Succeeded``, ``Failed``); a volume is usable in ``Succeeded`` only. ``progress`` is 0 to 1, None when unknown.
+    ``used_by`` are the domains (by VM key, or ``VirtualMachine//NAME`` for foreign ones) that name it.
+    """
+
+    key: ObjectKey
+    fingerprint: str
+    marks: Marks | None
+    pool: str
+    volume: str
+    format: str
+    size_bytes: int
+    allocated_bytes: int = 0
+    source: VolumeSource | None = None
+    storage_class: str = ""
+    phase: str = "Succeeded"
+    progress: float | None = None
+    reason: str = ""
+    retry_at: datetime | None = None
+    used_by: tuple[ObjectKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A DHCP lease."""
+
+    mac: str
+    ip: str
+    hostname: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveNetwork:
+    """A libvirt network or its like."""
+
+    key: ObjectKey
+    fingerprint: str
+    marks: Marks | None
+    network: NetworkSpec | None
+    active: bool
+    autostart: bool = True
+    leases: tuple[Lease, ...] = ()
+    used_by: tuple[ObjectKey, ...] = ()
+
+
+LiveObject = LiveVm | LiveVolume | LiveNetwork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrashItem:
+    """Something deleted that can come back. ``item`` is its name (dated, unique on the host). ``source`` and
+    ``storage_class`` of a volume decide whether a wanted claim takes it back; ``applied`` is its last document.
+    """
+
+    item: str
+    key: ObjectKey
+    owner: str
+    trashed_at: datetime
+    pool: str
+    size_bytes: int = 0
+    source: VolumeSource | None = None
+    storage_class: str = ""
+    format: str = ""
+    revision: str = ""
+    applied: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolFacts:
+    """A storage pool. Sizes in bytes."""
+
+    name: str
+    capacity_bytes: int
+    available_bytes: int
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """The host as planning needs it. ``accelerator`` is ``kvm`` or ``qemu`` (emulation)."""
+
+    hostname: str
+    architecture: str = "x86_64"
+    accelerator: str = "qemu"
+    cpus: int = 0
+    memory_mib: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    pools: tuple[PoolFacts, ...] = ()
+    bridges: tuple[str, ...] = ()
+    hypervisor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """Something that exists or may exist and could not be read: unknown, never empty.
+
+    ``key`` is the object; None together with ``kinds`` means that nothing may be concluded about those kinds.
+    """
+
+    reason: str
+    key: ObjectKey | None = None
+    kinds: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One reading. ``asked`` are the keys it answers for, None for all owned and all named ones."""
+
+    taken_at: datetime
+    host: HostFacts
+    objects: Mapping[ObjectKey, LiveObject]
+    asked: frozenset[ObjectKey] | None = None
+    trash: tuple[TrashItem, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    foreign_vms: tuple[str, ...] = ()
+
+    def is_unknown(self, key: ObjectKey) -> bool:
+        """Whether absence of ``key`` from ``objects`` would say nothing."""
+        return any(key == gap.key or (gap.key is None and key.kind in gap.kinds) for gap in self.unreadable)

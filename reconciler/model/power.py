@@ -1,0 +1,90 @@
+"""Power: what KubeVirt's runStrategy asks for, what a guest is doing, and what an operator said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class RunStrategy(StrEnum):
+    """KubeVirt's run strategies; ``running: true`` is Always and ``running: false`` is Halted."""
+
+    ALWAYS = "Always"
+    RERUN_ON_FAILURE = "RerunOnFailure"
+    MANUAL = "Manual"
+    HALTED = "Halted"
+    ONCE = "Once"
+
+
+class PowerState(StrEnum):
+    """What the guest is doing. ``CRASHED`` is a guest that the hypervisor keeps after a panic."""
+
+    OFF = "off"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    CRASHED = "crashed"
+    UNKNOWN = "unknown"
+
+
+class StopReason(StrEnum):
+    """Why a guest that is off is off. ``HOST`` is a host that shut down or lost power: not drift, and not a failure."""
+
+    NEVER_RAN = "never-ran"
+    GUEST = "guest"
+    FAILED = "failed"
+    DESTROYED = "destroyed"
+    HOST = "host"
+    GITVIRT = "gitvirt"
+    UNKNOWN = "unknown"
+
+
+class PowerStep(StrEnum):
+    """What a change does to the guest's power. ``STOP`` is graceful: asked for first, forced after the grace period."""
+
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+
+
+class OverrideAction(StrEnum):
+    """What an operator asked for by hand."""
+
+    START = "start"
+    STOP = "stop"
+    PAUSE = "pause"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """An operator's recorded power action. It outranks ``runStrategy`` until ``until`` (never, when None) or resume.
+
+    ``by`` is the operator as the local socket's peer says it. Times are UTC.
+    """
+
+    action: OverrideAction
+    by: str
+    at: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHistory:
+    """What the marks on a VM remember of its runs, so that a decision needs no journal. Times are UTC.
+
+    ``runs`` counts starts by gitvirt since creation. ``failures`` counts runs in a row that ended in failure or ended
+    within a minute; it is what back-off grows with. ``stop_requested_at`` is set while a graceful stop is under way, and
+    ``stop_asked_by`` says for what (``stop``, ``restart`` or ``delete``). ``last_restart_at`` is the last restart that
+    gitvirt did to reach a new configuration; the blast radius counts it.
+    """
+
+    runs: int = 0
+    failures: int = 0
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    stop_requested_at: datetime | None = None
+    stop_asked_by: str = ""
+    last_restart_at: datetime | None = None

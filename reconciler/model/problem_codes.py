@@ -1,0 +1,50 @@
+"""Every problem code there is, in one place: what ``docs/problems.md`` and the severity of a `Problem` come from.
+
+A package that reports a new fault adds its code to a tuple under ``reconciler/model/codes/`` (a new area gets a file and a
+row in `AREAS`) and reports it through `problem`.
+"""
+
+from __future__ import annotations
+
+from reconciler.model.codes import files, objects, sets
+from reconciler.model.codes.entry import ProblemCode
+from reconciler.model.keys import ObjectKey
+from reconciler.model.problem import Place, Problem
+
+AREAS: tuple[tuple[str, tuple[ProblemCode, ...]], ...] = (
+    ("Files and YAML", files.FILES),
+    ("Shape of an object", files.SCHEMA),
+    ("Names, labels and amounts", objects.METADATA),
+    ("VirtualMachine", objects.VM),
+    ("Claims, DataVolumes, Secrets and ConfigMaps", objects.STORAGE),
+    ("NetworkAttachmentDefinition", objects.NETWORK),
+    ("Between objects", sets.CROSS),
+)
+"""All codes by area: heading and codes, in the order of the documentation."""
+
+_BY_CODE = {entry.code: entry for _, entries in AREAS for entry in entries}
+
+
+def problem(
+    code: str, place: Place, message: str, *, object: ObjectKey | None = None, path: str = "", hint: str = ""
+) -> Problem:
+    """A `Problem` with the severity that its code is registered with.
+
+    Raises:
+        KeyError: the code is not registered, which is a mistake in gitvirt.
+    """
+    severity = _BY_CODE[code].severity
+    return Problem(code=code, severity=severity, place=place, message=message, object=object, path=path, hint=hint)
+
+
+def codes_table() -> str:
+    """The tables of ``docs/problems.md``, in markdown."""
+    parts = []
+    for heading, entries in AREAS:
+        rows = [f"| `{entry.code}` | {entry.severity} | {entry.meaning} | {entry.remedy} |" for entry in entries]
+        parts.append(
+            "\n".join(
+                [f"## {heading}", "", "| Code | Severity | Meaning | What to do |", "| --- | --- | --- | --- |", *rows]
+            )
+        )
+    return "\n\n".join(parts) + "\n"

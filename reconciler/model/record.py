@@ -1,0 +1,71 @@
+"""What one cycle saw and did: the input of the journal and of the status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from reconciler.model.keys import ObjectKey
+from reconciler.model.outcome import Outcome
+from reconciler.model.plan import Action, Cause, Change, Hold, Impact
+from reconciler.model.problem import Problem
+from reconciler.model.revision import Revision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedChange:
+    """A change and how it ended."""
+
+    change: Change
+    outcome: Outcome
+    started_at: datetime
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorAction:
+    """Something a person asked the daemon for. ``by`` is the peer's user name; ``arguments`` are free of secrets."""
+
+    verb: str
+    by: str
+    at: datetime
+    key: ObjectKey | None = None
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleRecord:
+    """One cycle. ``live`` maps each touched object to its live state as plain data, redacted, None for one that is gone.
+    ``detected_at`` is when the first event that woke the cycle came in (drift is measured from there).
+    """
+
+    started_at: datetime
+    ended_at: datetime
+    revision: Revision | None
+    applied: tuple[AppliedChange, ...] = ()
+    held: tuple[Hold, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    operator: tuple[OperatorAction, ...] = ()
+    live: Mapping[ObjectKey, Mapping[str, Any] | None] = field(default_factory=dict)
+    plan_id: str = ""
+    detected_at: datetime | None = None
+    messages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One line of ``gitvirt audit``: a change (or an operator's action) as the journal tells it."""
+
+    commit: str
+    at: datetime
+    cause: Cause
+    action: Action | str
+    key: ObjectKey | None
+    impact: Impact | None
+    result: str
+    revision: str
+    author: str
+    reason: str
+    differences: tuple[str, ...] = ()

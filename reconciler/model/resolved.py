@@ -1,0 +1,150 @@
+"""What is wanted, one object at a time, with all references joined: the input of an engine.
+
+Planning resolves manifests into these; an engine compares them with live objects and applies them. ``document`` is the
+manifest as written (None for what no manifest declares, like the pod network).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from reconciler.model.document import Document
+from reconciler.model.domain import DomainSpec
+from reconciler.model.keys import ObjectKey
+from reconciler.model.power import RunStrategy
+from reconciler.model.secret import Secret
+
+
+class RestartPolicy(StrEnum):
+    """Who carries out a change that needs a restart; annotation ``gitvirt.io/restart-policy`` on the VM."""
+
+    MANUAL = "Manual"
+    IMMEDIATE = "Immediate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """The cloud-init data behind one `SeedSource`. ``volume`` is the KubeVirt volume's name, ``label`` the ISO's volume
+    label (``cidata`` or ``config-2``), ``files`` maps a path on the ISO to its content. Everything here is secret.
+    """
+
+    volume: str
+    label: str
+    digest: str
+    files: Mapping[str, Secret]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedVm:
+    """A VirtualMachine. ``applied`` is its document with secrets as keyed digests: what the live object remembers.
+
+    ``claims`` are the volumes it stands on and ``networks`` the networks it is plugged into; both must be ready first.
+    """
+
+    key: ObjectKey
+    document: Document
+    applied: Mapping[str, Any]
+    domain: DomainSpec
+    run_strategy: RunStrategy
+    restart_policy: RestartPolicy
+    grace_period_s: int
+    seeds: tuple[Seed, ...] = ()
+    claims: tuple[ObjectKey, ...] = ()
+    networks: tuple[ObjectKey, ...] = ()
+    run_strategy_path: str = "spec.runStrategy"
+
+
+class SourceKind(StrEnum):
+    """Where a volume's first content comes from."""
+
+    BLANK = "blank"
+    HTTP = "http"
+    CLONE = "clone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeSource:
+    """First content of a volume. ``url`` of http, ``checksum`` as ``sha256:HEX`` or empty, ``claim`` of a clone."""
+
+    kind: SourceKind
+    url: str = ""
+    checksum: str = ""
+    claim: ObjectKey | None = None
+
+    def __str__(self) -> str:
+        match self.kind:
+            case SourceKind.HTTP:
+                return f"http {self.url}"
+            case SourceKind.CLONE:
+                return f"clone of {self.claim}"
+        return "blank"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedVolume:
+    """A PersistentVolumeClaim or DataVolume (``key`` says which) as one volume of one pool.
+
+    ``storage_class`` is the name as declared, empty for none. ``size_path`` is the manifest path of the size. ``format``
+    is ``qcow2`` or ``raw``. ``fresh_disk`` names a trash item that must not be taken back (``gitvirt.io/fresh-disk``).
+    ``owner_vm`` is the VM whose dataVolumeTemplates declare it.
+    """
+
+    key: ObjectKey
+    document: Document
+    applied: Mapping[str, Any]
+    pool: str
+    storage_class: str
+    format: str
+    size_bytes: int
+    size_path: str
+    source: VolumeSource
+    fresh_disk: str = ""
+    owner_vm: ObjectKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """A network on one host. ``bridge`` is the host bridge (empty = the engine names one); ``host_bridge`` says that it
+    exists already and is only used. ``address`` is the host's own address with prefix length, empty for none;
+    ``dhcp_range`` is (first, last) or empty; ``nat`` gives guests a way out.
+    """
+
+    bridge: str = ""
+    host_bridge: bool = False
+    address: str = ""
+    dhcp_range: tuple[str, str] | tuple[()] = ()
+    nat: bool = False
+    mtu: int = 0
+    domain: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedNetwork:
+    """A NetworkAttachmentDefinition, or the pod network (then ``document`` is None)."""
+
+    key: ObjectKey
+    document: Document | None
+    applied: Mapping[str, Any]
+    network: NetworkSpec
+
+
+Resolved = ResolvedVm | ResolvedVolume | ResolvedNetwork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredState:
+    """Everything a revision wants on this host, resolved. ``present`` are all keys that the repository holds, valid or
+    not: only what is absent from it may be pruned, and only when ``complete``. ``invalid`` maps an object to why it is
+    held at its last applied document, ``blocked`` to what it lacks, ``not_here`` to the selector that rules this host out.
+    """
+
+    revision: str
+    objects: Mapping[ObjectKey, Resolved]
+    present: frozenset[ObjectKey]
+    complete: bool
+    invalid: Mapping[ObjectKey, str] = field(default_factory=dict)
+    blocked: Mapping[ObjectKey, tuple[str, tuple[ObjectKey, ...]]] = field(default_factory=dict)
+    not_here: Mapping[ObjectKey, str] = field(default_factory=dict)

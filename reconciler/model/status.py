@@ -1,0 +1,59 @@
+"""What is true of an object right now, for people and for the status API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from reconciler.model.keys import ObjectKey
+
+
+class ObjectState(StrEnum):
+    """One word on an object. ``READY``: live as declared. ``STAGED``: the rest waits for a restart."""
+
+    READY = "Ready"
+    PROGRESSING = "Progressing"
+    DRIFTED = "Drifted"
+    STAGED = "RestartRequired"
+    HELD = "Held"
+    BLOCKED = "Blocked"
+    INVALID = "Invalid"
+    FAILED = "Failed"
+    NOT_HERE = "NotHere"
+    UNKNOWN = "Unknown"
+    SUSPENDED = "Suspended"
+    REPORTED = "Reported"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A condition as Kubernetes has them; names follow KubeVirt (``Ready``, ``RestartRequired``, ``AgentConnected``)."""
+
+    type: str
+    status: bool | None
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectStatus:
+    """Declared, applied, stored, running, held and unknown are told apart; ``observed_at`` gives the age of it all.
+
+    ``printable_status`` of a VM is KubeVirt's (``Running``, ``Stopped``, ``Provisioning``, ``CrashLoopBackOff``, …); of
+    a volume its phase; of a network ``Active`` or ``Inactive``. ``live`` is the live object as a document, redacted.
+    ``revision`` is the commit that last changed the live object.
+    """
+
+    key: ObjectKey
+    state: ObjectState
+    printable_status: str
+    message: str = ""
+    declared: bool = True
+    revision: str = ""
+    observed_at: datetime | None = None
+    conditions: tuple[Condition, ...] = ()
+    live: Mapping[str, Any] | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)

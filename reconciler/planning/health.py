@@ -1,0 +1,189 @@
+"""What is true of every object, in KubeVirt's words: declared, applied, stored, running, held and unknown told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveNetwork, LiveObject, LiveVm, LiveVolume, Observation
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.plan import Blocked, Change, Hold, Plan
+from reconciler.model.power import PowerState, PowerStep, StopReason
+from reconciler.model.resolved import DesiredState, ResolvedVm, ResolvedVolume
+from reconciler.model.status import Condition, ObjectState, ObjectStatus
+from reconciler.planning.power import current_override, decide_power, is_backing_off
+from reconciler.ports import Engine
+
+_WAITING_RESULTS = (Result.PROGRESSING, Result.CONFLICT)
+
+
+def statuses_of(
+    desired: DesiredState,
+    observation: Observation,
+    plan: Plan,
+    outcomes: Mapping[ObjectKey, Outcome],
+    *,
+    engine: Engine,
+    owner: str,
+    now: datetime,
+) -> tuple[ObjectStatus, ...]:
+    """A status for every object that is declared or owned. ``plan`` is the one made after the last look; ``outcomes``
+    are those of the attempts that have not been made good since.
+    """
+    changes = {change.key: change for change in plan.changes}
+    holds = {change.key: hold for hold in plan.held for change in hold.changes}
+    blocked = {entry.key: entry for entry in plan.blocked}
+    owned = {key for key, live in observation.objects.items() if live.marks and live.marks.owner == owner}
+    keys = set(desired.objects) | set(desired.invalid) | set(desired.blocked) | set(desired.not_here) | owned
+    result = []
+    for key in sorted(keys):
+        live = observation.objects.get(key)
+        state, message = _state(
+            key, desired, observation, plan, changes.get(key), holds.get(key), blocked.get(key), outcomes.get(key)
+        )
+        result.append(
+            ObjectStatus(
+                key=key,
+                state=state,
+                printable_status=_printable(key, live, desired, blocked.get(key), changes.get(key), now),
+                message=message,
+                declared=key in desired.present or key in desired.objects,
+                revision=live.marks.revision if live and live.marks else "",
+                observed_at=observation.taken_at,
+                conditions=_conditions(key, live, plan, state, message, now),
+                live=engine.document_of(live) if live is not None else None,
+                facts=_facts(key, live, desired),
+            )
+        )
+    return tuple(result)
+
+
+def _state(
+    key: ObjectKey,
+    desired: DesiredState,
+    observation: Observation,
+    plan: Plan,
+    change: Change | None,
+    hold: Hold | None,
+    blocked: Blocked | None,
+    outcome: Outcome | None,
+) -> tuple[ObjectState, str]:
+    """One word and one sentence; the gravest thing that is true wins."""
+    if observation.is_unknown(key):
+        gaps = [gap.reason for gap in observation.unreadable if gap.key == key or key.kind in gap.kinds]
+        return ObjectState.UNKNOWN, "; ".join(gaps)
+    if key in desired.not_here:
+        return ObjectState.NOT_HERE, desired.not_here[key]
+    if key in desired.invalid:
+        return ObjectState.INVALID, blocked.by if blocked else desired.invalid[key]
+    if hold is not None:
+        state = {"suspended": ObjectState.SUSPENDED, "report-mode": ObjectState.REPORTED}.get(
+            hold.rule, ObjectState.HELD
+        )
+        release = f"; `gitvirt approve {hold.hold_id}` releases it" if hold.approvable else ""
+        return state, f"{hold.reason}{release}"
+    if outcome is not None and outcome.is_fault:
+        return ObjectState.FAILED, outcome.reason
+    if blocked is not None:
+        return (ObjectState.PROGRESSING if blocked.waiting else ObjectState.BLOCKED), blocked.by
+    if change is not None or (outcome is not None and outcome.result in _WAITING_RESULTS):
+        return ObjectState.PROGRESSING, outcome.reason if outcome and outcome.reason else (
+            change.reason if change else ""
+        )
+    if key in plan.restart_required:
+        paths = ", ".join(difference.path for difference in plan.restart_required[key])
+        return ObjectState.STAGED, f"waits for a restart: {paths}"
+    notes = [note.message for note in plan.notes if note.key == key]
+    return ObjectState.READY, "; ".join(notes)
+
+
+def _printable(
+    key: ObjectKey,
+    live: LiveObject | None,
+    desired: DesiredState,
+    blocked: Blocked | None,
+    change: Change | None,
+    now: datetime,
+) -> str:
+    """KubeVirt's printableStatus of a VM, CDI's phase of a volume, Active or Inactive of a network."""
+    match live:
+        case LiveVolume():
+            return live.phase
+        case LiveNetwork():
+            return "Active" if live.active else "Inactive"
+        case LiveVm():
+            return _vm_status(live, desired, change, now)
+    if key.kind == "VirtualMachine":
+        return (
+            "Provisioning" if blocked is not None and blocked.waiting else "Stopped" if change is None else "Starting"
+        )
+    return "Pending"
+
+
+def _vm_status(live: LiveVm, desired: DesiredState, change: Change | None, now: datetime) -> str:
+    if live.power is PowerState.UNKNOWN:
+        return "Unknown"
+    if live.power is PowerState.PAUSED:
+        return "Paused"
+    if live.history.stop_requested_at is not None and live.running is not None:
+        return "Terminating" if live.history.stop_asked_by == "delete" else "Stopping"
+    if live.running is not None:
+        return "Running" if live.power is not PowerState.STOPPING else "Stopping"
+    wanted = desired.objects.get(live.key)
+    if isinstance(wanted, ResolvedVm) and is_backing_off(decide_power(wanted.run_strategy, live, now)):
+        return "CrashLoopBackOff"
+    if change is not None and change.power is PowerStep.START:
+        return "Starting"
+    return "Stopped"
+
+
+def _conditions(
+    key: ObjectKey, live: LiveObject | None, plan: Plan, state: ObjectState, message: str, now: datetime
+) -> tuple[Condition, ...]:
+    ready = None if state is ObjectState.UNKNOWN else state in (ObjectState.READY, ObjectState.STAGED)
+    conditions = [Condition(type="Ready", status=ready, reason=str(state), message=message)]
+    if isinstance(live, LiveVm):
+        conditions.append(Condition(type="AgentConnected", status=live.guest_agent))
+        conditions.append(Condition(type="Paused", status=live.power is PowerState.PAUSED))
+        override = current_override(live, now)
+        if override is not None:
+            conditions.append(
+                Condition(type="Overridden", status=True, reason=str(override.action), message=f"by {override.by}")
+            )
+    if key in plan.restart_required:
+        fields = ", ".join(difference.path for difference in plan.restart_required[key])
+        conditions.append(Condition(type="RestartRequired", status=True, reason="SpecChanged", message=fields))
+    return tuple(conditions)
+
+
+def _facts(key: ObjectKey, live: LiveObject | None, desired: DesiredState) -> dict[str, str]:
+    """Short facts for tables."""
+    wanted = desired.objects.get(key)
+    match live:
+        case LiveVm():
+            spec = live.running or live.stored
+            ips = [ip for interface in live.interfaces for ip in interface.ips]
+            facts = {"ip": ips[0] if ips else "", "ips": ",".join(ips), "accelerator": live.accelerator}
+            if spec is not None:
+                facts |= {"cpus": str(spec.cpu.count), "memory_mib": str(spec.memory_mib)}
+            if live.stop_reason is not StopReason.UNKNOWN and live.running is None:
+                facts["stopped_because"] = str(live.stop_reason)
+            if live.history.started_at is not None:
+                facts["started_at"] = live.history.started_at.isoformat()
+            return facts
+        case LiveVolume():
+            facts = {"size_bytes": str(live.size_bytes), "pool": live.pool, "format": live.format}
+            facts |= {"allocated_bytes": str(live.allocated_bytes), "class": live.storage_class, "volume": live.volume}
+            if live.progress is not None:
+                facts["progress"] = f"{live.progress:.0%}"
+            facts["source"] = str(live.source or "")
+            return facts
+        case LiveNetwork():
+            network = live.network
+            return {"bridge": network.bridge if network else "", "address": network.address if network else ""}
+    if isinstance(wanted, ResolvedVm):
+        return {"cpus": str(wanted.domain.cpu.count), "memory_mib": str(wanted.domain.memory_mib)}
+    if isinstance(wanted, ResolvedVolume):
+        return {"size_bytes": str(wanted.size_bytes), "pool": wanted.pool, "source": str(wanted.source)}
+    return {}

@@ -1,0 +1,79 @@
+"""A plan between two revisions, without a host: what a pull request would do to VMs that are as the base says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from reconciler.model.declared import Declared
+from reconciler.model.domain import DomainSpec
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import HostFacts, LiveNetwork, LiveObject, LiveVm, LiveVolume, Marks, Observation
+from reconciler.model.plan import Plan
+from reconciler.model.policy import Mode, Policy
+from reconciler.model.power import PowerState, RunHistory, RunStrategy, StopReason
+from reconciler.model.resolved import Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
+from reconciler.planning.planner import make_plan
+from reconciler.planning.redact import Digest
+from reconciler.planning.resolve import resolve
+from reconciler.ports import Engine
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def plan_between(base: Declared | None, head: Declared, *, engine: Engine, policy: Policy, digest: Digest) -> Plan:
+    """What applying ``head`` would do on a host where ``base`` (None: nothing) is true and its VMs do what their run
+    strategy says. It touches nothing and knows nothing of drift.
+    """
+    host = HostFacts(hostname=policy.host, labels=policy.host_labels)
+    empty = Observation(taken_at=_EPOCH, host=host, objects={})
+    objects: dict[ObjectKey, LiveObject] = {}
+    if base is not None:
+        for key, resolved in resolve(base, empty, policy=policy, digest=digest).objects.items():
+            objects[key] = as_if_live(resolved, policy, base.revision)
+    observation = Observation(taken_at=_EPOCH, host=host, objects=objects)
+    desired = resolve(head, observation, policy=policy, digest=digest)
+    enforced = _enforced(policy)
+    return make_plan(desired, observation, policy=enforced, engine=engine, now=_EPOCH)
+
+
+def _enforced(policy: Policy) -> Policy:
+    """The question is what would be done, so report mode does not hide the answer."""
+    return replace(policy, mode=Mode.ENFORCE, namespace_modes={})
+
+
+def as_if_live(resolved: Resolved, policy: Policy, revision: str) -> LiveObject:
+    """A live object that is exactly as wanted."""
+    marks = Marks(owner=policy.owner, host=policy.host, revision=revision, applied=resolved.applied)
+    match resolved:
+        case ResolvedVm():
+            return _vm_as_if_live(resolved, marks)
+        case ResolvedVolume():
+            return LiveVolume(
+                key=resolved.key,
+                fingerprint="base",
+                marks=marks,
+                pool=resolved.pool,
+                volume=f"{resolved.key.namespace}_{resolved.key.name}",
+                format=resolved.format,
+                size_bytes=resolved.size_bytes,
+                source=resolved.source,
+                storage_class=resolved.storage_class,
+            )
+        case ResolvedNetwork():
+            return LiveNetwork(key=resolved.key, fingerprint="base", marks=marks, network=resolved.network, active=True)
+
+
+def _vm_as_if_live(resolved: ResolvedVm, marks: Marks) -> LiveVm:
+    off = resolved.run_strategy in (RunStrategy.HALTED, RunStrategy.MANUAL)
+    running: DomainSpec | None = None if off else resolved.domain
+    return LiveVm(
+        key=resolved.key,
+        fingerprint="base",
+        marks=marks,
+        stored=resolved.domain,
+        running=running,
+        power=PowerState.OFF if off else PowerState.RUNNING,
+        stop_reason=StopReason.GITVIRT if off else StopReason.UNKNOWN,
+        history=RunHistory(runs=0 if off else 1),
+    )

@@ -1,0 +1,128 @@
+"""Owned objects that the repository no longer holds: prune them, as far as the laws let us.
+
+Laws 2, 3 and 6: absence counts only in a complete reading of both sides; a claim that any VM uses stays; only what this
+owner made on this host is touched.
+"""
+
+from __future__ import annotations
+
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveNetwork, LiveObject, LiveVm, LiveVolume
+from reconciler.model.plan import Action, Blocked, Cause, Change, Hold, Impact
+from reconciler.model.power import PowerStep
+from reconciler.planning.hold_id import hold_id
+from reconciler.planning.proposal import Circumstances, Proposal
+from reconciler.planning.resolve import claims_in_use
+
+PRUNE = "gitvirt.io/prune"
+ARGO_SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
+FLUX_PRUNE = "kustomize.toolkit.fluxcd.io/prune"
+
+
+def plan_absent(around: Circumstances) -> dict[ObjectKey, Proposal]:
+    """A proposal for every owned object that is live and not declared; nothing at all on an incomplete reading."""
+    if not around.desired.complete:
+        return {}
+    absent = {
+        key: live
+        for key, live in sorted(around.observation.objects.items())
+        if _is_ours(live, around) and not _is_present(key, live, around)
+    }
+    proposals: dict[ObjectKey, Proposal] = {}
+    going = frozenset(key for key in absent if isinstance(absent[key], LiveVm))
+    in_use = claims_in_use(around.desired)
+    for key, live in absent.items():
+        if around.observation.is_unknown(key):
+            continue
+        proposals[key] = _absent(key, live, going, in_use, around)
+    return proposals
+
+
+def _is_ours(live: LiveObject, around: Circumstances) -> bool:
+    return live.marks is not None and live.marks.owner == around.policy.owner and live.marks.host == around.policy.host
+
+
+def _is_present(key: ObjectKey, live: LiveObject, around: Circumstances) -> bool:
+    """Whether the repository still holds it: itself, or the VM whose dataVolumeTemplates made it, if that one is not
+    valid at the moment (its templates cannot be read then).
+    """
+    if key in around.desired.present or key in around.desired.not_here:
+        return True
+    applied = (live.marks.applied or {}) if live.marks else {}
+    owners = (applied.get("metadata") or {}).get("ownerReferences") or []
+    parents = [ObjectKey(owner.get("kind", ""), key.namespace, owner.get("name", "")) for owner in owners]
+    return any(parent in around.desired.invalid for parent in parents)
+
+
+def _absent(
+    key: ObjectKey,
+    live: LiveObject,
+    going: frozenset[ObjectKey],
+    in_use: frozenset[tuple[str, str]],
+    around: Circumstances,
+) -> Proposal:
+    users = live.used_by if isinstance(live, LiveVolume | LiveNetwork) else ()
+    staying = tuple(user for user in users if user not in going)
+    if not isinstance(live, LiveVm) and _some_vm_is_unknown(around):
+        return Proposal(blocked=Blocked(key=key, by="removed from Git, but not every VM could be read", waiting=True))
+    if isinstance(live, LiveVolume) and (key.namespace, key.name) in in_use:
+        return Proposal(blocked=Blocked(key=key, by="removed from Git, but a VM of the repository still uses it"))
+    if staying:
+        named = ", ".join(str(user) for user in staying)
+        by = f"removed from Git, but {named} still uses it; it goes when they no longer do"
+        return Proposal(blocked=Blocked(key=key, by=by, by_keys=staying))
+    change = _deletion(key, live, users, around)
+    rule = _prune_rule(live)
+    if rule is not None:
+        name, reason, approvable = rule
+        hold = Hold(hold_id=hold_id((change,)), rule=name, reason=reason, changes=(change,), approvable=approvable)
+        return Proposal(held=(hold,))
+    return Proposal(change=change)
+
+
+def _some_vm_is_unknown(around: Circumstances) -> bool:
+    """Whether a VM that could not be read may be using something."""
+    return any(
+        "VirtualMachine" in gap.kinds or (gap.key is not None and gap.key.kind == "VirtualMachine")
+        for gap in around.observation.unreadable
+    )
+
+
+def _deletion(key: ObjectKey, live: LiveObject, users: tuple[ObjectKey, ...], around: Circumstances) -> Change:
+    match live:
+        case LiveVm():
+            reason = "removed from Git; the guest is stopped gracefully, its firmware state goes to the trash"
+        case LiveVolume():
+            reason = "removed from Git; the disk goes to the trash and can be taken back"
+        case _:
+            reason = "removed from Git"
+    return Change(
+        key=key,
+        action=Action.DELETE,
+        cause=Cause.COMMIT if key not in around.failed else Cause.RETRY,
+        impact=Impact.REPLACE,
+        reason=reason,
+        expected=live.fingerprint,
+        revision=around.desired.revision,
+        power=PowerStep.STOP if isinstance(live, LiveVm) and live.running is not None else None,
+        needs=users,
+    )
+
+
+def _prune_rule(live: LiveObject) -> tuple[str, str, bool] | None:
+    """(rule, reason, approvable) of the annotation that keeps an object from being pruned, by gitvirt's own name or by
+    Argo CD's or Flux's.
+    """
+    applied = (live.marks.applied or {}) if live.marks else {}
+    annotations = (applied.get("metadata") or {}).get("annotations") or {}
+    argo = [option.strip() for option in str(annotations.get(ARGO_SYNC_OPTIONS, "")).split(",")]
+    own = str(annotations.get(PRUNE, ""))
+    if own == "false" or "Prune=false" in argo or annotations.get(FLUX_PRUNE) == "disabled":
+        return (
+            "prune-disabled",
+            f"its annotations say never to prune it; `gitvirt release` lets go of it, or delete it after removing {PRUNE}",
+            False,
+        )
+    if own == "confirm" or "Prune=confirm" in argo:
+        return "prune-confirm", "its annotations ask a person to confirm before it is pruned", True
+    return None

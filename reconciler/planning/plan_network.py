@@ -1,0 +1,52 @@
+"""One network: create it, start it, change it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.model.live import LiveNetwork
+from reconciler.model.plan import Action, Blocked, Change, Impact, Note, worst
+from reconciler.model.resolved import ResolvedNetwork
+from reconciler.planning.proposal import Circumstances, Proposal, ownership_obstacle
+
+
+def plan_network(wanted: ResolvedNetwork, around: Circumstances) -> Proposal:
+    """What to do about one wanted network."""
+    live = around.live(wanted.key)
+    obstacle = ownership_obstacle(wanted.key, live, around.policy)
+    if obstacle is not None:
+        return Proposal(blocked=obstacle)
+    if not isinstance(live, LiveNetwork):
+        if around.observation.is_unknown(wanted.key):
+            return Proposal(blocked=Blocked(key=wanted.key, by="it could not be read on the host", waiting=True))
+        return Proposal(change=_change(wanted, None, around, Action.CREATE, "not on this host yet"))
+    differences = around.engine.compare(wanted, live)
+    notes = tuple(
+        Note(key=wanted.key, code="network-kept", message=f"{d.path}: {d.refused}", differences=(d,))
+        for d in differences
+        if d.refused
+    )
+    to_do = tuple(d for d in differences if not d.refused)
+    if not to_do:
+        return Proposal(notes=notes)
+    reason = to_do[0].reason if len(to_do) == 1 else f"{len(to_do)} fields differ"
+    change = _change(wanted, live, around, Action.UPDATE, reason)
+    return Proposal(
+        notes=notes,
+        change=replace(change, impact=worst([d.impact for d in to_do]), differences=to_do),
+    )
+
+
+def _change(
+    wanted: ResolvedNetwork, live: LiveNetwork | None, around: Circumstances, action: Action, reason: str
+) -> Change:
+    return Change(
+        key=wanted.key,
+        action=action,
+        cause=around.cause(wanted, live),
+        impact=Impact.NONE,
+        reason=reason,
+        expected=live.fingerprint if live else "",
+        revision=around.desired.revision,
+        wanted=wanted,
+    )

@@ -1,0 +1,130 @@
+"""One claim: create it, take it back from the trash, go on with an import, grow it. Never shrink, never replace."""
+
+from __future__ import annotations
+
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveVolume, TrashItem
+from reconciler.model.plan import Action, Blocked, Change, Impact, Note, worst
+from reconciler.model.resolved import ResolvedVolume, SourceKind
+from reconciler.planning.proposal import Circumstances, Proposal, ownership_obstacle
+from reconciler.planning.resolve_volume import CLAIM_KINDS
+
+_NOT_BEGUN = ("Pending", "ImportScheduled", "CloneScheduled")
+
+
+def plan_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
+    """What to do about one wanted volume."""
+    live = around.live(wanted.key)
+    obstacle = ownership_obstacle(wanted.key, live, around.policy)
+    if obstacle is not None:
+        return Proposal(blocked=obstacle)
+    if not isinstance(live, LiveVolume):
+        return _create_volume(wanted, around)
+    if live.phase != "Succeeded":
+        return _resume_volume(wanted, live, around)
+    differences = around.engine.compare(wanted, live)
+    refused = tuple(difference for difference in differences if difference.refused)
+    to_do = tuple(difference for difference in differences if not difference.refused)
+    notes: tuple[Note, ...] = tuple(
+        Note(key=wanted.key, code="volume-kept", message=f"{d.path}: {d.refused}", differences=(d,)) for d in refused
+    )
+    if wanted.size_bytes < live.size_bytes and wanted.size_bytes:
+        message = (
+            f"the volume has {live.size_bytes} bytes, more than is asked for; disks only grow, so it stays as it is"
+        )
+        notes += (Note(key=wanted.key, code="volume-larger", message=message),)
+    if not to_do:
+        return Proposal(notes=notes)
+    return Proposal(
+        notes=notes,
+        change=Change(
+            key=wanted.key,
+            action=Action.UPDATE,
+            cause=around.cause(wanted, live),
+            impact=worst([d.impact for d in to_do]),
+            reason=to_do[0].reason if len(to_do) == 1 else f"{len(to_do)} fields differ",
+            expected=live.fingerprint,
+            revision=around.desired.revision,
+            wanted=wanted,
+            differences=to_do,
+        ),
+    )
+
+
+def _create_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
+    if around.observation.is_unknown(wanted.key):
+        return Proposal(blocked=Blocked(key=wanted.key, by="its pool could not be read", waiting=True))
+    for kind in CLAIM_KINDS:
+        other = ObjectKey(kind, wanted.key.namespace, wanted.key.name)
+        if other != wanted.key and around.live(other) is not None:
+            return Proposal(
+                blocked=Blocked(key=wanted.key, by=f"{other} has the volume of that name", by_keys=(other,))
+            )
+    item = taken_back(wanted, around)
+    if item is not None:
+        reason = f"taken back from the trash ({item.item}), its data as it was"
+    else:
+        reason = f"not on this host yet; {wanted.source}"
+    source = wanted.source.claim if wanted.source.kind is SourceKind.CLONE and item is None else None
+    return Proposal(
+        change=_creation(wanted, around, reason, restore=item.item if item else "", needs=_source_needs(source, around))
+    )
+
+
+def _source_needs(source: ObjectKey | None, around: Circumstances) -> tuple[ObjectKey, ...]:
+    """The claim that a clone copies from, when a change of this plan makes it."""
+    if source is None:
+        return ()
+    names = [ObjectKey(kind, source.namespace, source.name) for kind in CLAIM_KINDS]
+    return tuple(key for key in names if key in around.desired.objects and around.live(key) is None)
+
+
+def taken_back(wanted: ResolvedVolume, around: Circumstances) -> TrashItem | None:
+    """Law 3: the newest trashed volume of the same kind, namespace, name, source and class, unless the manifest says by
+    name that it wants a fresh disk.
+    """
+    items = [
+        item
+        for item in around.observation.trash
+        if item.key == wanted.key
+        and item.owner == around.policy.owner
+        and item.source == wanted.source
+        and item.storage_class == wanted.storage_class
+    ]
+    newest = max(items, key=lambda item: (item.trashed_at, item.item), default=None)
+    return None if newest is None or newest.item == wanted.fresh_disk else newest
+
+
+def _creation(
+    wanted: ResolvedVolume,
+    around: Circumstances,
+    reason: str,
+    *,
+    restore: str = "",
+    needs: tuple[ObjectKey, ...] = (),
+    expected: str = "",
+) -> Change:
+    return Change(
+        key=wanted.key,
+        action=Action.CREATE,
+        cause=around.cause(wanted, around.live(wanted.key)),
+        impact=Impact.NONE,
+        reason=reason,
+        expected=expected,
+        revision=around.desired.revision,
+        wanted=wanted,
+        restore=restore,
+        needs=needs,
+    )
+
+
+def _resume_volume(wanted: ResolvedVolume, live: LiveVolume, around: Circumstances) -> Proposal:
+    """A copy that nobody is at work on is taken up; one that failed is tried again when its time has come."""
+    due_s = (live.retry_at - around.now).total_seconds() if live.retry_at else 0.0
+    if live.phase in _NOT_BEGUN or (live.phase == "Failed" and due_s <= 0):
+        reason = f"taken up again: {live.reason or live.phase}"
+        return Proposal(change=_creation(wanted, around, reason, expected=live.fingerprint))
+    done = f" ({live.progress:.0%})" if live.progress is not None else ""
+    said = f"{live.phase}{done}{': ' + live.reason if live.reason else ''}"
+    retry = due_s if live.phase == "Failed" else None
+    return Proposal(blocked=Blocked(key=wanted.key, by=said, waiting=True, retry_after_s=retry), retry_after_s=retry)

@@ -1,0 +1,236 @@
+"""One VirtualMachine: its differences, its power, and the restart that may have to wait."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveNetwork, LiveVm, LiveVolume
+from reconciler.model.plan import Action, Blocked, Cause, Change, Difference, Hold, Impact, Note, worst
+from reconciler.model.power import PowerState, PowerStep
+from reconciler.model.resolved import ResolvedVm, RestartPolicy
+from reconciler.planning.hold_id import hold_id
+from reconciler.planning.power import PowerDecision, decide_power
+from reconciler.planning.proposal import Circumstances, Proposal, ownership_obstacle
+
+_OFF = (PowerState.OFF, PowerState.CRASHED)
+
+
+def plan_vm(wanted: ResolvedVm, around: Circumstances) -> Proposal:
+    """What to do about one wanted VM."""
+    live = around.live(wanted.key)
+    obstacle = ownership_obstacle(wanted.key, live, around.policy)
+    if obstacle is not None:
+        return Proposal(blocked=obstacle)
+    if not isinstance(live, LiveVm):
+        return _create(wanted, around)
+    return _update(wanted, live, around)
+
+
+def _create(wanted: ResolvedVm, around: Circumstances) -> Proposal:
+    if around.observation.is_unknown(wanted.key):
+        return Proposal(blocked=Blocked(key=wanted.key, by="it could not be read on the host", waiting=True))
+    waits = _unready(wanted, around)
+    if waits is not None:
+        return Proposal(blocked=waits)
+    power = decide_power(wanted.run_strategy, None, around.now)
+    trash = [item for item in around.observation.trash if item.key == wanted.key and item.owner == around.policy.owner]
+    keeps_firmware = wanted.domain.bootloader == "efi" and trash
+    return Proposal(
+        change=Change(
+            key=wanted.key,
+            action=Action.CREATE,
+            cause=around.cause(wanted, None),
+            impact=Impact.NONE,
+            reason=f"not on this host yet; {power.reason}",
+            expected="",
+            revision=around.desired.revision,
+            wanted=wanted,
+            power=power.step,
+            restore=max(trash, key=lambda item: item.trashed_at).item if keeps_firmware else "",
+            needs=(*wanted.networks, *wanted.claims),
+        )
+    )
+
+
+def _unready(wanted: ResolvedVm, around: Circumstances) -> Blocked | None:
+    """What a VM waits for that no change of this plan will finish at once."""
+    for key in (*wanted.claims, *wanted.networks):
+        live = around.live(key)
+        obstacle = ownership_obstacle(key, live, around.policy)
+        if obstacle is not None:
+            return Blocked(key=wanted.key, by=obstacle.by, by_keys=(key,))
+        if key in around.desired.blocked or key in around.desired.not_here:
+            return Blocked(key=wanted.key, by=f"{key} is blocked or not here", by_keys=(key,))
+        if key in around.desired.invalid and live is None:
+            return Blocked(key=wanted.key, by=f"{key}: {around.desired.invalid[key]}", by_keys=(key,))
+        if isinstance(live, LiveVolume) and live.phase != "Succeeded":
+            done = f" ({live.progress:.0%})" if live.progress is not None else ""
+            reason = f": {live.reason}" if live.reason else ""
+            return Blocked(key=wanted.key, by=f"{key} is {live.phase}{done}{reason}", by_keys=(key,), waiting=True)
+    return None
+
+
+def _update(wanted: ResolvedVm, live: LiveVm, around: Circumstances) -> Proposal:
+    differences = around.engine.compare(wanted, live)
+    refused = tuple(difference for difference in differences if difference.refused)
+    open_ones = tuple(difference for difference in differences if not difference.refused)
+    is_off = live.running is None
+    if is_off:
+        open_ones = tuple(replace(d, impact=Impact.NONE, reason=f"{d.reason}; the VM is off") for d in open_ones)
+    staged = tuple(d for d in open_ones if not d.stored and d.impact.rank >= Impact.RESTART.rank)
+    to_do = tuple(d for d in open_ones if d not in staged)
+    power = decide_power(wanted.run_strategy, live, around.now)
+    waits = _unready(wanted, around) if power.step is PowerStep.START else None
+    if waits is not None:
+        power = PowerDecision(step=None, reason=waits.by)
+    holds = (_hold_for_foreign(wanted.key, live, refused, around),) if refused else ()
+    change = _change(wanted, live, to_do, staged, power, around)
+    notes = () if live.power is not PowerState.PAUSED or power.by_operator else (_paused_note(wanted.key),)
+    needs_restart = (
+        tuple(d for d in open_ones if d.impact.rank >= Impact.RESTART.rank and d.running) if not is_off else ()
+    )
+    return Proposal(
+        change=change,
+        held=holds,
+        blocked=waits,
+        notes=notes,
+        restart_required=needs_restart,
+        retry_after_s=power.retry_after_s,
+    )
+
+
+def _change(
+    wanted: ResolvedVm,
+    live: LiveVm,
+    to_do: tuple[Difference, ...],
+    staged: tuple[Difference, ...],
+    power: PowerDecision,
+    around: Circumstances,
+) -> Change | None:
+    step, cause = power.step, around.cause(wanted, live)
+    waiting = tuple(d for d in (*to_do, *staged) if d.impact.rank >= Impact.RESTART.rank and d.running)
+    by_policy = wanted.restart_policy is RestartPolicy.IMMEDIATE and bool(waiting)
+    asked = wanted.key in around.restarts
+    restarts = step is PowerStep.RESTART or (step is None and live.power not in _OFF and (asked or by_policy))
+    if restarts:
+        reason = (
+            power.reason
+            if step is PowerStep.RESTART
+            else ("asked by an operator" if asked else _restart_reason(waiting))
+        )
+        return _assembled(
+            wanted, live, Action.RESTART, Cause.OPERATOR if asked else cause, Impact.RESTART, reason,
+            to_do or staged, PowerStep.RESTART, around,
+        )  # fmt: skip
+    if not to_do and step is None:
+        return None
+    power_difference = _power_difference(wanted, live, step)
+    shown = (*to_do, *((power_difference,) if power_difference else ()))
+    if step is not None and power.by_operator and not to_do:
+        cause = Cause.OPERATOR
+    return _assembled(
+        wanted, live, Action.UPDATE, cause, worst([d.impact for d in shown]), _update_reason(to_do, power),
+        shown, step, around,
+    )  # fmt: skip
+
+
+def _assembled(
+    wanted: ResolvedVm,
+    live: LiveVm,
+    action: Action,
+    cause: Cause,
+    impact: Impact,
+    reason: str,
+    differences: tuple[Difference, ...],
+    step: PowerStep | None,
+    around: Circumstances,
+) -> Change:
+    return Change(
+        key=wanted.key,
+        action=action,
+        cause=cause,
+        impact=impact,
+        reason=reason,
+        expected=live.fingerprint,
+        revision=around.desired.revision,
+        wanted=wanted,
+        differences=differences,
+        power=step,
+        needs=_needs(wanted, around),
+    )
+
+
+def _needs(wanted: ResolvedVm, around: Circumstances) -> tuple[ObjectKey, ...]:
+    """Networks and claims that are not ready yet; a VM that has them all waits for nobody."""
+    needed: list[ObjectKey] = []
+    for key in (*wanted.networks, *wanted.claims):
+        live = around.live(key)
+        ready = (isinstance(live, LiveNetwork) and live.active) or (
+            isinstance(live, LiveVolume) and live.phase == "Succeeded"
+        )
+        if not ready:
+            needed.append(key)
+    return tuple(needed)
+
+
+def _restart_reason(waiting: tuple[Difference, ...]) -> str:
+    return f"restart policy Immediate: {', '.join(d.path for d in waiting)} take effect at a restart"
+
+
+def _update_reason(to_do: tuple[Difference, ...], power: PowerDecision) -> str:
+    parts = []
+    at_restart = [d for d in to_do if d.impact.rank >= Impact.RESTART.rank]
+    if at_restart:
+        parts.append("takes effect at the next restart, which is the operator's (policy Manual)")
+    elif to_do:
+        parts.append(to_do[0].reason if len(to_do) == 1 else f"{len(to_do)} fields differ")
+    if power.step is not None:
+        parts.append(power.reason)
+    return "; ".join(parts)
+
+
+def _power_difference(wanted: ResolvedVm, live: LiveVm, step: PowerStep | None) -> Difference | None:
+    """Power as one more field of the plan, under the manifest path that asks for it."""
+    after = {
+        PowerStep.START: "Running",
+        PowerStep.STOP: "Stopped",
+        PowerStep.PAUSE: "Paused",
+        PowerStep.UNPAUSE: "Running",
+    }.get(step) if step else None  # fmt: skip
+    if after is None:
+        return None
+    before = {PowerState.OFF: "Stopped", PowerState.CRASHED: "Crashed", PowerState.PAUSED: "Paused"}.get(
+        live.power, "Running"
+    )
+    impact = Impact.RESTART if step is PowerStep.STOP else Impact.LIVE
+    ended = f"; it is off because: {live.stop_reason}" if before == "Stopped" else ""
+    return Difference(
+        path=wanted.run_strategy_path,
+        before=before,
+        after=after,
+        impact=impact,
+        reason=f"runStrategy {wanted.run_strategy}{ended}",
+        stored=False,
+    )
+
+
+def _hold_for_foreign(key: ObjectKey, live: LiveVm, refused: tuple[Difference, ...], around: Circumstances) -> Hold:
+    """What gitvirt sees and will not change by itself, as a hold that says what a person can do."""
+    change = Change(
+        key=key,
+        action=Action.UPDATE,
+        cause=Cause.DRIFT,
+        impact=worst([d.impact for d in refused]),
+        reason="; ".join(dict.fromkeys(d.refused for d in refused)),
+        expected=live.fingerprint,
+        revision=around.desired.revision,
+        differences=refused,
+    )
+    return Hold(
+        hold_id=hold_id((change,)), rule="not-by-itself", reason=change.reason, changes=(change,), approvable=False
+    )
+
+
+def _paused_note(key: ObjectKey) -> Note:
+    return Note(key=key, code="vm-paused", message="the guest is paused, not by gitvirt; `gitvirt start` resumes it")

@@ -1,0 +1,148 @@
+"""Desired state + live state → `Plan`. Pure and deterministic: same input, same bytes, same ``plan_id``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection
+from datetime import datetime
+
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import Observation
+from reconciler.model.plan import Action, Blocked, Change, Difference, Hold, Note, Plan
+from reconciler.model.policy import Policy
+from reconciler.model.resolved import DesiredState, Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
+from reconciler.planning.plan_absent import plan_absent
+from reconciler.planning.plan_network import plan_network
+from reconciler.planning.plan_storage import plan_volume
+from reconciler.planning.plan_vm import plan_vm
+from reconciler.planning.proposal import Circumstances, Proposal
+from reconciler.planning.safety import hold_large_classes, release_approved, split_by_mode
+from reconciler.ports import Engine
+
+_TIER = {
+    "PodNetwork": 0,
+    "NetworkAttachmentDefinition": 0,
+    "PersistentVolumeClaim": 1,
+    "DataVolume": 1,
+    "VirtualMachine": 2,
+}
+
+
+def make_plan(
+    desired: DesiredState,
+    observation: Observation,
+    *,
+    policy: Policy,
+    engine: Engine,
+    now: datetime,
+    approved: Collection[str] = (),
+    restarts: frozenset[ObjectKey] = frozenset(),
+    failed: frozenset[ObjectKey] = frozenset(),
+    suspended: str = "",
+    only: Collection[ObjectKey] | None = None,
+) -> Plan:
+    """What would be done now.
+
+    ``approved`` are hold ids that a person released; ``suspended`` is the reason when everything is; ``only`` restricts
+    the look to these objects (a partial observation): then nothing is concluded from absence of others.
+    """
+    around = Circumstances(
+        desired=desired,
+        observation=observation,
+        policy=policy,
+        engine=engine,
+        now=now,
+        failed=failed,
+        restarts=restarts,
+    )
+    proposals = _proposals(around, only)
+    wanted_changes = [p.change for p in proposals.values() if p.change is not None]
+    free, mode_holds = split_by_mode(wanted_changes, around, suspended=suspended)
+    own_holds = [hold for p in proposals.values() for hold in p.held]
+    released, own_holds = release_approved(own_holds, approved)
+    free, blast_holds = hold_large_classes(free + released, around, approved=approved)
+    changes = tuple(sorted(free, key=_order))
+    holds = tuple(sorted((*own_holds, *mode_holds, *blast_holds), key=lambda hold: (hold.rule, hold.hold_id)))
+    blocked = tuple(_blocked(around, proposals, only))
+    notes = tuple(note for p in proposals.values() for note in p.notes) + tuple(_placement_notes(desired, only))
+    staged = {key: p.restart_required for key, p in proposals.items() if p.restart_required}
+    waits = [p.retry_after_s for p in proposals.values() if p.retry_after_s is not None]
+    return Plan(
+        plan_id=plan_id(desired.revision, changes, holds, blocked, notes, staged),
+        revision=desired.revision,
+        changes=changes,
+        held=holds,
+        blocked=blocked,
+        notes=notes,
+        restart_required=staged,
+        retry_after_s=min(waits, default=None),
+    )
+
+
+def plan_id(
+    revision: str,
+    changes: tuple[Change, ...],
+    holds: tuple[Hold, ...],
+    blocked: tuple[Blocked, ...],
+    notes: tuple[Note, ...],
+    staged: dict[ObjectKey, tuple[Difference, ...]],
+) -> str:
+    """The hash of all that the plan says, but for waiting times and progress, which move by themselves."""
+    content = {
+        "revision": revision,
+        "changes": [change.to_dict() for change in changes],
+        "held": [hold.to_dict() for hold in holds],
+        "blocked": [str(entry.key) for entry in blocked],
+        "notes": [[str(note.key), note.code] for note in notes],
+        "restart_required": [[str(key), [d.path for d in differences]] for key, differences in sorted(staged.items())],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _proposals(around: Circumstances, only: Collection[ObjectKey] | None) -> dict[ObjectKey, Proposal]:
+    proposals = {
+        key: _proposal(wanted, around) for key, wanted in around.desired.objects.items() if only is None or key in only
+    }
+    absent = {key: proposal for key, proposal in plan_absent(around).items() if only is None or key in only}
+    return dict(sorted((proposals | absent).items()))
+
+
+def _proposal(wanted: Resolved, around: Circumstances) -> Proposal:
+    match wanted:
+        case ResolvedNetwork():
+            return plan_network(wanted, around)
+        case ResolvedVolume():
+            return plan_volume(wanted, around)
+        case ResolvedVm():
+            return plan_vm(wanted, around)
+
+
+def _order(change: Change) -> tuple[int, ObjectKey]:
+    """Networks, storage, VMs; then deletions in reverse."""
+    tier = _TIER.get(change.key.kind, 1)
+    return (10 - tier if change.action is Action.DELETE else tier), change.key
+
+
+def _blocked(
+    around: Circumstances, proposals: dict[ObjectKey, Proposal], only: Collection[ObjectKey] | None
+) -> list[Blocked]:
+    """Why objects do not proceed: found by their proposals, by resolving, or by checking."""
+    found = {key: p.blocked for key, p in proposals.items() if p.blocked is not None}
+    for key, (reason, by_keys) in around.desired.blocked.items():
+        found.setdefault(
+            key, Blocked(key=key, by=f"blocked by {', '.join(map(str, by_keys))}: {reason}", by_keys=by_keys)
+        )
+    for key, reason in around.desired.invalid.items():
+        live = around.live(key)
+        held = "; it is held at its last applied document" if live is not None and live.marks is not None else ""
+        found.setdefault(key, Blocked(key=key, by=f"not valid: {reason}{held}"))
+    return [entry for key, entry in sorted(found.items()) if only is None or key in only]
+
+
+def _placement_notes(desired: DesiredState, only: Collection[ObjectKey] | None) -> list[Note]:
+    return [
+        Note(key=key, code="not-here", message=reason)
+        for key, reason in sorted(desired.not_here.items())
+        if only is None or key in only
+    ]

@@ -1,0 +1,119 @@
+"""Power is its own plane (law 8): what KubeVirt's runStrategy, or an operator who overrides it, wants of a guest now.
+
+Source: KubeVirt's documentation of run strategies and its start back-off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from reconciler.model.live import LiveVm
+from reconciler.model.power import Override, OverrideAction, PowerState, PowerStep, RunStrategy, StopReason
+
+BACKOFF_FIRST_S = 10.0
+BACKOFF_MOST_S = 300.0
+_FAILED_STOPS = (StopReason.FAILED, StopReason.DESTROYED, StopReason.HOST, StopReason.UNKNOWN, StopReason.GITVIRT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerDecision:
+    """``step`` None means leave it. ``reason`` is for people, also where nothing is done. ``by_operator`` says that an
+    override decided. ``retry_after_s`` is when a decision that waits (back-off, a stop under way) is due again.
+    """
+
+    step: PowerStep | None
+    reason: str = ""
+    by_operator: bool = False
+    retry_after_s: float | None = None
+
+
+def decide_power(strategy: RunStrategy, live: LiveVm | None, now: datetime) -> PowerDecision:
+    """What to do to a guest's power. ``live`` is None for a VM that is to be created."""
+    override = current_override(live, now)
+    if override is not None and live is not None:
+        return _overridden(override, live, now)
+    if live is None:
+        starts = strategy not in (RunStrategy.HALTED, RunStrategy.MANUAL)
+        return PowerDecision(step=PowerStep.START if starts else None, reason=f"runStrategy {strategy}")
+    if strategy is RunStrategy.HALTED:
+        return _stop(live, "runStrategy Halted")
+    if strategy is RunStrategy.MANUAL:
+        return _continue_stop(live) or PowerDecision(step=None, reason="runStrategy Manual: power is the operator's")
+    if live.power not in (PowerState.OFF, PowerState.CRASHED):
+        return _continue_stop(live) or PowerDecision(step=None)
+    if not _wants_another_run(strategy, live):
+        return PowerDecision(step=None, reason=f"runStrategy {strategy}: the guest ended ({live.stop_reason})")
+    return _start(live, f"runStrategy {strategy}", now)
+
+
+def current_override(live: LiveVm | None, now: datetime) -> Override | None:
+    """The operator's action that holds now."""
+    override = live.marks.override if live is not None and live.marks is not None else None
+    if override is None or (override.until is not None and override.until <= now):
+        return None
+    return override
+
+
+def _wants_another_run(strategy: RunStrategy, live: LiveVm) -> bool:
+    """Whether a guest that is off should run again."""
+    if strategy is RunStrategy.ALWAYS or live.history.runs == 0:
+        return True
+    return strategy is RunStrategy.RERUN_ON_FAILURE and live.stop_reason in _FAILED_STOPS
+
+
+def _overridden(override: Override, live: LiveVm, now: datetime) -> PowerDecision:
+    reason = f"{override.action} by operator {override.by}"
+    match override.action:
+        case OverrideAction.STOP:
+            decision = _stop(live, reason)
+        case OverrideAction.START if live.power in (PowerState.OFF, PowerState.CRASHED):
+            ended_since = live.history.started_at is not None and live.history.started_at >= override.at
+            decision = (
+                PowerDecision(step=None, reason=f"{reason}; the guest ended since ({live.stop_reason})")
+                if ended_since
+                else _start(live, reason, now)
+            )
+        case OverrideAction.START:
+            paused = live.power is PowerState.PAUSED
+            decision = PowerDecision(step=PowerStep.UNPAUSE if paused else None, reason=reason)
+        case OverrideAction.PAUSE:
+            running = live.power is PowerState.RUNNING
+            decision = PowerDecision(step=PowerStep.PAUSE if running else None, reason=reason)
+    return PowerDecision(
+        step=decision.step, reason=decision.reason, by_operator=True, retry_after_s=decision.retry_after_s
+    )
+
+
+def _stop(live: LiveVm, reason: str) -> PowerDecision:
+    if live.power is PowerState.OFF:
+        return PowerDecision(step=None, reason=reason)
+    return PowerDecision(step=PowerStep.STOP, reason=reason)
+
+
+def _continue_stop(live: LiveVm) -> PowerDecision | None:
+    """A restart that was begun goes on until the guest is off, whatever else is wanted."""
+    if live.history.stop_requested_at is not None and live.history.stop_asked_by == "restart":
+        return PowerDecision(step=PowerStep.RESTART, reason="the restart that was begun goes on")
+    return None
+
+
+def _start(live: LiveVm, reason: str, now: datetime) -> PowerDecision:
+    """Start now, or when the back-off of a guest that keeps failing is over."""
+    ended = live.history.ended_at
+    failures = live.history.failures + (1 if live.stop_reason is StopReason.FAILED else 0)
+    if failures >= 2 and ended is not None:
+        delay = min(BACKOFF_FIRST_S * 2 ** (failures - 2), BACKOFF_MOST_S)
+        left = (ended + timedelta(seconds=delay) - now).total_seconds()
+        if left > 0:
+            return PowerDecision(
+                step=None,
+                reason=f"back-off: {failures} failed runs in a row, next start in {left:.0f} s",
+                retry_after_s=left,
+            )
+    return PowerDecision(step=PowerStep.START, reason=reason)
+
+
+def is_backing_off(decision: PowerDecision) -> bool:
+    """Whether a start waits for the back-off (KubeVirt's CrashLoopBackOff)."""
+    return decision.step is None and decision.retry_after_s is not None

@@ -1,0 +1,76 @@
+"""What looking at one object came to: a change, or why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveObject, Observation
+from reconciler.model.plan import Blocked, Cause, Change, Difference, Hold, Note
+from reconciler.model.policy import Policy
+from reconciler.model.resolved import DesiredState, Resolved
+from reconciler.ports import Engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """Everything a decision may look at. ``failed`` are objects whose last attempt did not end well (cause ``retry``),
+    ``restarts`` VMs a person asked to restart.
+    """
+
+    desired: DesiredState
+    observation: Observation
+    policy: Policy
+    engine: Engine
+    now: datetime
+    failed: frozenset[ObjectKey] = frozenset()
+    restarts: frozenset[ObjectKey] = frozenset()
+
+    def live(self, key: ObjectKey) -> LiveObject | None:
+        """The live object, owned or not."""
+        return self.observation.objects.get(key)
+
+    def cause(self, wanted: Resolved, live: LiveObject | None) -> Cause:
+        """Git changed if the document is not the one that was applied; otherwise the world did."""
+        if wanted.key in self.failed:
+            return Cause.RETRY
+        if live is None or live.marks is None or live.marks.applied is None:
+            return Cause.COMMIT
+        return Cause.DRIFT if live.marks.applied == wanted.applied else Cause.COMMIT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """All that planning has to say about one object."""
+
+    change: Change | None = None
+    held: tuple[Hold, ...] = ()
+    blocked: Blocked | None = None
+    notes: tuple[Note, ...] = ()
+    restart_required: tuple[Difference, ...] = ()
+    retry_after_s: float | None = None
+
+    def with_note(self, note: Note) -> Proposal:
+        """The same with one note more."""
+        return replace(self, notes=(*self.notes, note))
+
+
+def ownership_obstacle(key: ObjectKey, live: LiveObject | None, policy: Policy) -> Blocked | None:
+    """Law 6: an object that is there and not ours is not touched."""
+    if live is None:
+        return None
+    if live.marks is None:
+        return Blocked(
+            key=key,
+            by=f"{key} exists on this host and is not owned by gitvirt; rename one of them, or adopt the existing one",
+            by_keys=(key,),
+        )
+    if live.marks.owner != policy.owner:
+        return Blocked(
+            key=key,
+            by=f"{key} on this host is owned by {live.marks.owner!r}, not by {policy.owner!r}; "
+            "remove it from one of the two repositories",
+            by_keys=(key,),
+        )
+    return None

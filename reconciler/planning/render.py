@@ -1,0 +1,141 @@
+"""A plan as people read it: text (with colour on a terminal) and markdown for a pull request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from reconciler.model.plain_text import one_line
+from reconciler.model.plan import Action, Change, Difference, Impact, Plan
+
+_SIGN = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.RESTART: "!"}
+_COLOUR = {Action.CREATE: "32", Action.UPDATE: "33", Action.DELETE: "31", Action.RESTART: "35"}
+_IMPACT_COLOUR = {
+    Impact.NONE: "2",
+    Impact.LIVE: "32",
+    Impact.RESTART: "33",
+    Impact.REPLACE: "31",
+    Impact.DATA_LOSS: "1;31",
+}
+_VALUE_LIMIT = 120
+
+
+def render_text(plan: Plan, *, colour: bool = False) -> str:
+    """The plan for a terminal or a log; ends with a newline."""
+
+    def paint(code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if colour else text
+
+    lines: list[str] = []
+    for change in plan.changes:
+        lines += _change_lines(change, paint)
+    for hold in plan.held:
+        how = f"`gitvirt approve {hold.hold_id}` releases it" if hold.approvable else "not released by approve"
+        lines.append(paint("1;35", f"held {hold.hold_id} ({hold.rule}): {one_line(hold.reason)}; {how}"))
+        for change in hold.changes:
+            lines += [f"  {line}" for line in _change_lines(change, paint)]
+    for entry in plan.blocked:
+        word = "waiting" if entry.waiting else "blocked"
+        lines.append(f"{paint('36', word)} {one_line(str(entry.key))}: {one_line(entry.by, 400)}")
+    for key, differences in sorted(plan.restart_required.items()):
+        fields = ", ".join(one_line(difference.path) for difference in differences)
+        lines.append(f"{paint('33', 'RestartRequired')} {one_line(str(key))}: {fields}")
+    for note in plan.notes:
+        lines.append(f"{paint('2', 'note')} {one_line(str(note.key))}: {one_line(note.message, 400)}")
+    lines.append(_summary(plan))
+    return "\n".join(lines) + "\n"
+
+
+def _change_lines(change: Change, paint: Any) -> list[str]:
+    power = f", power: {change.power}" if change.power else ""
+    head = f"{_SIGN[change.action]} {change.action} {one_line(str(change.key))}"
+    impact = paint(_IMPACT_COLOUR[change.impact], f"[{change.impact}]")
+    lines = [f"{paint(_COLOUR[change.action], head)} {impact} {one_line(change.reason, 400)}{power}"]
+    lines += [f"    {_difference_text(d)} {paint(_IMPACT_COLOUR[d.impact], f'[{d.impact}]')} {one_line(d.reason, 200)}"
+              for d in change.differences]  # fmt: skip
+    return lines
+
+
+def _difference_text(difference: Difference) -> str:
+    return f"{one_line(difference.path)}: {_value(difference.before)} → {_value(difference.after)}"
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "(absent)"
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+    return one_line(text, _VALUE_LIMIT)
+
+
+def _summary(plan: Plan) -> str:
+    if not (plan.changes or plan.held):
+        return f"Plan {plan.plan_id}: nothing to do."
+    counts = [
+        f"{sum(1 for change in plan.changes if change.action is action)} to {action}"
+        for action in Action
+        if any(change.action is action for change in plan.changes)
+    ]
+    held = sum(len(hold.changes) for hold in plan.held)
+    counts += [f"{held} held"] if held else []
+    return f"Plan {plan.plan_id}: {', '.join(counts)}."
+
+
+def render_markdown(plan: Plan) -> str:
+    """The plan for a pull request's comment."""
+    lines = [f"### gitvirt plan `{plan.plan_id}`", ""]
+    if plan.changes:
+        lines += ["| | object | action | impact | why |", "|---|---|---|---|---|"]
+        lines += [_row(change) for change in plan.changes]
+        lines.append("")
+    for change in plan.changes:
+        lines += _detail(change)
+    for hold in plan.held:
+        lines += [f"**Held** `{hold.hold_id}` ({hold.rule}): {_escape(hold.reason)}", ""]
+        lines += [f"- {_SIGN[change.action]} {change.action} `{_escape(str(change.key))}`" for change in hold.changes]
+        lines.append("")
+    lines += _list("Blocked", (f"`{_escape(str(entry.key))}`: {_escape(entry.by)}" for entry in plan.blocked))
+    lines += _list("Notes", (f"`{_escape(str(note.key))}`: {_escape(note.message)}" for note in plan.notes))
+    lines.append(_summary(plan))
+    return "\n".join(lines) + "\n"
+
+
+def _row(change: Change) -> str:
+    cells = (
+        _SIGN[change.action],
+        f"`{_escape(str(change.key))}`",
+        str(change.action),
+        str(change.impact),
+        _escape(change.reason),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _detail(change: Change) -> list[str]:
+    if not change.differences:
+        return []
+    lines = [f"<details><summary>{_escape(str(change.key))}: {len(change.differences)} fields</summary>", ""]
+    lines += ["| field | from | to | impact | why |", "|---|---|---|---|---|"]
+    for d in change.differences:
+        cells = (
+            f"`{_escape(d.path)}`",
+            _escape(_value(d.before)),
+            _escape(_value(d.after)),
+            str(d.impact),
+            _escape(d.reason),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, "", "</details>", ""]
+
+
+def _list(title: str, items: Iterable[str]) -> list[str]:
+    rows = [f"- {item}" for item in items]
+    return [f"**{title}**", "", *rows, ""] if rows else []
+
+
+def _escape(text: str) -> str:
+    """Plain text within markdown and HTML: no markup of the text's own takes effect."""
+    safe = one_line(text, 400).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for character in "\\`*_[]|#":
+        safe = safe.replace(character, f"\\{character}" if character != "`" else "'")
+    return safe

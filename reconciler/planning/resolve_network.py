@@ -1,0 +1,87 @@
+"""NetworkAttachmentDefinition (its CNI configuration) → one network of the host.
+
+Source: the CNI ``bridge`` plugin's and ``host-local`` IPAM's documented configuration.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from reconciler.model.document import Document
+from reconciler.model.keys import POD_NETWORK
+from reconciler.model.policy import Policy
+from reconciler.model.resolved import NetworkSpec, ResolvedNetwork
+from reconciler.planning.redact import Digest, applied_document
+from reconciler.planning.resolve_volume import UnresolvableError
+
+
+def resolve_network(
+    document: Document, *, policy: Policy, digest: Digest, host_bridges: Collection[str]
+) -> ResolvedNetwork:
+    """A bridge network. A bridge that the host has already (and that is allowed) is used and never altered; any other
+    is made by the engine.
+
+    Raises:
+        UnresolvableError: the configuration asks for something this host does not give.
+    """
+    config = cni_config(document)
+    bridge = str(config.get("bridge") or "")
+    on_host = bool(bridge) and (bridge in policy.allowed_bridges or bridge in host_bridges)
+    if on_host and bridge not in policy.allowed_bridges:
+        raise UnresolvableError(
+            f"{document.place(('spec', 'config'))}: bridge {bridge!r} exists on this host and is not gitvirt's; "
+            f"add it to settings.allowedBridges to let VMs use it, or choose another name"
+        )
+    return ResolvedNetwork(
+        key=document.key,
+        document=document,
+        applied=applied_document(document, digest),
+        network=NetworkSpec(
+            bridge=bridge if on_host or _is_interface_name(bridge) else "",
+            host_bridge=on_host,
+            nat=bool(config.get("ipMasq")) and not on_host,
+            mtu=int(config.get("mtu") or 0),
+            **({} if on_host else _addresses(document, config)),
+        ),
+    )
+
+
+def pod_network(policy: Policy) -> ResolvedNetwork:
+    """The network behind every ``pod: {}``."""
+    return ResolvedNetwork(key=POD_NETWORK, document=None, applied={}, network=policy.pod_network)
+
+
+def cni_config(document: Document) -> Mapping[str, Any]:
+    """The first plugin's configuration; checked to be JSON before."""
+    config: dict[str, Any] = json.loads(document.spec.get("config") or "{}")
+    plugins = config.get("plugins")
+    first: dict[str, Any] = plugins[0] if isinstance(plugins, list) and plugins else config
+    return first
+
+
+def _is_interface_name(name: str) -> bool:
+    """Whether Linux takes it as an interface's name (15 bytes)."""
+    return 0 < len(name.encode()) <= 15
+
+
+def _addresses(document: Document, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Host address and DHCP range: CNI's IPAM gives addresses to pods; here DHCP gives the same range to guests."""
+    ipam = config.get("ipam") or {}
+    subnet, ranges = ipam.get("subnet"), ipam.get("ranges") or []
+    entry: Mapping[str, Any] = ranges[0][0] if ranges and ranges[0] else ipam
+    subnet = entry.get("subnet") or subnet
+    if ipam.get("type") != "host-local" or not subnet:
+        return {}
+    try:
+        network = ipaddress.ip_network(subnet, strict=False)
+        if network.num_addresses < 8:
+            raise ValueError("it has fewer than 8 addresses")
+        gateway = ipaddress.ip_address(entry.get("gateway") or network.network_address + 1)
+        first = ipaddress.ip_address(entry.get("rangeStart") or max(network.network_address + 2, gateway + 1))
+        last = ipaddress.ip_address(entry.get("rangeEnd") or network.broadcast_address - 1)
+    except ValueError as error:
+        raise UnresolvableError(f"{document.place(('spec', 'config'))}: ipam of {document.key}: {error}") from error
+    return {"address": f"{gateway}/{network.prefixlen}", "dhcp_range": (str(first), str(last))}

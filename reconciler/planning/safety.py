@@ -1,0 +1,159 @@
+"""The rules that hold a plan, or a part of it, back: report mode, suspension, blast radius (law 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveVm
+from reconciler.model.plan import Action, Change, Hold
+from reconciler.model.policy import Mode
+from reconciler.planning.hold_id import hold_id
+from reconciler.planning.proposal import Circumstances
+from reconciler.planning.resolve_volume import CLAIM_KINDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Class:
+    """A class of change that the blast radius counts: which changes, and the kinds they happen to."""
+
+    name: str
+    kinds: tuple[str, ...]
+    action: Action
+
+
+CLASSES = (
+    Class(name="deletion of VMs", kinds=("VirtualMachine",), action=Action.DELETE),
+    Class(name="deletion of disks", kinds=CLAIM_KINDS, action=Action.DELETE),
+    Class(name="restart of VMs", kinds=("VirtualMachine",), action=Action.RESTART),
+)
+
+
+def split_by_mode(
+    changes: Iterable[Change], around: Circumstances, *, suspended: str
+) -> tuple[list[Change], list[Hold]]:
+    """Changes that may go on, and the holds of those that a mode or a suspension keeps back.
+
+    ``suspended`` is the reason when reconciliation as a whole is suspended, else empty.
+    """
+    free: list[Change] = []
+    kept: dict[tuple[str, str], list[Change]] = {}
+    for change in changes:
+        keeper = _keeper(change, around, suspended)
+        if keeper is None:
+            free.append(change)
+        else:
+            kept.setdefault(keeper, []).append(change)
+    holds = [
+        Hold(hold_id=hold_id(held), rule=rule, reason=reason, changes=tuple(held), approvable=False)
+        for (rule, reason), held in sorted(kept.items())
+    ]
+    return free, holds
+
+
+def _keeper(change: Change, around: Circumstances, suspended: str) -> tuple[str, str] | None:
+    if suspended:
+        return "suspended", f"reconciliation is suspended ({suspended}); `gitvirt resume` goes on"
+    live = around.live(change.key)
+    marks = live.marks if live is not None else None
+    if marks is not None and marks.suspended and (marks.suspended_until is None or marks.suspended_until > around.now):
+        return "suspended", f"{change.key} is suspended ({marks.suspended}); `gitvirt resume` goes on"
+    if effective_mode(change.key, around) is Mode.REPORT:
+        return "report-mode", "mode is report: nothing is done; set mode: enforce when the plan is what you want"
+    return None
+
+
+def effective_mode(key: ObjectKey, around: Circumstances) -> Mode:
+    """The mode for one object: its namespace's, the repository's, or by the state of the host."""
+    by_namespace = around.policy.namespace_modes.get(key.namespace)
+    if by_namespace is not None:
+        return by_namespace
+    if around.policy.mode is not None:
+        return around.policy.mode
+    owns = any(live.marks and live.marks.owner == around.policy.owner for live in around.observation.objects.values())
+    has_foreign_vms = bool(around.observation.foreign_vms)
+    return Mode.REPORT if has_foreign_vms and not owns else Mode.ENFORCE
+
+
+def hold_large_classes(
+    changes: list[Change], around: Circumstances, *, approved: Collection[str]
+) -> tuple[list[Change], list[Hold]]:
+    """Law 7: a class of change that reaches too far waits for a person; the rest goes on. A deletion or restart that
+    has begun goes on too, and counts.
+    """
+    holds: list[Hold] = []
+    for kind_of_change in CLASSES:
+        new = [c for c in changes if _is_in(c, kind_of_change) and not _has_begun(c, around)]
+        begun = [c for c in changes if _is_in(c, kind_of_change) and _has_begun(c, around)]
+        recent = _recent(kind_of_change, around)
+        reason = _reaches_too_far(len(new), len(begun) + recent, _owned(kind_of_change, around), around, kind_of_change)
+        if not new or reason is None:
+            continue
+        name = hold_id(new)
+        if name in approved:
+            continue
+        holds.append(Hold(hold_id=name, rule="blast-radius", reason=reason, changes=tuple(new)))
+        changes = [c for c in changes if c not in new]
+    return changes, holds
+
+
+def release_approved(holds: Iterable[Hold], approved: Collection[str]) -> tuple[list[Change], list[Hold]]:
+    """Changes whose hold a person released, and the holds that remain."""
+    released: list[Change] = []
+    remaining: list[Hold] = []
+    for hold in holds:
+        if hold.approvable and hold.hold_id in approved:
+            released += hold.changes
+        else:
+            remaining.append(hold)
+    return released, remaining
+
+
+def _is_in(change: Change, kind_of_change: Class) -> bool:
+    return change.action is kind_of_change.action and change.key.kind in kind_of_change.kinds
+
+
+def _has_begun(change: Change, around: Circumstances) -> bool:
+    live = around.live(change.key)
+    asked_by = {Action.DELETE: "delete", Action.RESTART: "restart"}[change.action]
+    return isinstance(live, LiveVm) and live.history.stop_asked_by == asked_by
+
+
+def _recent(kind_of_change: Class, around: Circumstances) -> int:
+    """How many of this class were done within the window, from the marks on the host."""
+    since = around.now - timedelta(seconds=around.policy.blast_radius.window_s)
+    if kind_of_change.action is Action.RESTART:
+        return sum(
+            1
+            for live in around.observation.objects.values()
+            if isinstance(live, LiveVm) and (at := live.history.last_restart_at) is not None and at > since
+        )
+    owner = around.policy.owner
+    return sum(
+        1
+        for item in around.observation.trash
+        if item.owner == owner and item.key.kind in kind_of_change.kinds and item.trashed_at > since
+    )
+
+
+def _owned(kind_of_change: Class, around: Circumstances) -> int:
+    return sum(
+        1
+        for key, live in around.observation.objects.items()
+        if key.kind in kind_of_change.kinds and live.marks is not None and live.marks.owner == around.policy.owner
+    )
+
+
+def _reaches_too_far(new: int, done: int, owned: int, around: Circumstances, kind_of_change: Class) -> str | None:
+    """The reason to hold, or None. Deleted objects count as owned, so that a slow mass deletion is seen as one."""
+    radius = around.policy.blast_radius
+    total = new + done
+    base = owned + (done if kind_of_change.action is Action.DELETE else 0)
+    within = f"{total} within an hour" if done else f"{total}"
+    if total > radius.few and (total > radius.share * base or total > radius.many):
+        return f"{kind_of_change.name}: {within} of {base}, more than the blast radius allows"
+    if total >= 2 and total >= base:
+        return f"{kind_of_change.name}: {within}, and that is all of them"
+    return None

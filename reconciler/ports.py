@@ -1,0 +1,174 @@
+"""The doors of the core: what the cycle asks of Git, of an engine, of the journal, of time and of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from reconciler.model.document import Document
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveObject, Observation
+from reconciler.model.outcome import Outcome
+from reconciler.model.plan import Change, Difference
+from reconciler.model.power import Override
+from reconciler.model.problem import Problem
+from reconciler.model.record import AuditEntry, CycleRecord
+from reconciler.model.resolved import Resolved
+from reconciler.model.revision import Revision, Snapshot, SourceStatus
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """Time, so that a simulation can own it."""
+
+    def now(self) -> datetime:
+        """The time of day, in UTC, with its time zone."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+
+class Workers(Protocol):
+    """Threads in production; one deterministic queue in simulation."""
+
+    def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """Apply ``function`` to every item, a few at a time; results in the order of ``items``; an exception of any is
+        raised after all have ended.
+        """
+        ...
+
+    def background(self, name: str, function: Callable[[], None]) -> None:
+        """Run ``function`` on its own, later or now. A second call with the name of one under way does nothing."""
+        ...
+
+    def is_under_way(self, name: str) -> bool:
+        """Whether the background work of that name has not ended."""
+        ...
+
+
+class Source(Protocol):
+    """One Git repository at one ref."""
+
+    def fetch(self) -> SourceStatus:
+        """Look at the remote once and fetch what is new. Never raises for the remote's faults: they are a status."""
+        ...
+
+    def status(self) -> SourceStatus:
+        """What the last `fetch` came to."""
+        ...
+
+    def accepted(self) -> Snapshot | None:
+        """The accepted revision's manifest files, from local objects only; None before the first success."""
+        ...
+
+    def read_blob(self, blob: str) -> bytes:
+        """A blob's bytes.
+
+        Raises:
+            SourceError: the object is missing or damaged.
+        """
+        ...
+
+    def revision(self, commit: str) -> Revision | None:
+        """A commit's facts, None when it is not known here."""
+        ...
+
+
+class Engine(Protocol):
+    """What makes objects true. All methods may be called from several threads, for different objects at a time.
+
+    A library's errors never leave an engine: they are outcomes, entries of ``Observation.unreadable``, or an
+    `EngineError` when the engine as a whole cannot be reached.
+    """
+
+    name: str
+
+    def check(self, document: Document) -> tuple[Problem, ...]:
+        """Pure: what this engine cannot honour in a valid document."""
+        ...
+
+    def observe(self, keys: Collection[ObjectKey] | None) -> Observation:
+        """Live objects. None asks for every owned object and all of trash; a collection for these keys, owned or not
+        (plus the trash items of their identity).
+
+        Raises:
+            EngineError: nothing can be said at all.
+        """
+        ...
+
+    def compare(self, wanted: Resolved, live: LiveObject) -> tuple[Difference, ...]:
+        """Pure: every field in which ``live`` is not as wanted, over what is declared now and what was declared when
+        it was last applied. Power is not compared here. Sorted by path; empty when nothing needs doing.
+        """
+        ...
+
+    def apply(self, change: Change) -> Outcome:
+        """Do it: re-observe first, then idempotent steps; never waits for a guest or a copy (``progressing``).
+
+        Never raises for what the hypervisor answers; that is an outcome.
+        """
+        ...
+
+    def mark(
+        self, key: ObjectKey, *, override: Override | None, suspended: str, suspended_until: datetime | None
+    ) -> Outcome:
+        """Write the operator's facts on a live VM, replacing those it has. Touches no guest."""
+        ...
+
+    def release(self, key: ObjectKey) -> Outcome:
+        """Take gitvirt's marks off a live object and leave the rest as it is."""
+        ...
+
+    def empty_trash(self, item: str) -> Outcome:
+        """Destroy one trash item for good. The only call that destroys data, and only ever asked for by name."""
+        ...
+
+    def restore_trash(self, item: str) -> Outcome:
+        """Put a trashed volume back under its name, still unowned by any manifest (the next plan adopts or trashes it)."""
+        ...
+
+    def describe(self, resolved: Resolved) -> str:
+        """Pure: what the object would be on this engine (domain XML for libvirt), without secrets."""
+        ...
+
+    def document_of(self, live: LiveObject) -> Mapping[str, Any]:
+        """Pure: live state as a Kubernetes-like document (VirtualMachineInstance for a VM), without secrets."""
+        ...
+
+    def events(self) -> Iterator[ObjectKey]:
+        """Where to look, never what to do. Blocks between events; ends when the engine is closed. After a lost
+        connection yields the key `EVERYTHING`: look everywhere.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and threads. Guests and background copies of other processes are left alone."""
+        ...
+
+
+class Journal(Protocol):
+    """The audit: written, shown, never read to decide."""
+
+    def write(self, record: CycleRecord) -> str:
+        """Store one cycle as one commit; returns its hash, or an empty string when there was nothing to record.
+
+        Raises:
+            JournalError: it cannot be written. Reconciliation goes on; the fault is said loudly.
+        """
+        ...
+
+    def entries(
+        self, *, vm: str | None = None, since: datetime | None = None, limit: int | None = None
+    ) -> Iterable[AuditEntry]:
+        """What happened, newest first."""
+        ...
+
+
+EVERYTHING = ObjectKey("Engine", "", "all")
+"""The key that an engine's events carry when everything has to be looked at again."""

@@ -1,0 +1,21 @@
+"""What can be wrong with a repository; `GitSource` turns each into a status."""
+
+from __future__ import annotations
+
+from reconciler.model.errors import SourceError
+
+
+class UnreachableError(SourceError):
+    """The remote gave no answer, or none that can be used."""
+
+
+class DamagedError(SourceError):
+    """The local copy is there and cannot be used."""
+
+
+class PathMissingError(SourceError):
+    """The sub-path is not a directory of the revision."""
+
+
+class TooLargeError(SourceError):
+    """The revision is over a limit as a whole; nothing of it is used."""

@@ -1,0 +1,29 @@
+"""How much a repository may ask of gitvirt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceLimits:
+    """Bounds on one source. Sizes in bytes, times in seconds.
+
+    ``files`` is how many manifest files a revision may hold; four times as many tree entries are looked at before
+    the revision is refused. ``approval_commits`` is how many new commits are searched for approvals. ``packs`` is how
+    many pack files the mirror gathers before it is written anew as one.
+    """
+
+    blob_bytes: int = 8 * 1024 * 1024
+    files: int = 250_000
+    name_bytes: int = 255
+    path_bytes: int = 1024
+    depth: int = 64
+    approval_commits: int = 1000
+    packs: int = 50
+    connect_timeout_s: float = 15.0
+    fetch_timeout_s: float = 300.0
+    lock_wait_s: float = 30.0
+
+
+DEFAULT_LIMITS = SourceLimits()
