@@ -122,7 +122,7 @@ class Connection:
 
     def _drop(self, connection: Any) -> None:
         with self._lock:
-            if self._connection is None or self._connection is not connection and _is_alive(self._connection):
+            if self._connection is None or (self._connection is not connection and _is_alive(self._connection)):
                 return
             lost, self._connection = self._connection, None
             if self._closed.is_set():

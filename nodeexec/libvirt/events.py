@@ -62,6 +62,7 @@ class EventStream:
         self._listening = False
         self._lost = False
         self._recorder: threading.Thread | None = None
+        self._touched: set[str] = set()
 
     @property
     def listening(self) -> bool:
@@ -133,7 +134,15 @@ class EventStream:
         _ask(pool, libvirt.VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE, self._on_pool)
         _ask(pool, libvirt.VIR_STORAGE_POOL_EVENT_ID_REFRESH, self._on_pool_refresh)
 
+    def take_touched(self) -> frozenset[str]:
+        """Names of the domains that events named since the last time."""
+        with self._lock:
+            touched, self._touched = frozenset(self._touched), set()
+        return touched
+
     def _emit_domain(self, name: str) -> None:
+        with self._lock:
+            self._touched.add(name)
         key = key_of_domain(name)
         if key is not None:
             self.emit(key)

@@ -43,13 +43,14 @@ class Carried:
     """Read back from an existing XML and kept (law 9), so that an edit moves nothing in the guest.
 
     ``machine`` is the versioned machine type. ``addresses`` maps a device (``alias:ua-disk-root``, ``rng:0``,
-    ``controller:pci:3``) to the XML text of its ``<address>``. ``targets`` maps a disk's alias to its target (``vda``).
-    ``sources`` maps a disk's alias to (pool, volume). ``ports`` is the number of PCIe root ports.
+    ``controller:pci:3``) to the attributes of its ``<address>``. ``targets`` maps a disk's alias (or ``foreign:…``) to (bus,
+    target), such as ``("virtio", "vda")``. ``sources`` maps a disk's alias to (pool, volume). ``ports`` is the number of
+    PCIe root ports.
     """
 
     machine: str = ""
-    addresses: Mapping[str, str] = field(default_factory=dict)
-    targets: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    targets: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     sources: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     ports: int = 0
 

@@ -17,6 +17,7 @@ from typing import Any
 from nodeexec.libvirt.settings import ImportLimits
 from nodeexec.libvirt.volume_files import VolumeError, run_tool
 
+_VMDK_DESCRIPTOR = b"# Disk DescriptorFile"
 FORMATS = ("qcow2", "raw", "vmdk", "vdi", "vhdx", "vpc")
 
 
@@ -39,6 +40,9 @@ def inspect_image(path: Path, limits: ImportLimits) -> ImageFacts:
         BadImageError: it is refused.
         VolumeError: ``qemu-img`` could not look at it within its bounds.
     """
+    with path.open("rb") as file:
+        if file.read(len(_VMDK_DESCRIPTOR)) == _VMDK_DESCRIPTOR:
+            raise BadImageError("the image is a VMDK description that names other files; publish one monolithic file")
     command = [
         "prlimit", f"--as={limits.inspect_memory_bytes}", f"--cpu={int(limits.inspect_timeout_s)}", "--core=0",
         "qemu-img", "info", "--output=json", str(path),
@@ -68,8 +72,5 @@ def _refuse_references(facts: Mapping[str, Any]) -> None:
         )
     if specific.get("data-file") or specific.get("data-file-raw"):
         raise BadImageError("the image keeps its data in another file; publish a stand-alone one (qemu-img convert)")
-    extents = specific.get("extents") or []
-    if any(Path(str(extent.get("filename", ""))).name != "image" for extent in extents if extent.get("filename")):
-        raise BadImageError("the image names other files as its extents; publish a monolithic one (qemu-img convert)")
     if facts.get("encrypted"):
         raise BadImageError("the image is encrypted; publish a plain one")

@@ -1,7 +1,7 @@
 """The five shapes of a table row: what ties a field of the resolved spec to the domain XML.
 
-Rows are frozen data; `domain_fields.TABLE` holds them, `domain_xml` interprets them. Impacts, reasons, manifest paths and
-the wording of values are those of `nodeexec.spec_fields`, which a row finds by its field's name.
+Rows are frozen data; `domain_fields.TABLE` holds them, `domain_xml` interprets them. Impact, reason, means, manifest paths
+and the wording of values do not depend on the engine: they are those of `nodeexec.spec_fields`, by the field's name.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from nodeexec.libvirt.codecs import Codec
 from nodeexec.libvirt.flavour import Carried, Flavour
 from nodeexec.libvirt.naming import DeviceKind
 from nodeexec.libvirt.safe_xml import Element
-from nodeexec.spec_fields import LiveMeans
 from reconciler.model.domain import DomainSpec
 
-__all__ = ["Devices", "Joint", "Kept", "LiveMeans", "Reading", "Refused", "Row", "Shape", "Writing"]
+FOREIGN_FIELDS = "(foreign)"
+"""Key under which `Joint.read` gives what it found and no field can say: a tuple of (path, text)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +31,16 @@ class Writing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a row may look at when it reads: the domain's name, its accelerator and what gitvirt kept beside the XML.
+    """What a row may look at when it reads: the domain's name, its accelerator, whether this is the running half, and
+    what gitvirt kept beside the XML.
 
-    ``kept`` is the JSON of the `Kept` fields, as it was when this half of the domain began.
+    ``kept`` is JSON in the domain's metadata: what libvirt has no place for, or rewrites while the guest runs. The
+    running half carries that of its start.
     """
 
     domain: str
     accelerator: str
+    running: bool
     kept: Mapping[str, Any]
 
 
@@ -50,7 +53,6 @@ class Row:
     field: str
     places: tuple[str, ...]
     codec: Codec
-    live: LiveMeans = LiveMeans.NONE
     knows: tuple[str, ...] = ()
 
 
@@ -63,8 +65,8 @@ class Joint:
     fields: tuple[str, ...]
     read: Callable[[Element, Reading], Mapping[str, Any]]
     write: Callable[[Element, Any, Writing], None]
+    """(element, the `DomainSpec` or the device's spec, context)."""
     knows: tuple[str, ...]
-    live: LiveMeans = LiveMeans.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +82,6 @@ class Devices:
     rows: tuple[Row | Joint, ...]
     foreign_key: Callable[[Element], str]
     knows: tuple[str, ...] = ()
-    live: tuple[LiveMeans, ...] = ()
-    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

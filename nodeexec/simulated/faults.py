@@ -12,15 +12,22 @@ class SimulatedCrash(BaseException):
 
 
 class HostError(Exception):
-    """What a simulated hypervisor answers instead of doing something. ``transient``: another attempt may succeed."""
+    """What a simulated hypervisor answers instead of doing something. ``transient``: another attempt may succeed.
+    ``steps`` are those of the same change that were done before.
+    """
 
     def __init__(self, message: str, *, transient: bool) -> None:
         super().__init__(message)
         self.transient = transient
+        self.steps: tuple[str, ...] = ()
 
 
 class AnswerLostError(Exception):
-    """The request was carried out and its answer never came."""
+    """The request was carried out and its answer never came. ``steps`` are those done before it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.steps: tuple[str, ...] = ()
 
 
 class FaultKind(StrEnum):

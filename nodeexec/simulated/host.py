@@ -229,7 +229,7 @@ def powered_on(domain: HostDomain, monotonic: float) -> HostDomain:
         foreign_running=domain.foreign_stored,
         power=PowerState.RUNNING,
         powered_at=monotonic,
-        off_at=None,
+        off_at=None if domain.behaviour.lives_s is None else monotonic + domain.behaviour.lives_s,
         last_stop=None,
         ended_at=None,
         boots=domain.boots + 1,

@@ -18,12 +18,14 @@ VolumePlace = tuple[str, str]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestBehaviour:
     """How a guest behaves. It listens to the power button ``boot_s`` seconds after power-on, and is off ``shutdown_s``
-    seconds after it heard it; ``honours_acpi`` False never listens.
+    seconds after it heard it; ``honours_acpi`` False never listens. A guest with ``lives_s`` shuts itself down that long
+    after power-on.
     """
 
     honours_acpi: bool = True
     boot_s: float = 5.0
     shutdown_s: float = 1.0
+    lives_s: float | None = None
     agent: bool = True
 
 
@@ -60,7 +62,8 @@ class HostDomain:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostVolume:
     """A volume under its final name. ``content`` identifies its bytes: they may move, and only `Host.destroy` of a trash
-    item may end them. ``kind`` is the kind of object that declares it, empty for a seed ISO or a scratch disk.
+    item may end them. ``written`` stands for what guests wrote into them. ``kind`` is the kind of object that declares
+    it, empty for a seed ISO.
     """
 
     pool: str
@@ -69,6 +72,7 @@ class HostVolume:
     format: str
     size_bytes: int
     content: str
+    written: str = ""
     marks: Marks | None = None
     source: VolumeSource | None = None
     storage_class: str = ""

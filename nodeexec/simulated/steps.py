@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from nodeexec.simulated.faults import AnswerLostError, HostError
 from nodeexec.simulated.host import Host, Mutation
 from nodeexec.simulated.reading import Reading
 from nodeexec.simulated.state import HostState
@@ -71,8 +72,16 @@ class Steps:
         return cls(executor=executor, key=change.key, reason=f"{change.action}{power}")
 
     def do(self, name: str, mutation: Mutation) -> None:
-        """One side effect."""
-        self.executor.host.step(name, mutation, key=self.key, reason=self.reason)
+        """One side effect.
+
+        Raises:
+            HostError, AnswerLostError: the host's answer, with the steps done before.
+        """
+        try:
+            self.executor.host.step(name, mutation, key=self.key, reason=self.reason)
+        except (HostError, AnswerLostError) as error:
+            error.steps = tuple(self.done)
+            raise
         self.done.append(name)
 
     def outcome(self, result: Result | None = None, reason: str = "", retry_after_s: float | None = None) -> Outcome:

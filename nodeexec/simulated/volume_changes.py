@@ -116,14 +116,14 @@ class VolumeChanges:
             return
         key = volume_key(incoming.volume)
         try:
-            size = self._source_size(incoming.volume.source)
+            size, written = self._source_facts(incoming.volume.source)
             done = min(1.0, incoming.done + COPY_SHARE)
             after = replace(incoming, done=done, reason="", retry_at=None)
             self._executor.host.step("copy a share", _replace_incoming(place, after), key=key, reason="copy")
             if done < 1.0:
                 self._executor.workers.background(copy_name(place), lambda: self._copy(place))
                 return
-            self._executor.host.step("put volume in place", _finish(place, size), key=key, reason="copy")
+            self._executor.host.step("put volume in place", _finish(place, size, written), key=key, reason="copy")
         except (HostError, AnswerLostError) as error:
             if place in self._executor.state.incoming:
                 failed = self._failed(self._executor.state.incoming[place], str(error))
@@ -135,8 +135,8 @@ class VolumeChanges:
         retry_at = self._executor.clock.now() + timedelta(seconds=delay)
         return replace(incoming, reason=reason, failures=incoming.failures + 1, retry_at=retry_at)
 
-    def _source_size(self, source: VolumeSource) -> int:
-        """The size of what is copied.
+    def _source_facts(self, source: VolumeSource) -> tuple[int, str]:
+        """(size in bytes, what is written in it) of what is copied.
 
         Raises:
             HostError: it is not there, or is being written to.
@@ -144,12 +144,12 @@ class VolumeChanges:
         if source.claim is None:
             if source.url not in self._executor.host.web:
                 raise HostError(f"{source.url} answered 404 Not Found", transient=False)
-            return self._executor.host.web[source.url]
+            return self._executor.host.web[source.url], source.url
         names = [f"{domain_name(source.claim)}.{suffix}" for suffix in ("qcow2", "raw")]
         found = [volume for volume in self._executor.state.volumes.values() if volume.name in names]
         if not found:
             raise HostError(f"{source.claim} is not there to be cloned", transient=True)
-        return found[0].size_bytes
+        return found[0].size_bytes, found[0].written
 
     @staticmethod
     def _places(wanted: ResolvedVolume) -> tuple[VolumePlace, ...]:
@@ -157,11 +157,12 @@ class VolumeChanges:
         return tuple((wanted.pool, f"{domain_name(wanted.key)}.{name}") for name in formats)
 
 
-def _finish(place: VolumePlace, least_bytes: int = 0) -> Mutation:
+def _finish(place: VolumePlace, least_bytes: int = 0, written: str = "") -> Mutation:
     def finish(state: HostState) -> None:
         volume = state.incoming.pop(place).volume
         size = max(volume.size_bytes, least_bytes)
-        state.volumes[place] = replace(volume, size_bytes=size, content=state.new_content(f"{volume.name}"))
+        content = state.new_content(volume.name)
+        state.volumes[place] = replace(volume, size_bytes=size, content=content, written=written)
 
     return finish
 

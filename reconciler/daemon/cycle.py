@@ -24,12 +24,13 @@ from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.problem import Problem
 from reconciler.model.record import AppliedChange, CycleRecord
-from reconciler.model.resolved import DesiredState, ResolvedVm
+from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume
 from reconciler.model.revision import Revision, SourceState, SourceStatus
 from reconciler.model.status import ObjectStatus
 from reconciler.planning.health import statuses_of
 from reconciler.planning.planner import make_plan
 from reconciler.planning.resolve import resolve
+from reconciler.planning.resolve_volume import CLAIM_KINDS
 from reconciler.ports import Clock, Engine, Journal, Source, Workers
 
 ENGINE_RETRY_S = 5.0
@@ -110,7 +111,7 @@ class Cycle:
                 record = self._idle_record(started_at, wake, [*messages, str(error)])
                 return self._finish(record, None, source_status, ENGINE_RETRY_S)
             attempted = self._apply(before.plan, wake)
-            after = self._look_again(before, attempted, scope, messages)
+            after = self._look_again(before, attempted, messages)
             self._look = after
             finished = self._settle(after)
             record = self._record(started_at, wake, (*attempted, *finished), after, messages)
@@ -127,7 +128,9 @@ class Cycle:
             messages: list[str] = []
             self._load(messages)
             if self._declared is None:
-                raise SourceError(messages[0] if messages else self._source.status().message or "no revision accepted yet")
+                raise SourceError(
+                    messages[0] if messages else self._source.status().message or "no revision accepted yet"
+                )
             self._look = self._look_at(None, Wake(everything=True))
             return self._look.plan
 
@@ -192,9 +195,7 @@ class Cycle:
             named |= {entry.key for entry in self._look.plan.blocked if entry.retry_after_s is not None}
             named |= {key for key in self._look.desired.objects if key.kind == "VirtualMachine"}
         dependants = {
-            vm.key
-            for vm in self._look.desired.objects.values()
-            if isinstance(vm, ResolvedVm) and not named.isdisjoint((*vm.claims, *vm.networks))
+            wanted.key for wanted in self._look.desired.objects.values() if not named.isdisjoint(dependencies(wanted))
         }
         return frozenset(named | dependants)
 
@@ -239,14 +240,13 @@ class Cycle:
         self,
         before: _Look,
         attempted: Collection[AppliedChange],
-        scope: frozenset[ObjectKey] | None,
         messages: list[str],
     ) -> _Look:
         """Compare what was reached with what was planned; never assume."""
         if not attempted:
             return before
         touched = frozenset(applied.change.key for applied in attempted)
-        users = {vm.key for vm in before.desired.objects.values() if isinstance(vm, ResolvedVm) and touched & {*vm.claims}}
+        users = {thing.key for thing in before.desired.objects.values() if not touched.isdisjoint(dependencies(thing))}
         try:
             return self._look_at(touched | users, Wake())
         except EngineError as error:
@@ -328,7 +328,13 @@ class Cycle:
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _finish(
-        self, record: CycleRecord, plan: Plan | None, source: SourceStatus, retry_after_s: float | None, *, idle: bool = False
+        self,
+        record: CycleRecord,
+        plan: Plan | None,
+        source: SourceStatus,
+        retry_after_s: float | None,
+        *,
+        idle: bool = False,
     ) -> CycleReport:
         """Write the journal and report. A journal that cannot be written is said loudly; reconciliation goes on."""
         commit = ""
@@ -347,6 +353,17 @@ class Cycle:
             idle=idle,
         )
         return self.report
+
+
+def dependencies(wanted: Resolved) -> tuple[ObjectKey, ...]:
+    """The objects whose state decides what can be done about this one."""
+    match wanted:
+        case ResolvedVm():
+            return (*wanted.claims, *wanted.networks)
+        case ResolvedVolume() if wanted.source.claim is not None:
+            source = wanted.source.claim
+            return tuple(ObjectKey(kind, source.namespace, source.name) for kind in CLAIM_KINDS)
+    return ()
 
 
 def merged(old: Observation, fresh: Observation) -> Observation:
@@ -368,4 +385,3 @@ def merged(old: Observation, fresh: Observation) -> Observation:
         trash=(*kept_trash, *fresh.trash),
         unreadable=(*kept_gaps, *fresh.unreadable),
     )
-

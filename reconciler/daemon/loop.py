@@ -49,13 +49,17 @@ class CycleLoop:
         cycle: RunsCycles,
         clock: Clock,
         listeners: Sequence[Callable[[CycleReport], None]] = (),
+        before: Callable[[], None] | None = None,
         on_fault: Callable[[GitvirtError], None] | None = None,
         on_end: Callable[[], None] | None = None,
     ) -> None:
-        """``listeners`` hear of every finished cycle, ``on_fault`` of one that could not be; ``on_end`` is called last."""
+        """``before`` is called before each cycle; ``listeners`` hear of every one that ended, ``on_fault`` of one that
+        could not be; ``on_end`` is called last.
+        """
         self._cycle = cycle
         self._clock = clock
         self._listeners = tuple(listeners)
+        self._before = before
         self._on_fault = on_fault
         self._on_end = on_end
         self._condition = threading.Condition()
@@ -67,6 +71,11 @@ class CycleLoop:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="cycle", daemon=True)
         self.crash: BaseException | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs cycles."""
+        return self._thread.is_alive()
 
     def start(self) -> None:
         """Begin to run cycles."""
@@ -114,6 +123,8 @@ class CycleLoop:
 
     def run(self, wake: Wake) -> CycleReport:
         """One cycle now, for a caller on the cycle's thread (see `call`); listeners hear of it as of any other."""
+        if self._before:
+            self._before()
         report = self._cycle.run(wake)
         self._back_off_s = 0.0
         self._failed = Wake()

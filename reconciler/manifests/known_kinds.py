@@ -43,7 +43,7 @@ def identity_of(body: Any, default_namespace: str) -> Identity:
     metadata = body.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
     kind, version, name = _text(body.get("kind")), _text(body.get("apiVersion")), _text(metadata.get("name"))
-    namespace = _text(metadata.get("namespace", default_namespace))
+    namespace = default_namespace if metadata.get("namespace", "") == "" else _text(metadata["namespace"])
     found = {"apiVersion": version, "kind": kind, "metadata.name": name, "metadata.namespace": namespace}
     if missing := tuple(field for field, value in found.items() if not value):
         return Identity(None, version, missing)

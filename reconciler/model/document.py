@@ -79,12 +79,13 @@ class Document:
     """One manifest, identified.
 
     ``body`` is plain JSON data as kubectl would read it and is never written to. ``digest`` is the SHA-256 (hex) of its
-    canonical JSON: equal digests mean equal documents, wherever they stand.
+    canonical JSON: equal digests mean equal documents, wherever they stand. ``repr`` leaves the body out: it may hold
+    secrets.
     """
 
     key: ObjectKey
     api_version: str
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] = field(repr=False)
     digest: str
     file: str
     positions: Positions = field(default=NO_POSITIONS, repr=False)

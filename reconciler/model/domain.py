@@ -131,8 +131,8 @@ class DomainSpec:
 
     ``name`` is the VM's name on a host, ``<namespace>_<name>``.
     ``features`` and ``hyperv`` are (name, setting), sorted by name; a setting is ``on``, ``off`` or a value. Names are
-    those of the manifest: ``acpi``, ``apic``, ``apic.endOfInterrupt``, ``kvm.hidden``, ``pvspinlock``, ``smm``;
-    ``relaxed``, ``spinlocks`` (``on``, ``off`` or the number of retries), ``vendorid`` (the id), ``synictimer.direct``, ….
+    those of the manifest: ``acpi``, ``apic``, ``apic.eoi``, ``kvm.hidden``, ``pvspinlock``, ``smm``;
+    ``relaxed``, ``spinlocks`` (``on``, ``off`` or the number of retries), ``vendorid`` (the id), ….
     ``inputs`` is (name, type, bus), in the order declared: ``("tablet0", "tablet", "usb")``. ``watchdog`` is the action
     (``reset``, ``poweroff``, ``shutdown``), empty for no watchdog. ``video`` empty means the engine's default.
     ``hostname`` and the other guest-side facts reach the guest through the seed ISO only.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -51,7 +52,12 @@ def parse_quantity(text: str | int | float) -> Fraction:
         raise ValueError(f"{str(text).lower()} is not a quantity")
     if isinstance(text, int):
         return _capped(Fraction(text))
-    written = repr(text) if isinstance(text, float) else text
+    return _parse(repr(text) if isinstance(text, float) else text)
+
+
+@lru_cache(maxsize=4096)
+def _parse(written: str) -> Fraction:
+    """A manifest repeats the same few sizes, so each is read once."""
     match = _FORM.fullmatch(written) if len(written) <= _MAX_CHARACTERS else None
     if match is None:
         raise ValueError(f"{written[:_MAX_CHARACTERS]!r} is not a quantity: write a number and a unit, such as 4Gi")

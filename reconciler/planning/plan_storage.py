@@ -65,18 +65,35 @@ def _create_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
         reason = f"taken back from the trash ({item.item}), its data as it was"
     else:
         reason = f"not on this host yet; {wanted.source}"
-    source = wanted.source.claim if wanted.source.kind is SourceKind.CLONE and item is None else None
-    return Proposal(
-        change=_creation(wanted, around, reason, restore=item.item if item else "", needs=_source_needs(source, around))
-    )
+    needs: tuple[ObjectKey, ...] = ()
+    if wanted.source.kind is SourceKind.CLONE and item is None:
+        found = clone_source(wanted, around)
+        if isinstance(found, Blocked):
+            return Proposal(blocked=found)
+        needs = found
+    return Proposal(change=_creation(wanted, around, reason, restore=item.item if item else "", needs=needs))
 
 
-def _source_needs(source: ObjectKey | None, around: Circumstances) -> tuple[ObjectKey, ...]:
-    """The claim that a clone copies from, when a change of this plan makes it."""
+def clone_source(wanted: ResolvedVolume, around: Circumstances) -> tuple[ObjectKey, ...] | Blocked:
+    """What a clone's copy has to wait for: a change of this plan, nothing, or a reason why it cannot begin."""
+    source = wanted.source.claim
     if source is None:
         return ()
     names = [ObjectKey(kind, source.namespace, source.name) for kind in CLAIM_KINDS]
-    return tuple(key for key in names if key in around.desired.objects and around.live(key) is None)
+    for key in names:
+        live = around.live(key)
+        if isinstance(live, LiveVolume):
+            if live.phase == "Succeeded":
+                return ()
+            done = f" ({live.progress:.0%})" if live.progress is not None else ""
+            said = f"its source {key} is {live.phase}{done}"
+            return Blocked(key=wanted.key, by=said, by_keys=(key,), waiting=True)
+    made = tuple(key for key in names if key in around.desired.objects)
+    if made:
+        return made
+    return Blocked(
+        key=wanted.key, by=f"its source, claim {source.namespace}/{source.name}, is not there", by_keys=(names[0],)
+    )
 
 
 def taken_back(wanted: ResolvedVolume, around: Circumstances) -> TrashItem | None:

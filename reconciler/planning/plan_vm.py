@@ -77,7 +77,7 @@ def _update(wanted: ResolvedVm, live: LiveVm, around: Circumstances) -> Proposal
     open_ones = tuple(difference for difference in differences if not difference.refused)
     is_off = live.running is None
     if is_off:
-        open_ones = tuple(replace(d, impact=Impact.NONE, reason=f"{d.reason}; the VM is off") for d in open_ones)
+        open_ones = tuple(d if d.impact is Impact.NONE else replace(d, impact=Impact.NONE) for d in open_ones)
     staged = tuple(d for d in open_ones if not d.stored and d.impact.rank >= Impact.RESTART.rank)
     to_do = tuple(d for d in open_ones if d not in staged)
     power = decide_power(wanted.run_strategy, live, around.now)

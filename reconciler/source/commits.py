@@ -52,7 +52,7 @@ def approvals_since(repository: pygit2.Repository, head: str, previous: str, lim
     return tuple(found)
 
 
-def _message(commit: pygit2.Object | None) -> str:
+def _message(commit: pygit2.Object | pygit2.Commit | None) -> str:
     return _decoded(commit.raw_message, commit.message_encoding) if isinstance(commit, pygit2.Commit) else ""
 
 

@@ -26,7 +26,6 @@ from reconciler.source.mirror import (
     Mirror,
     drop_stale_locks,
     exclusive,
-    finish_replacement,
     free_name,
     prepare_libgit2,
     put_in_place,
@@ -66,14 +65,13 @@ class GitSource:
         self._clock, self._limits, self._accept_rewrites = clock, limits, accept_rewrites
         identity = hashlib.sha256(f"{self._remote.shown}\n{self._ref}\n{b'/'.join(self._parts)!r}".encode()).hexdigest()
         self._directory = state_directory / "source"
-        self._path = self._directory / identity[:16]
+        self._path = self._directory / identity[:16]  # a link; it leads to the mirror
         self._fetching, self._reading = threading.Lock(), threading.RLock()
         self._mirror: Mirror | None = None
         self._damage = ""
         self._snapshot: tuple[Snapshot, Listing] | None = None
         self._judged: tuple[str, str, Verdict] | None = None
-        finish_replacement(self._path, self._fresh)
-        if self._path.exists():
+        if self._path.is_symlink():
             try:
                 self._mirror = Mirror(self._path)
             except DamagedError as fault:
@@ -158,10 +156,6 @@ class GitSource:
                 return None
             return revision_of(found) if isinstance(found, pygit2.Commit) else None
 
-    @property
-    def _fresh(self) -> Path:
-        return self._path.with_name(self._path.name + ".new")
-
     def _accepted_commit(self) -> str:
         return self._mirror.read(ACCEPTED) if self._mirror else ""
 
@@ -173,7 +167,7 @@ class GitSource:
         """Bring what the remote's ref stands at here and judge it; the verdict and the commit it is about."""
         if not found.commit:
             return self._absent(found), ""
-        drop_stale_locks(self._path)
+        drop_stale_locks(self._path.resolve())
         if not self._damage:
             try:
                 return self._advance(found.commit)
@@ -183,9 +177,9 @@ class GitSource:
 
     def _advance(self, commit: str) -> tuple[Verdict, str]:
         # An own handle: a transfer may take minutes, and readers do not wait for it.
-        mirror = Mirror(self._path) if self._mirror else Mirror.create(self._path)
-        with self._reading:
-            self._mirror = self._mirror or mirror
+        if self._mirror is None:
+            self._replace(Mirror.create(self._path), None)
+        mirror = Mirror(self._path)
         accepted = mirror.read(ACCEPTED)
         if self._judged and self._judged[:2] == (commit, accepted):
             return self._judged[2], commit
@@ -199,21 +193,20 @@ class GitSource:
     def _rebuild(self, commit: str) -> tuple[Verdict, str]:
         """Fetch a damaged mirror anew beside it and put it in its place; it is kept until the new one is whole."""
         known = self._known(ACCEPTED), self._known(PREVIOUS)
-        fresh = Mirror.create(self._fresh)
+        fresh = Mirror.create(self._path)
         head = self._bring(fresh, commit)
         for ref, old in zip((ACCEPTED, PREVIOUS), known, strict=True):
             if old and fresh.holds(old):
                 fresh.write(ref, old)
         accepted = fresh.read(ACCEPTED)
         if known[0] and not accepted and not self._accept_rewrites:
-            shutil.rmtree(self._fresh)
+            shutil.rmtree(fresh.path)
             return (SourceState.REWRITTEN, self._rewritten(head, known[0])), head
         state, message = self._judge(fresh, head, accepted, None)
         aside = free_name(self._path, f"damaged-{self._clock.now():%Y%m%dT%H%M%SZ}")
         told = f"The local copy was damaged ({one_line(self._damage)}): it was set aside as {aside} and fetched anew."
-        with self._reading:
-            put_in_place(self._fresh, self._path, aside)
-            self._mirror, self._damage, self._judged = Mirror(self._path), "", None
+        self._replace(fresh, aside)
+        self._damage, self._judged = "", None
         return (state, f"{told} {message}".rstrip()), head
 
     def _known(self, ref: str) -> str:
@@ -225,10 +218,13 @@ class GitSource:
 
     def _gather(self) -> None:
         """Write the mirror anew as one pack: each fetch adds a pack, and each pack slows every look-up."""
-        fresh = Mirror.create(self._fresh)
-        LocalRemote(self._path, self._limits).fetch(fresh.repository, "+refs/gitvirt/*:refs/gitvirt/*")
+        fresh = Mirror.create(self._path)
+        LocalRemote(self._path.resolve(), self._limits).fetch(fresh.repository, "+refs/gitvirt/*:refs/gitvirt/*")
+        self._replace(fresh, None)
+
+    def _replace(self, fresh: Mirror, aside: Path | None) -> None:
         with self._reading:
-            put_in_place(self._fresh, self._path, None)
+            put_in_place(fresh, self._path, aside)
             self._mirror = Mirror(self._path)
 
     def _absent(self, found: RemoteHead) -> Verdict:

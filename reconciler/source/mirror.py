@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,23 +44,30 @@ class Mirror:
     """An opened mirror. Not for several threads at a time; open another for another thread."""
 
     def __init__(self, path: Path) -> None:
-        """Open the mirror at ``path``.
+        """Open the mirror at ``path``, or where the link ``path`` leads.
 
         Raises:
             DamagedError: it is no repository, or its refs cannot be read.
         """
-        self.path = path
+        self.path = path.resolve()
         try:
-            self.repository = pygit2.Repository(str(path), pygit2.enums.RepositoryOpenFlag.BARE)
+            self.repository = pygit2.Repository(str(self.path), pygit2.enums.RepositoryOpenFlag.BARE)
             self.read(ACCEPTED)
         except (pygit2.GitError, ValueError, OSError) as fault:
             raise DamagedError(f"the local copy {path} cannot be opened: {fault}") from fault
 
     @classmethod
-    def create(cls, path: Path) -> Mirror:
-        """Make an empty mirror, in place of whatever is at ``path``."""
-        shutil.rmtree(path, ignore_errors=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def create(cls, place: Path) -> Mirror:
+        """Make an empty mirror that will stand at ``place`` once it is `put_in_place`, and remove what unfinished ones
+        left.
+        """
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        current = place.resolve()
+        for left in place.parent.glob(f"{place.name}.mirror-*"):
+            if left != current:
+                shutil.rmtree(left, ignore_errors=True)
+        # Never a name used before: libgit2 keeps packs open by path in the whole process, damaged ones too.
+        path = place.with_name(f"{place.name}.mirror-{uuid.uuid4().hex[:12]}")
         pygit2.init_repository(str(path), bare=True)
         path.chmod(0o700)
         return cls(path)
@@ -104,21 +112,20 @@ def ref_by_file(path: Path, ref: str) -> str:
     return found.group().decode() if found else ""
 
 
-def put_in_place(fresh: Path, path: Path, aside: Path | None) -> None:
-    """Let ``fresh`` be the mirror at ``path``; what was there goes to ``aside``, or away."""
-    old = path.with_name(path.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        path.rename(aside or old)
-    fresh.rename(path)
-    _flush_directory(path.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def finish_replacement(path: Path, fresh: Path) -> None:
-    """Complete a `put_in_place` that a crash ended between its two renames."""
-    if not path.exists() and ref_by_file(fresh, ACCEPTED):
-        fresh.rename(path)
+def put_in_place(mirror: Mirror, place: Path, aside: Path | None) -> None:
+    """Let the link ``place`` lead to a mirror, in one step; what it led to before goes to ``aside``, or away."""
+    before = place.resolve() if place.is_symlink() else None
+    link = place.with_name(f"{place.name}.link")
+    link.unlink(missing_ok=True)
+    link.symlink_to(mirror.path.name)
+    link.replace(place)
+    _flush_directory(place.parent)
+    if before is None or not before.exists():
+        return
+    if aside is None:
+        shutil.rmtree(before, ignore_errors=True)
+    else:
+        before.rename(aside)
 
 
 def free_name(path: Path, suffix: str) -> Path:

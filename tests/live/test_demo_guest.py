@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import http.client
@@ -142,9 +143,7 @@ class Machine:
         while time.monotonic() < deadline_s:
             status = self.agent("guest-exec-status", pid=pid)
             if status["exited"]:
-                return subprocess.run(
-                    ["base64", "-d"], input=status.get("out-data", "").encode(), capture_output=True, check=True
-                ).stdout.decode()
+                return base64.b64decode(status.get("out-data", "")).decode()
             time.sleep(0.1)
         pytest.fail(f"{command!r} did not end within {GENEROUS_S} s")
 

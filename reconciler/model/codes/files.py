@@ -54,6 +54,12 @@ FILES = (
         "Merge an alias of a mapping.",
     ),
     ProblemCode(
+        "file-refused",
+        ERROR,
+        "A file of the tree was not read: a symbolic link, a submodule, a name or a size that is refused.",
+        "Put a plain file in its place, or move it out of the path. Nothing is deleted until then.",
+    ),
+    ProblemCode(
         "document-unidentified",
         ERROR,
         "A document has no kind, apiVersion or name, so it cannot be told which object it is. Deletions stop until it can.",

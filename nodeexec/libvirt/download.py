@@ -1,0 +1,177 @@
+"""Fetches and unpacks the content of an import, bounded in bytes and patience, and stoppable at every chunk."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import lzma
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+import httpx
+
+from nodeexec.libvirt.settings import ImportLimits
+from nodeexec.libvirt.volume_files import VolumeError
+
+_CHUNK = 1 << 20
+_GZIP_MAGIC, _XZ_MAGIC, _ZSTD_MAGIC = b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
+_XZ_MEMORY = 512 << 20
+_ALGORITHMS = ("sha256", "sha512", "sha384", "sha224", "sha1", "md5")
+
+KeepGoing = Callable[[], None]
+"""Called between chunks; raises to stop the work."""
+
+
+class ImportFailedError(VolumeError):
+    """The source cannot be imported (now); the message says why."""
+
+
+def download(
+    url: str,
+    target: Path,
+    *,
+    checksum: str,
+    limits: ImportLimits,
+    keep_going: KeepGoing,
+    total: Callable[[int], None],
+) -> None:
+    """Stream ``url`` into ``target``; ``checksum`` is ``ALGORITHM:HEX`` of these bytes, or empty. ``total`` hears the size
+    that the server announces.
+
+    Raises:
+        ImportFailedError: not fetched, over the limit, or not what the checksum says.
+        OSError: the disk is full.
+    """
+    digest, expected = _digest(checksum)
+    shown = without_secrets(url)
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ImportFailedError(f"{shown}: only http and https can be imported from")
+    timeout = httpx.Timeout(limits.stall_timeout_s, connect=limits.connect_timeout_s)
+    try:
+        with (
+            httpx.Client(follow_redirects=True, max_redirects=limits.max_redirects, timeout=timeout) as client,
+            client.stream("GET", url, headers={"accept-encoding": "identity", "user-agent": "gitvirt"}) as answer,
+            target.open("wb") as file,
+        ):
+            os.fchmod(file.fileno(), 0o600)
+            if answer.status_code != httpx.codes.OK:
+                raise ImportFailedError(f"{shown} answered {answer.status_code} {answer.reason_phrase}")
+            announced = int(answer.headers.get("content-length") or 0)
+            total(announced)
+            received = 0
+            for chunk in answer.iter_raw(_CHUNK):
+                keep_going()
+                received += len(chunk)
+                if max(received, announced) > limits.max_download_bytes:
+                    raise ImportFailedError(f"{shown} is larger than the limit of {limits.max_download_bytes} bytes")
+                digest.update(chunk)
+                file.write(chunk)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise ImportFailedError(f"{shown} could not be fetched: {_said(error)}") from error
+    if announced and received != announced:
+        raise ImportFailedError(f"{shown} ended after {received} of {announced} bytes")
+    if expected and digest.hexdigest() != expected:
+        raise ImportFailedError(
+            f"{shown}: the checksum is {digest.name}:{digest.hexdigest()}, the manifest says {checksum}; "
+            f"the file was changed or damaged"
+        )
+
+
+def unpack(packed: Path, target: Path, *, limits: ImportLimits, keep_going: KeepGoing) -> Path:
+    """The file with the image itself: ``packed``, or ``target`` when a gzip or xz stream had to be unpacked.
+
+    Raises:
+        ImportFailedError: damaged, packed in another way, or over the limit.
+        OSError: the disk is full.
+    """
+    with packed.open("rb") as file:
+        magic = file.read(6)
+        file.seek(0)
+        if magic.startswith(_ZSTD_MAGIC):
+            raise ImportFailedError("the file is packed with zstd; publish it as gzip, xz or unpacked")
+        if magic.startswith(_GZIP_MAGIC):
+            chunks = _gunzip(file)
+        elif magic.startswith(_XZ_MAGIC):
+            chunks = _unxz(file)
+        else:
+            return packed
+        try:
+            _write_sparse(chunks, target, limits, keep_going)
+        except (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError) as error:
+            raise ImportFailedError(f"the file is damaged or lies about how it is packed: {error}") from error
+    return target
+
+
+def without_secrets(url: str) -> str:
+    """The URL as it may be shown: no user, password, query or fragment."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "(a URL that cannot be read)"
+    return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def _digest(checksum: str) -> tuple[hashlib._Hash, str]:
+    if not checksum:
+        return hashlib.sha256(), ""
+    algorithm, colon, expected = checksum.partition(":")
+    if not colon or algorithm not in _ALGORITHMS:
+        raise ImportFailedError(f"checksum {checksum!r}: write ALGORITHM:HEX with one of {', '.join(_ALGORITHMS)}")
+    return hashlib.new(algorithm, usedforsecurity=False), expected.strip().lower()
+
+
+def _gunzip(file: BinaryIO) -> Iterator[bytes]:
+    with gzip.GzipFile(fileobj=file) as stream:
+        while chunk := stream.read(_CHUNK):
+            yield chunk
+
+
+def _unxz(file: BinaryIO) -> Iterator[bytes]:
+    """One or more xz streams, with a bound on the dictionary that they may ask for."""
+    reader = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+    fed = file.read(_CHUNK)
+    while True:
+        yield reader.decompress(fed, max_length=_CHUNK)
+        if reader.eof:
+            fed = reader.unused_data.lstrip(b"\0") or file.read(_CHUNK).lstrip(b"\0")
+            if not fed:
+                return
+            reader = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+            continue
+        fed = file.read(_CHUNK) if reader.needs_input else b""
+        if reader.needs_input and not fed:
+            raise EOFError("it ends in the middle")
+
+
+def _write_sparse(chunks: Iterator[bytes], target: Path, limits: ImportLimits, keep_going: KeepGoing) -> None:
+    """Zeros become holes, so that an almost empty image takes almost no space."""
+    written = 0
+    with target.open("wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        for chunk in chunks:
+            keep_going()
+            written += len(chunk)
+            if written > limits.max_content_bytes:
+                raise ImportFailedError(f"the file unpacks to more than the limit of {limits.max_content_bytes} bytes")
+            if chunk.count(0) == len(chunk):
+                file.seek(len(chunk), os.SEEK_CUR)
+            else:
+                file.write(chunk)
+        file.truncate(written)
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, without the URL that some messages quote."""
+    if isinstance(error, httpx.TimeoutException):
+        return "the server did not answer in time"
+    if isinstance(error, httpx.TooManyRedirects):
+        return "too many redirects"
+    if isinstance(error, httpx.ConnectError):
+        return "no connection to the server (is it up, and the address right?)"
+    return type(error).__name__

@@ -1,0 +1,60 @@
+"""Rows for NICs: one ``<interface>`` an item.
+
+*Source*: libvirt's "Domain XML format": Network interfaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nodeexec.libvirt.codecs import LOWER, NUMBER, TEXT, Codec
+from nodeexec.libvirt.naming import FOREIGN, DeviceKind, interface_network, network_of_interface
+from nodeexec.libvirt.safe_xml import Element
+from nodeexec.libvirt.table import Devices, Joint, Reading, Row, Writing
+from nodeexec.libvirt.xml_place import add, find, read
+from reconciler.model.domain import InterfaceSpec
+
+
+def read_network(nic: Element, _reading: Reading) -> Mapping[str, Any]:
+    """A NIC that is plugged into no libvirt network is foreign, whatever it is plugged into."""
+    kind, source = nic.get("type", ""), find(nic, "source")
+    if kind == "network" and source is not None:
+        return {"network": interface_network(source.get("network", ""))}
+    said = (source.get("bridge") or source.get("dev") or source.get("name") or "") if source is not None else ""
+    return {"network": f"{FOREIGN}{kind} {said}".strip()}
+
+
+def write_network(element: Element, nic: InterfaceSpec, _writing: Writing) -> None:
+    """Raises ValueError for a foreign network, which is only ever read and never built."""
+    if nic.network.startswith(FOREIGN):
+        raise ValueError(f"interface {nic.name!r} is plugged into {nic.network} and cannot be built")
+    element.set("type", "network")
+    add(element, "source", network=network_of_interface(nic.network))
+
+
+def foreign_interface_name(nic: Element) -> str:
+    """``foreign:52:54:00:…`` for a NIC without gitvirt's alias."""
+    return f"{FOREIGN}{(read(nic, 'mac@address') or '').lower()}"
+
+
+INTERFACES = Devices(
+    list_field="interfaces",
+    kind=DeviceKind.INTERFACE,
+    element="interface",
+    item=InterfaceSpec,
+    foreign_key=foreign_interface_name,
+    rows=(
+        Row(field="mac", places=("mac@address",), codec=LOWER),
+        Joint(fields=("network",), read=read_network, write=write_network, knows=("source",)),
+        Row(field="model", places=("model@type",), codec=TEXT),
+        Row(field="mtu", places=("mtu@size",), codec=NUMBER),
+        Row(
+            field="link_up",
+            places=("link@state",),
+            codec=Codec(lambda up: None if up else "down", lambda text: text != "down"),
+        ),
+        Row(field="boot_order", places=("boot@order",), codec=NUMBER),
+    ),
+    knows=("alias", "address", "target", "driver", "actual", "backend"),
+)

@@ -1,0 +1,394 @@
+"""Imports and clones: slow work that goes on in the background, one directory each, known by the volume's name.
+
+``<pool>/.gitvirt/incoming/<volume>/`` holds ``request.json`` (what is wanted, with the marks to be; how it failed last),
+``lock`` (held by the worker), and the bytes on their way. Everything that is observed comes from these files, so a
+daemon that starts anew, or a command beside it, sees the same. Only a whole, checked image gets the final name.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import libvirt
+import structlog
+
+from nodeexec.libvirt.download import ImportFailedError, download, unpack
+from nodeexec.libvirt.errors import translate
+from nodeexec.libvirt.events import EventStream
+from nodeexec.libvirt.image_check import inspect_image
+from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks, from_json, to_json
+from nodeexec.libvirt.pools import Pool, Pools
+from nodeexec.libvirt.settings import ImportLimits
+from nodeexec.libvirt.volume_files import VolumeError, read_volume, run_tool, sync_directory, take_name, write_marks
+from nodeexec.libvirt.volume_marks import source_data, source_from
+from reconciler.model.keys import ObjectKey
+from reconciler.model.resolved import SourceKind, VolumeSource
+from reconciler.ports import Clock, Workers
+
+_log = structlog.get_logger("gitvirt.libvirt")
+_DISCARD_WAIT_S = 2.0
+_DOWNLOAD_SHARE = 0.8
+
+
+class _CancelledError(Exception):
+    """The volume is not wanted any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRequest:
+    """A volume in the making. ``copy_from`` is the file of a clone, as (pool, volume)."""
+
+    key: ObjectKey
+    volume: str
+    format: str
+    size_bytes: int
+    source: VolumeSource
+    storage_class: str
+    marks: DomainMarks
+    copy_from: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportState:
+    """How far it is. ``phase`` is CDI's."""
+
+    request: ImportRequest
+    phase: str
+    progress: float | None
+    allocated_bytes: int
+    reason: str = ""
+    retry_at: datetime | None = None
+
+
+class Imports:
+    """Starts, resumes, watches and discards imports and clones."""
+
+    def __init__(
+        self, *, pools: Pools, events: EventStream, clock: Clock, workers: Workers, limits: ImportLimits
+    ) -> None:
+        self._pools = pools
+        self._events = events
+        self._clock = clock
+        self._workers = workers
+        self._limits = limits
+        self._slots = threading.BoundedSemaphore(limits.at_once)
+        self._cancelled: set[str] = set()
+
+    def begin(self, pool: Pool, request: ImportRequest) -> bool:
+        """Write down what is wanted and see that a worker is at it; True when the request is new. A worker that makes
+        something else is told to stop; the next call starts another.
+
+        Raises:
+            VolumeError: the pool refuses.
+        """
+        directory = self._directory(pool, request.volume)
+        try:
+            directory.mkdir(mode=0o700, exist_ok=True)
+            known = _load(directory)
+            fresh = known is None or not _same_wish(_parsed(known), request)
+            if fresh:
+                _store(directory, _request_data(request))
+        except (OSError, ValueError) as error:
+            raise VolumeError(f"writing {directory}: {error}") from error
+        name = _worker_name(pool, request.volume)
+        if fresh and self._workers.is_under_way(name):
+            self._cancelled.add(name)
+            return fresh
+        self._cancelled.discard(name)
+        self._workers.background(name, lambda: self._work(pool, request.volume))
+        return fresh
+
+    def observe(self, pool: Pool) -> Iterator[ImportState]:
+        """Every volume in the making of a pool.
+
+        Raises:
+            OSError: the directory cannot be listed.
+            ValueError: a request is damaged.
+        """
+        base = pool.existing_private("incoming")
+        if base is None:
+            return
+        for directory in sorted(base.iterdir()):
+            state = self.state(pool, directory.name) if directory.is_dir() else None
+            if state is not None:
+                yield state
+
+    def state(self, pool: Pool, volume: str) -> ImportState | None:
+        """One volume in the making; None when there is none of the name.
+
+        Raises:
+            OSError, ValueError: it cannot be read.
+        """
+        base = pool.existing_private("incoming")
+        data = _load(base / pool.path(volume).name) if base is not None else None
+        if base is None or data is None:
+            return None
+        directory = base / volume
+        request = _parsed(data)
+        at_work = self._workers.is_under_way(_worker_name(pool, volume)) or _is_locked(directory)
+        reason, retry_at = str(data.get("reason", "")), data.get("retry_at")
+        return ImportState(
+            request=request,
+            phase=_phase(request.source, at_work=at_work, failed=bool(reason)),
+            progress=_progress(directory, int(data.get("total_bytes", 0))) if at_work else None,
+            allocated_bytes=sum(_allocated(directory / name) for name in ("part", "image", "disk")),
+            reason=("" if at_work else reason or "it was interrupted"),
+            retry_at=datetime.fromisoformat(retry_at) if retry_at and not at_work else None,
+        )
+
+    def discard(self, pool: Pool, volume: str) -> bool:
+        """Stop the work and remove what there is of it; False when the worker has not stopped yet.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        base = pool.existing_private("incoming")
+        if base is None or not (base / pool.path(volume).name).is_dir():
+            return True
+        directory, name = base / volume, _worker_name(pool, volume)
+        self._cancelled.add(name)
+        deadline = time.monotonic() + _DISCARD_WAIT_S
+        while self._workers.is_under_way(name) or _is_locked(directory):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        shutil.rmtree(directory)
+        self._cancelled.discard(name)
+        return True
+
+    def _directory(self, pool: Pool, volume: str) -> Path:
+        return pool.private("incoming") / pool.path(volume).name
+
+    def _work(self, pool: Pool, volume: str) -> None:
+        """The background work of one volume, from the first byte to the final name."""
+        directory = self._directory(pool, volume)
+        data = _load(directory)
+        if data is None:
+            return
+        request = _parsed(data)
+        with (directory / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            try:
+                self._events.emit(request.key)
+                with self._slots:
+                    self._make(pool, directory, request)
+                shutil.rmtree(directory)
+            except _CancelledError:
+                _log.info("import.cancelled", object=str(request.key))
+            except (VolumeError, OSError) as error:
+                self._failed(directory, data, str(error))
+                _log.warning("import.failed", object=str(request.key), reason=str(error))
+            except libvirt.libvirtError as error:
+                self._failed(directory, data, translate(error, "refreshing the pool").message)
+        self._events.emit(request.key)
+
+    def _make(self, pool: Pool, directory: Path, request: ImportRequest) -> None:
+        def keep_going() -> None:
+            if _worker_name(pool, request.volume) in self._cancelled:
+                raise _CancelledError
+
+        keep_going()
+        disk = directory / "disk"
+        for name in ("part", "image", "disk"):
+            with suppress(FileNotFoundError):
+                (directory / name).unlink()
+        if read_volume(pool, request.volume) is not None:
+            return
+        if request.source.kind is SourceKind.HTTP:
+            part = directory / "part"
+            download(
+                request.source.url,
+                part,
+                checksum=request.source.checksum,
+                limits=self._limits,
+                keep_going=keep_going,
+                total=lambda size: _store(directory, {**_request_data(request), "total_bytes": size}),
+            )
+            image = unpack(part, directory / "image", limits=self._limits, keep_going=keep_going)
+            facts = inspect_image(image, self._limits)
+            source_format, size_bytes = facts.format, facts.size_bytes
+        else:
+            image, source_format, size_bytes = self._clone_source(request)
+        if request.size_bytes and size_bytes > request.size_bytes:
+            raise ImportFailedError(
+                f"the disk has {size_bytes} bytes and the claim asks for {request.size_bytes}; "
+                f"raise resources.requests.storage"
+            )
+        _convert(image, source_format, disk, request.format, keep_going)
+        if request.size_bytes > size_bytes:
+            run_tool(
+                ["qemu-img", "resize", "-q", "-f", request.format, str(disk), str(request.size_bytes)],
+                f"growing {request.volume}",
+            )
+        keep_going()
+        write_marks(pool, disk, request.volume, request.marks)
+        with disk.open("rb") as file:
+            os.fsync(file.fileno())
+        take_name(disk, pool.path(request.volume))
+        self._pools.refresh(pool)
+
+    def _clone_source(self, request: ImportRequest) -> tuple[Path, str, int]:
+        if request.copy_from is None:
+            raise ImportFailedError(f"{request.source} names no volume")
+        pool_name, volume = request.copy_from
+        found = read_volume(self._pools.require(pool_name), volume)
+        if found is None:
+            raise ImportFailedError(f"{request.source.claim} is not there to be cloned")
+        return found.path, found.format, found.size_bytes
+
+    def _failed(self, directory: Path, data: Mapping[str, Any], reason: str) -> None:
+        failures = int(data.get("failures", 0)) + 1
+        delay_s = min(self._limits.first_retry_s * 2 ** min(failures - 1, 20), self._limits.most_retry_s)
+        retry_at = self._clock.now() + timedelta(seconds=delay_s)
+        for name in ("part", "image", "disk"):
+            with suppress(FileNotFoundError):
+                (directory / name).unlink()
+        said = {**data, "failures": failures, "reason": reason, "retry_at": retry_at.isoformat(), "total_bytes": 0}
+        with suppress(OSError):
+            _store(directory, said)
+
+
+def _convert(image: Path, source_format: str, disk: Path, format: str, keep_going: Callable[[], None]) -> None:
+    """A stand-alone copy in the wanted format, interruptible."""
+    command = ["qemu-img", "convert", "-f", source_format, "-O", format, str(image), str(disk)]
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, umask=0o077
+        )
+    except OSError as error:
+        raise VolumeError(f"qemu-img cannot be run ({error.strerror}); install qemu-utils") from error
+    with process:
+        try:
+            while True:
+                try:
+                    _, said = process.communicate(timeout=0.2)
+                    break
+                except subprocess.TimeoutExpired:
+                    keep_going()
+        except _CancelledError:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        lines = said.decode(errors="replace").strip().splitlines()
+        raise VolumeError(f"copying the image: {lines[-1] if lines else f'qemu-img ended with {process.returncode}'}")
+
+
+def _phase(source: VolumeSource, *, at_work: bool, failed: bool) -> str:
+    kind = "Clone" if source.kind is SourceKind.CLONE else "Import"
+    if at_work:
+        return f"{kind}InProgress"
+    return "Failed" if failed else f"{kind}Scheduled"
+
+
+def _progress(directory: Path, total_bytes: int) -> float | None:
+    """Of the download, the part that takes long; None when the server did not say how much there is."""
+    try:
+        if (directory / "disk").exists():
+            return 0.9
+        received = (directory / "part").stat().st_size
+    except OSError:
+        return None
+    return round(_DOWNLOAD_SHARE * min(1.0, received / total_bytes), 3) if total_bytes else None
+
+
+def _worker_name(pool: Pool, volume: str) -> str:
+    return f"import {pool.name}/{volume}"
+
+
+def _is_locked(directory: Path) -> bool:
+    """Whether a worker, of this process or another, is at it."""
+    try:
+        descriptor = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _allocated(path: Path) -> int:
+    try:
+        return path.stat().st_blocks * 512
+    except OSError:
+        return 0
+
+
+def _load(directory: Path) -> dict[str, Any] | None:
+    try:
+        data = json.loads((directory / "request.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    if not isinstance(data, dict):
+        raise ValueError(f"{directory}/request.json is damaged")
+    return data
+
+
+def _store(directory: Path, data: Mapping[str, Any]) -> None:
+    fresh = directory / ".request.json.new"
+    with fresh.open("w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o600)
+        json.dump(data, file, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(directory / "request.json")
+    sync_directory(directory)
+
+
+def _same_wish(known: ImportRequest, wanted: ImportRequest) -> bool:
+    """Whether the work under way is the one that is asked for; only the times in the marks may differ."""
+    return (
+        replace(known, marks=wanted.marks) == wanted and known.marks.marks.applied == wanted.marks.marks.applied
+    )
+
+
+def _request_data(request: ImportRequest) -> dict[str, Any]:
+    return {
+        "key": str(request.key),
+        "volume": request.volume,
+        "format": request.format,
+        "size_bytes": request.size_bytes,
+        "source": source_data(request.source),
+        "storage_class": request.storage_class,
+        "marks": to_json(request.marks),
+        "copy_from": list(request.copy_from) if request.copy_from else None,
+    }
+
+
+def _parsed(data: Mapping[str, Any]) -> ImportRequest:
+    """Raises ValueError for a damaged request."""
+    try:
+        marks = from_json(data["marks"])
+        if isinstance(marks, UnreadableMarks):
+            raise ValueError(marks.reason)
+        copy_from = data.get("copy_from")
+        return ImportRequest(
+            key=ObjectKey.parse(data["key"]),
+            volume=str(data["volume"]),
+            format=str(data["format"]),
+            size_bytes=int(data["size_bytes"]),
+            source=source_from(data["source"]),
+            storage_class=str(data["storage_class"]),
+            marks=marks,
+            copy_from=(str(copy_from[0]), str(copy_from[1])) if copy_from else None,
+        )
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"the request of a volume in the making is damaged: {error}") from error

@@ -1,0 +1,133 @@
+"""Volumes of a pool as live objects: finished ones, those in the making, and the trash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from nodeexec.libvirt.imports import Imports, ImportState
+from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks
+from nodeexec.libvirt.naming import VOLUME_FORMATS, claim_of_volume, volume_name
+from nodeexec.libvirt.pools import Pool
+from nodeexec.libvirt.volume_files import VolumeError, VolumeFile, list_names, read_volume
+from nodeexec.libvirt.volume_marks import CLAIM_KINDS, kind_of, source_of, storage_class_of
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveVolume, Unreadable
+
+Users = Callable[[Pool, str], tuple[ObjectKey, ...]]
+"""The domains that name a volume of a pool."""
+
+
+class VolumeReader:
+    """Reads the volumes of one pool at a time."""
+
+    def __init__(self, imports: Imports, owner: str) -> None:
+        self._imports = imports
+        self._owner = owner
+
+    def owned(self, pool: Pool, users: Users) -> Iterator[LiveVolume | Unreadable]:
+        """Every claim's volume of ours, finished or in the making.
+
+        Raises:
+            OSError, ValueError: the pool cannot be listed.
+        """
+        # What is in the making is read first: a volume that is finished in between is then seen twice, never not at all.
+        making = tuple(self._imports.observe(pool))
+        for name in sorted(list_names(pool)):
+            claim = claim_of_volume(name)
+            if claim is not None:
+                found = self._finished(pool, name, ObjectKey(CLAIM_KINDS[0], claim[0], claim[1]), users)
+                if isinstance(found, Unreadable) or (found is not None and self._is_ours(found)):
+                    yield found
+        for state in making:
+            if state.request.marks.marks.owner == self._owner and not _is_finished(pool, state):
+                yield _in_the_making(pool, state)
+
+    def named(self, pool: Pool, key: ObjectKey, users: Users) -> LiveVolume | Unreadable | None:
+        """What stands under a claim's name, whoever owns it; None when nothing does.
+
+        Raises:
+            OSError, ValueError: the pool cannot be read.
+        """
+        names = [volume_name(key.namespace, key.name, format) for format in VOLUME_FORMATS]
+        making = next((state for name in names if (state := self._imports.state(pool, name)) is not None), None)
+        for name in names:
+            found = self._finished(pool, name, key, users)
+            if found is not None:
+                return found
+        return _in_the_making(pool, making) if making is not None else None
+
+    def _is_ours(self, live: LiveVolume) -> bool:
+        return live.marks is not None and live.marks.owner == self._owner
+
+    def _finished(self, pool: Pool, name: str, key: ObjectKey, users: Users) -> LiveVolume | Unreadable | None:
+        try:
+            file = read_volume(pool, name)
+        except VolumeError as error:
+            return Unreadable(reason=str(error), key=key)
+        if file is None:
+            return None
+        if isinstance(file.marks, UnreadableMarks):
+            return Unreadable(reason=f"{file.path}: {file.marks.reason}", key=key)
+        return _finished_volume(pool, file, file.marks, key, users)
+
+
+def _is_finished(pool: Pool, state: ImportState) -> bool:
+    """Whether the volume has its final name by now."""
+    try:
+        return read_volume(pool, state.request.volume) is not None
+    except VolumeError:
+        return True
+
+
+def _finished_volume(
+    pool: Pool, file: VolumeFile, marks: DomainMarks | None, key: ObjectKey, users: Users
+) -> LiveVolume:
+    kind = kind_of(marks) if marks is not None else ""
+    live = LiveVolume(
+        key=ObjectKey(kind, key.namespace, key.name) if kind else key,
+        fingerprint="",
+        marks=marks.marks if marks is not None else None,
+        pool=pool.name,
+        volume=file.name,
+        format=file.format,
+        size_bytes=file.size_bytes,
+        source=source_of(marks) if marks is not None else None,
+        storage_class=storage_class_of(marks) if marks is not None else "",
+    )
+    return replace(
+        live,
+        fingerprint=_fingerprint(live),
+        allocated_bytes=file.allocated_bytes,
+        used_by=users(pool, file.name),
+    )
+
+
+def _in_the_making(pool: Pool, state: ImportState) -> LiveVolume:
+    request = state.request
+    live = LiveVolume(
+        key=request.key,
+        fingerprint="",
+        marks=request.marks.marks,
+        pool=pool.name,
+        volume=request.volume,
+        format=request.format,
+        size_bytes=request.size_bytes,
+        source=request.source,
+        storage_class=request.storage_class,
+        phase="",
+    )
+    return replace(
+        live,
+        fingerprint=_fingerprint(live),
+        phase=state.phase,
+        progress=state.progress,
+        reason=state.reason,
+        retry_at=state.retry_at,
+        allocated_bytes=state.allocated_bytes,
+    )
+
+
+def _fingerprint(live: LiveVolume) -> str:
+    return hashlib.sha256(repr(live).encode()).hexdigest()[:24]

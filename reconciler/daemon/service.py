@@ -1,0 +1,157 @@
+"""The daemon from its first breath to its last: everything around the cycle, started in order and stopped in reverse."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import SimpleQueue
+from types import FrameType
+from typing import Protocol, TypeVar
+
+import structlog
+
+from reconciler.daemon import events
+from reconciler.daemon.control import ControlServer
+from reconciler.daemon.cycle import CycleReport
+from reconciler.daemon.event_pump import EventPump
+from reconciler.daemon.loop import CycleLoop
+from reconciler.daemon.notify import READY, STOPPING, notify
+from reconciler.daemon.timers import Timers
+from reconciler.daemon.wake import Wake
+from reconciler.ports import Engine
+from reconciler.web.server import WebServer
+
+T = TypeVar("T")
+
+DRAIN_S = 8.0
+"""How long the cycle under way may take to end after SIGTERM; with the rest, the process is gone within 10 s."""
+
+CALL_TIMEOUT_S = 100.0
+CRASHED = 70
+"""Exit code after a broken invariant (EX_SOFTWARE of sysexits)."""
+
+ENDED = 0
+"""No signal has this number."""
+
+_log = structlog.get_logger("gitvirt.daemon")
+
+
+class LoopTurn:
+    """`operations.Turn` on the daemon's cycle thread."""
+
+    def __init__(self, loop: Callable[[], CycleLoop]) -> None:
+        """``loop`` gives the loop; it does not exist yet when its operations are made."""
+        self._loop = loop
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Run ``function`` between two cycles."""
+        return self._loop().call(function, timeout_s=CALL_TIMEOUT_S)
+
+    def run(self, wake: Wake) -> CycleReport:
+        """One cycle, on the cycle's thread."""
+        return self._loop().run(wake)
+
+
+class Stoppable(Protocol):
+    """Something that is started once and stopped once."""
+
+    def start(self) -> None:
+        """Begin."""
+        ...
+
+    def stop(self) -> None:
+        """End, without waiting long."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a daemon is made of. ``web`` is None when the settings turn it off."""
+
+    engine: Engine
+    loop: CycleLoop
+    timers: Timers
+    pump: EventPump
+    control: ControlServer
+    web: WebServer | None
+
+
+class Daemon:
+    """Runs in the foreground until a signal, or until the cycle meets a broken invariant."""
+
+    def __init__(self, parts: Parts, *, signals: SimpleQueue[int]) -> None:
+        """``signals`` gets the number of each signal, and from the loop `ENDED` when its thread has ended."""
+        self._parts = parts
+        self._signals = signals
+
+    def run(self) -> int:
+        """Start, serve, drain; the exit code.
+
+        Raises:
+            GitvirtError: something cannot be started; what was started is stopped again.
+        """
+        parts = self._parts
+        started: list[Stoppable] = []
+        with _handled_signals(self._signals):
+            try:
+                services: Sequence[Stoppable] = [
+                    parts.control, *([parts.web] if parts.web else []), parts.loop, parts.pump, parts.timers
+                ]  # fmt: skip
+                for service in services:
+                    service.start()
+                    started.append(service)
+                if parts.web:
+                    _log.info(events.WEB_STARTED, listen=parts.web.address)
+                parts.loop.wake(Wake(fetch=True, everything=True))
+                notify(READY, f"MAINPID={os.getpid()}")
+                self._serve()
+            finally:
+                notify(STOPPING)
+                for service in reversed(started):
+                    service.stop()
+        return self._drain()
+
+    def _serve(self) -> None:
+        while True:
+            number = self._signals.get()
+            if number == signal.SIGHUP:
+                self._parts.loop.wake(Wake(fetch=True, everything=True))
+                continue
+            name = signal.Signals(number).name if number else "the cycle ended"
+            _log.info(events.DAEMON_STOPPING, reason=name, drain_s=DRAIN_S)
+            return
+
+    def _drain(self) -> int:
+        drained = self._parts.loop.join(DRAIN_S)
+        if drained:
+            self._parts.engine.close()
+        crash = self._parts.loop.crash
+        _log.info(events.DAEMON_STOPPED, drained=drained)
+        if crash is not None:
+            return CRASHED
+        if not drained:
+            # Steps are idempotent and the marks say how far they came; waiting longer would break the promise of 10 s.
+            os._exit(0)
+        return 0
+
+
+@contextmanager
+def _handled_signals(queue: SimpleQueue[int]) -> Iterator[None]:
+    """SIGTERM, SIGINT and SIGHUP go to the queue (its ``put`` may be called from a signal handler, an Event's ``set``
+    may not); a second SIGINT while draining ends the process the hard way.
+    """
+    asked_to_stop = False
+
+    def handle(number: int, _: FrameType | None) -> None:
+        nonlocal asked_to_stop
+        if number == signal.SIGINT and asked_to_stop:
+            os._exit(128 + number)
+        asked_to_stop = asked_to_stop or number != signal.SIGHUP
+        queue.put(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, handle)
+    yield

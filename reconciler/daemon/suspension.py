@@ -1,0 +1,97 @@
+"""Reconciliation of everything, halted by a person: survives a restart of the daemon, and ends when it was told to.
+
+It lies beside the key file, because losing the state directory must never set a halted gitvirt going.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from reconciler.model.errors import RequirementError
+
+_MAX_BYTES = 16 << 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspended:
+    """Who halted everything, when, why, and until when (None: until resumed)."""
+
+    by: str
+    at: datetime
+    reason: str = ""
+    until: datetime | None = None
+
+    def __str__(self) -> str:
+        why = f": {self.reason}" if self.reason else ""
+        until = f" until {self.until:%Y-%m-%d %H:%M:%S} UTC" if self.until else ""
+        return f"everything is suspended by {self.by}{until}{why}; `gitvirt resume --all` goes on"
+
+
+class SuspensionFile:
+    """The halt of one gitvirt, as a small file."""
+
+    def __init__(self, key_file: Path) -> None:
+        """``key_file`` is that of the settings; the file lies in its directory."""
+        self._path = key_file.with_name(f"{key_file.name}.suspended")
+
+    def read(self, now: datetime) -> Suspended | None:
+        """The halt that holds at ``now``. A file that cannot be understood halts as well: unknown is never empty."""
+        try:
+            with self._path.open("rb") as stream:
+                data = stream.read(_MAX_BYTES)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return Suspended(by="unknown", at=now, reason=f"{self._path} cannot be read: {error.strerror}")
+        try:
+            body = json.loads(data)
+            until = datetime.fromisoformat(body["until"]) if body["until"] else None
+            found = Suspended(
+                by=str(body["by"]), at=datetime.fromisoformat(body["at"]), reason=str(body["reason"]), until=until
+            )
+            is_over = until is not None and until <= now
+        except (ValueError, KeyError, TypeError):
+            return Suspended(by="unknown", at=now, reason=f"{self._path} is damaged")
+        return None if is_over else found
+
+    def write(self, suspended: Suspended) -> None:
+        """Halt, on disk before this returns.
+
+        Raises:
+            RequirementError: it cannot be written; nothing is halted.
+        """
+        body = {
+            "by": suspended.by,
+            "at": suspended.at.isoformat(),
+            "reason": suspended.reason,
+            "until": suspended.until.isoformat() if suspended.until else None,
+        }
+        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        try:
+            self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            with draft.open("w", encoding="utf-8") as stream:
+                json.dump(body, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(self._path)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise RequirementError(f"cannot suspend: {self._path} cannot be written: {error.strerror}.") from error
+
+    def clear(self) -> bool:
+        """Go on; whether anything was halted.
+
+        Raises:
+            RequirementError: the file cannot be removed.
+        """
+        try:
+            self._path.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise RequirementError(f"cannot resume: {self._path} cannot be removed: {error.strerror}.") from error
+        return True

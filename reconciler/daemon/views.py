@@ -1,0 +1,152 @@
+"""Model values as the plain data that goes over the control socket and into ``-o json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from reconciler.daemon.cycle import CycleReport
+from reconciler.model.live import HostFacts, TrashItem
+from reconciler.model.plan import Plan
+from reconciler.model.quantity import format_bytes
+from reconciler.model.record import AppliedChange
+from reconciler.model.revision import Revision, SourceStatus
+from reconciler.model.status import ObjectStatus
+
+
+def time_text(at: datetime | None) -> str | None:
+    """RFC 3339 with seconds, as Kubernetes writes times."""
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else None
+
+
+def status_view(status: ObjectStatus, *, with_document: bool) -> dict[str, Any]:
+    """One object. The live document is the larger part, so it comes when asked for."""
+    view: dict[str, Any] = {
+        "object": str(status.key),
+        "kind": status.key.kind,
+        "namespace": status.key.namespace,
+        "name": status.key.name,
+        "state": str(status.state),
+        "status": status.printable_status,
+        "message": status.message,
+        "declared": status.declared,
+        "revision": status.revision,
+        "observed_at": time_text(status.observed_at),
+        "conditions": [
+            {"type": c.type, "status": c.status, "reason": c.reason, "message": c.message} for c in status.conditions
+        ],
+        "facts": dict(status.facts),
+    }
+    if with_document:
+        view["live"] = status.live
+    return view
+
+
+def source_view(source: SourceStatus) -> dict[str, Any]:
+    """The last look at the remote."""
+    return {
+        "state": str(source.state),
+        "message": source.message,
+        "head": source.head,
+        "checked_at": time_text(source.checked_at),
+    }
+
+
+def revision_view(revision: Revision | None) -> dict[str, Any] | None:
+    """The accepted revision."""
+    if revision is None:
+        return None
+    return {
+        "commit": revision.commit,
+        "author": revision.author,
+        "subject": revision.subject,
+        "committed_at": time_text(revision.committed_at),
+    }
+
+
+def host_view(host: HostFacts) -> dict[str, Any]:
+    """The host, as the engine sees it."""
+    return {
+        "hostname": host.hostname,
+        "hypervisor": host.hypervisor,
+        "accelerator": host.accelerator,
+        "cpus": host.cpus,
+        "memory_mib": host.memory_mib,
+        "pools": [
+            {"name": pool.name, "active": pool.active, "capacity_bytes": pool.capacity_bytes,
+             "available_bytes": pool.available_bytes}
+            for pool in host.pools
+        ],
+        "bridges": list(host.bridges),
+    }  # fmt: skip
+
+
+def applied_view(applied: AppliedChange) -> dict[str, Any]:
+    """A change and how it ended."""
+    change, outcome = applied.change, applied.outcome
+    return {
+        "object": str(change.key),
+        "action": str(change.action),
+        "impact": str(change.impact),
+        "cause": str(change.cause),
+        "why": change.reason,
+        "result": str(outcome.result),
+        "reason": outcome.reason,
+        "steps": list(outcome.steps),
+        "took_s": round((applied.ended_at - applied.started_at).total_seconds(), 3),
+    }
+
+
+def plan_summary(plan: Plan | None) -> dict[str, Any] | None:
+    """What is still to do, in numbers, with the holds and what is blocked."""
+    if plan is None:
+        return None
+    return {
+        "plan_id": plan.plan_id,
+        "changes": len(plan.changes),
+        "held": [
+            {"hold_id": hold.hold_id, "rule": hold.rule, "reason": hold.reason, "approvable": hold.approvable,
+             "objects": [str(change.key) for change in hold.changes]}
+            for hold in plan.held
+        ],
+        "blocked": [entry.to_dict() for entry in plan.blocked],
+        "restart_required": [str(key) for key in sorted(plan.restart_required)],
+    }  # fmt: skip
+
+
+def report_view(report: CycleReport) -> dict[str, Any]:
+    """What one cycle came to."""
+    errors = sum(1 for problem in report.problems if problem.severity == "error")
+    return {
+        "revision": revision_view(report.record.revision),
+        "source": source_view(report.source),
+        "applied": [applied_view(applied) for applied in report.record.applied],
+        "plan": plan_summary(report.plan),
+        "errors": errors,
+        "warnings": len(report.problems) - errors,
+        "messages": list(report.record.messages),
+        "retry_after_s": report.retry_after_s,
+        "finished_at": time_text(report.finished_at),
+        "journal_commit": report.journal_commit,
+    }
+
+
+def trash_view(item: TrashItem) -> dict[str, Any]:
+    """One trash item."""
+    return {
+        "item": item.item,
+        "object": str(item.key),
+        "trashed_at": time_text(item.trashed_at),
+        "pool": item.pool,
+        "size": format_bytes(item.size_bytes) if item.size_bytes else "",
+        "size_bytes": item.size_bytes,
+        "source": str(item.source) if item.source else "",
+        "revision": item.revision,
+        "owner": item.owner,
+    }
+
+
+def settled_mapping(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Arguments as the journal keeps them: text, and only what was given."""
+    return {name: str(value) for name, value in arguments.items() if value not in (None, "", False, [])}

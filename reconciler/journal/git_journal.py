@@ -1,0 +1,206 @@
+"""`reconciler.ports.Journal` as a bare Git repository: ``git log``, ``git diff`` and ``git blame`` are the audit.
+
+The tree holds each object's last known live state; each commit is one cycle. Nothing is ever decided from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pygit2
+
+from reconciler.journal.audit import Wanted, choose
+from reconciler.journal.message import compose_message, dominant_cause
+from reconciler.journal.novelty import Noteworthy, Seen, identity
+from reconciler.journal.object_files import HELD_FILE, PROBLEMS_FILE, from_yaml, object_path, to_yaml
+from reconciler.journal.reading import parse_message
+from reconciler.journal.store import BRANCH, GIT_FAULTS, GITVIRT, JournalStore, Person, one_writer
+from reconciler.model.errors import JournalError
+from reconciler.model.plain_text import one_line
+from reconciler.model.plan import Cause
+from reconciler.model.record import AuditEntry, CycleRecord
+from reconciler.ports import Clock
+
+
+class GitJournal:
+    """The journal in ``STATE/journal.git``. Opened at the first use; may be used from several threads."""
+
+    def __init__(self, *, state_directory: Path, clock: Clock) -> None:
+        """Nothing is read or made yet."""
+        self.path = state_directory / "journal.git"
+        self._lock_file = state_directory / "journal.lock"
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._store: JournalStore | None = None
+        self._seen: Seen | None = None
+        self._set_aside: Path | None = None
+
+    @property
+    def set_aside(self) -> Path | None:
+        """Where a damaged journal was put since this object was made; None when none was damaged."""
+        return self._set_aside
+
+    def write(self, record: CycleRecord) -> str:
+        """See `Journal.write`. Repetitions of what the journal tells already are left out (`reconciler.journal.novelty`).
+
+        Raises:
+            JournalError: nothing was recorded.
+        """
+        with self._lock:
+            if not (record.applied or record.held or record.problems or record.operator):
+                self._seen = self._seen.after(record) if self._seen else None
+                return ""
+            try:
+                with one_writer(self._lock_file, self.path):
+                    return self._write(record)
+            except GIT_FAULTS as fault:
+                self._store = None
+                raise JournalError(
+                    f"the journal {self.path} cannot be written: {one_line(str(fault))}. "
+                    "Check the free space and the rights of its directory; reconciliation goes on without it"
+                ) from fault
+
+    def entries(
+        self, *, vm: str | None = None, since: datetime | None = None, limit: int | None = None
+    ) -> Iterator[AuditEntry]:
+        """See `Journal.entries`. ``vm`` is as `Wanted` has it; reads while another process writes.
+
+        Raises:
+            JournalError: the journal is damaged from some commit on; what is newer has been yielded.
+        """
+        wanted = Wanted(vm) if vm else None
+        found = choose(self._all_entries(wanted), wanted, since)
+        return islice(found, limit) if limit is not None else found
+
+    def _write(self, record: CycleRecord) -> str:
+        notice = ""
+        store = self._opened()
+        fault = "" if store is None else _head_fault(store)
+        if store is None or fault:
+            notice = self._begin_anew(fault)
+            store = self._opened()
+            if store is None:
+                raise JournalError(f"a new journal at {self.path} cannot be opened")
+        if self._seen is None:
+            self._seen = _seen_before(store)
+        news = self._seen.news(record)
+        commit = ""
+        if news:
+            try:
+                commit = self._commit(store, record, news, notice)
+            except GIT_FAULTS:
+                fault = store.verify()
+                if not fault:
+                    raise
+                notice = self._begin_anew(fault)
+                store = JournalStore(self.path)
+                self._store = store
+                commit = self._commit(store, record, news, notice)
+            with contextlib.suppress(*GIT_FAULTS):
+                # Packing is a convenience; the commit stands, and the next write tries again.
+                store.pack_when_due()
+        self._seen = self._seen.after(record)
+        return commit
+
+    def _opened(self) -> JournalStore | None:
+        """The store; None when the repository there cannot be opened as one."""
+        if self._store is not None and self.path.is_dir():
+            return self._store
+        self._seen = None
+        try:
+            self._store = JournalStore(self.path)
+        except pygit2.GitError:
+            if not self.path.exists() or not any(self.path.iterdir()):
+                raise
+            self._store = None
+        return self._store
+
+    def _begin_anew(self, fault: str) -> str:
+        """Put a damaged journal aside; the sentence that the new one's first commit says about it."""
+        stamp = f"{self._clock.now():%Y%m%dT%H%M%SZ}"
+        aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
+        count = 1
+        while aside.exists():
+            count += 1
+            aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}-{count}")
+        self._store = None
+        self.path.rename(aside)
+        self._set_aside, self._seen = aside, None
+        return (
+            f"THE JOURNAL BEFORE THIS COMMIT WAS DAMAGED ({fault or 'it cannot be opened'}) and was set aside as {aside}. "
+            "Nothing was decided from it; only history is missing here."
+        )
+
+    def _commit(self, store: JournalStore, record: CycleRecord, news: Noteworthy, notice: str) -> str:
+        files: dict[str, bytes | None] = {
+            object_path(key): None if live is None else to_yaml(live) for key, live in record.live.items()
+        }
+        held = {
+            one_line(hold.hold_id): {
+                "rule": one_line(hold.rule),
+                "reason": one_line(hold.reason),
+                "changes": [f"{change.action} {one_line(str(change.key))}" for change in hold.changes],
+            }
+            for hold in record.held
+        }
+        problems = sorted(list(entry) for entry in {identity(problem) for problem in record.problems})
+        files[HELD_FILE] = to_yaml(held) if held else None
+        files[PROBLEMS_FILE] = to_yaml(problems) if problems else None
+        author: Person = GITVIRT
+        if record.revision and record.revision.author and dominant_cause(news) == Cause.COMMIT:
+            author = (record.revision.author, record.revision.email)
+        return store.commit(files, compose_message(record, news, notice), author, record.ended_at)
+
+    def _all_entries(self, wanted: Wanted | None) -> Iterator[AuditEntry]:
+        """Every entry that may be about the wanted object, newest first."""
+        if not self.path.exists():
+            return
+        needle = wanted.needle if wanted else b""
+        try:
+            repository = pygit2.Repository(str(self.path), pygit2.enums.RepositoryOpenFlag.BARE)
+            reference = repository.references.get(BRANCH)
+            commit = reference.peel(pygit2.Commit) if reference else None
+            while commit is not None:
+                message = commit.raw_message
+                if needle in message:
+                    at = datetime.fromtimestamp(commit.commit_time, UTC)
+                    yield from reversed(parse_message(str(commit.id), message.decode("utf-8", "replace"), at))
+                commit = repository[commit.parent_ids[0]].peel(pygit2.Commit) if commit.parent_ids else None
+        except GIT_FAULTS as fault:
+            raise JournalError(
+                f"the journal {self.path} is damaged ({one_line(str(fault))}): what is older than the entries above "
+                "cannot be read. The daemon sets it aside and begins a new one when it next writes"
+            ) from fault
+
+
+def _head_fault(store: JournalStore) -> str:
+    try:
+        head = store.head()
+        if head is not None:
+            _ = len(head.tree)
+    except GIT_FAULTS as fault:
+        return one_line(str(fault), 200) or "its newest commit cannot be read"
+    return ""
+
+
+def _seen_before(store: JournalStore) -> Seen:
+    """What the newest tree says is held and wrong, so that a restart does not tell it again."""
+    held: Any = {}
+    problems: Any = []
+    with contextlib.suppress(*GIT_FAULTS):
+        # Without them a hold or problem is told once more; if the tree is damaged, the commit finds out.
+        held, problems = from_yaml(store.file(HELD_FILE) or b"{}"), from_yaml(store.file(PROBLEMS_FILE) or b"[]")
+    return Seen(
+        holds=frozenset(str(hold) for hold in held) if isinstance(held, dict) else frozenset(),
+        problems=frozenset(
+            (str(entry[0]), str(entry[1]), str(entry[2]), str(entry[3]), str(entry[4]))
+            for entry in (problems if isinstance(problems, list) else [])
+            if isinstance(entry, list) and len(entry) == 5
+        ),
+    )

@@ -1,0 +1,204 @@
+"""Audit entries from a commit message that `compose_message` wrote. Pure, and never fails: what is not ours is skipped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import unquote
+
+from reconciler.journal.message import CHANGE_SIGN, HOLD_SIGN, OPERATOR_SIGN, PROBLEM_SIGN
+from reconciler.model.keys import ObjectKey
+from reconciler.model.plan import Action, Cause, Impact
+from reconciler.model.record import AuditEntry
+
+_CHANGE = re.compile(r"(\S+) (\S+) (\S+) (\S+) cause=(\S+) took=([0-9.]+) at=(\S+)")
+_HELD = re.compile(r"(\S+) (\S+) (\S+) cause=(\S+) rule=(\S+) hold=(\S+)")
+_PROBLEM = re.compile(r"(\S+) (\S+) (\S+)")
+_OPERATOR = re.compile(r"(\S+) by (.*) at=(\S+?)(?: on=(\S+))?")
+_BLOCK_OF = {"Change": CHANGE_SIGN, "Hold": HOLD_SIGN, "Problem": PROBLEM_SIGN, "Operator": OPERATOR_SIGN}
+GITVIRT = "gitvirt"
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What all entries of one commit share."""
+
+    commit: str
+    at: datetime
+    revision: str
+    author: str
+    cause: Cause
+
+
+def parse_message(commit: str, message: str, at: datetime) -> tuple[AuditEntry, ...]:
+    """What a commit tells, in the order of execution. ``at`` is the commit's time, for entries without an own one."""
+    head, _, last = message.rstrip("\n").rpartition("\n\n")
+    trailers = [(name, value) for name, separator, value in (line.partition(": ") for line in last.split("\n")) if separator]
+    first = dict(reversed(trailers))
+    context = _Context(
+        commit,
+        at,
+        unquote(first.get("Source-Revision", "")),
+        first.get("Source-Author", ""),
+        _cause(first.get("Cause", "")),
+    )
+    return tuple(_entries(context, trailers, _blocks(head)))
+
+
+def _entries(
+    context: _Context, trailers: list[tuple[str, str]], blocks: dict[str, list[list[str]]]
+) -> Iterator[AuditEntry]:
+    waiting: list[str] = []
+    for name, value in trailers:
+        if name == "Held":
+            waiting.append(value)
+        if name not in _BLOCK_OF:
+            continue
+        queue = blocks[_BLOCK_OF[name]]
+        block = queue.pop(0) if queue else []
+        entry = None
+        match name:
+            case "Change":
+                entry = _change(context, value, block)
+            case "Problem":
+                entry = _problem(context, value, block)
+            case "Operator":
+                entry = _operator(context, value, block)
+            case "Hold":
+                yield from filter(None, (_held(context, change, block) for change in waiting))
+                waiting = []
+        if entry:
+            yield entry
+
+
+def _change(context: _Context, value: str, block: list[str]) -> AuditEntry | None:
+    match = _CHANGE.fullmatch(value)
+    if not match:
+        return None
+    key, action, impact, result, cause, _, at = match.groups()
+    reason, outcome = _field(block, "reason"), _field(block, "outcome")
+    return AuditEntry(
+        commit=context.commit,
+        at=_time(at) or context.at,
+        cause=_cause(cause),
+        action=_action(action),
+        key=_key(key),
+        impact=_impact(impact),
+        result=result,
+        revision=context.revision,
+        author=GITVIRT if _cause(cause) == Cause.DRIFT else context.author or GITVIRT,
+        reason=": ".join(filter(None, (reason, outcome))),
+        differences=tuple(_fields(block, "difference")),
+    )
+
+
+def _held(context: _Context, value: str, block: list[str]) -> AuditEntry | None:
+    match = _HELD.fullmatch(value)
+    if not match:
+        return None
+    key, action, impact, cause, rule, hold = match.groups()
+    reason = _field(block, "reason")
+    return AuditEntry(
+        commit=context.commit,
+        at=context.at,
+        cause=_cause(cause),
+        action=_action(action),
+        key=_key(key),
+        impact=_impact(impact),
+        result="held",
+        revision=context.revision,
+        author=context.author or GITVIRT,
+        reason=": ".join(filter(None, (f"{unquote(rule)} {unquote(hold)}", reason))),
+    )
+
+
+def _problem(context: _Context, value: str, block: list[str]) -> AuditEntry | None:
+    match = _PROBLEM.fullmatch(value)
+    if not match:
+        return None
+    code, severity, key = match.groups()
+    return AuditEntry(
+        commit=context.commit,
+        at=context.at,
+        cause=Cause.COMMIT,
+        action="problem",
+        key=None if key == "-" else _key(key),
+        impact=None,
+        result=severity,
+        revision=context.revision,
+        author=context.author or GITVIRT,
+        reason=": ".join(filter(None, (unquote(code), _field(block, "field"), _field(block, "message")))),
+    )
+
+
+def _operator(context: _Context, value: str, block: list[str]) -> AuditEntry | None:
+    match = _OPERATOR.fullmatch(value)
+    if not match:
+        return None
+    verb, by, at, key = match.groups()
+    return AuditEntry(
+        commit=context.commit,
+        at=_time(at) or context.at,
+        cause=Cause.OPERATOR,
+        action=unquote(verb),
+        key=_key(key) if key else None,
+        impact=None,
+        result="asked",
+        revision=context.revision,
+        author=by,
+        reason=_field(block, "arguments"),
+    )
+
+
+def _blocks(body: str) -> dict[str, list[list[str]]]:
+    """The blocks of each sign, each as its indented lines."""
+    blocks: dict[str, list[list[str]]] = {sign: [] for sign in _BLOCK_OF.values()}
+    current: list[str] = []
+    # The subject, and a notice, begin with no sign; ``note:`` lines end a block and belong to none.
+    for line in body.split("\n"):
+        if line[:2] in blocks:
+            current = []
+            blocks[line[:2]].append(current)
+        elif line.startswith("  "):
+            current.append(line[2:])
+        else:
+            current = []
+    return blocks
+
+
+def _fields(block: list[str], name: str) -> list[str]:
+    return [line.removeprefix(f"{name}: ") for line in block if line.startswith(f"{name}: ")]
+
+
+def _field(block: list[str], name: str) -> str:
+    return next(iter(_fields(block, name)), "")
+
+
+def _key(text: str) -> ObjectKey | None:
+    match [unquote(part, errors="surrogatepass") for part in text.split("/")]:
+        case [kind, namespace, name]:
+            return ObjectKey(kind, namespace, name)
+        case [kind, name]:
+            return ObjectKey(kind, "", name)
+    return None
+
+
+def _cause(text: str) -> Cause:
+    return Cause(text) if text in tuple(Cause) else Cause.COMMIT
+
+
+def _action(text: str) -> Action | str:
+    return Action(text) if text in tuple(Action) else text
+
+
+def _impact(text: str) -> Impact | None:
+    return Impact(text) if text in tuple(Impact) else None
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None

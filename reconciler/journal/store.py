@@ -1,0 +1,199 @@
+"""The journal's repository: one branch, one writer, commits that are whole or not there."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import FileMode, ObjectType
+
+from reconciler.model.errors import JournalError
+from reconciler.model.plain_text import one_line
+
+BRANCH = "refs/heads/main"
+GIT_FAULTS = (pygit2.GitError, KeyError, ValueError, OSError)
+"""What pygit2 raises for anything wrong with a repository."""
+_LOCK_WAIT_S = 10.0
+_EMAIL = "gitvirt@localhost"
+Person = tuple[str, str]
+"""Name and e-mail, any text."""
+GITVIRT: Person = ("gitvirt", _EMAIL)
+
+
+class JournalStore:
+    """An opened journal. Not for several threads at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the repository at ``path``, making it if there is none.
+
+        Raises:
+            pygit2.GitError, OSError: it cannot be opened or made.
+        """
+        pygit2.settings.enable_fsync_gitdir(True)
+        pygit2.settings.owner_validation = False
+        self.path = path
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pygit2.init_repository(str(path), bare=True, initial_head="main")
+            path.chmod(0o700)
+        self.repository = pygit2.Repository(str(path), pygit2.enums.RepositoryOpenFlag.BARE)
+        self._loose = estimate_loose(path)
+
+    def head(self) -> pygit2.Commit | None:
+        """The newest commit, None in a journal without any.
+
+        Raises:
+            KeyError, ValueError, pygit2.GitError: the journal is damaged.
+        """
+        reference = self.repository.references.get(BRANCH)
+        if reference is None:
+            if any((self.path / "objects" / "pack").glob("*.pack")) or estimate_loose(self.path):
+                raise KeyError(f"{BRANCH} is gone, though there are objects")
+            return None
+        return reference.peel(pygit2.Commit)
+
+    def file(self, name: str) -> bytes | None:
+        """A file of the newest tree's root; None when there is none."""
+        head = self.head()
+        if head is None or name not in head.tree:
+            return None
+        return bytes(self.repository[head.tree[name].id].read_raw())
+
+    def commit(self, files: Mapping[str, bytes | None], message: str, author: Person, at: datetime) -> str:
+        """Add one commit: ``files`` maps paths to their new bytes, None removes one; all others stay.
+
+        Objects are on disk before the branch moves, so a crash leaves the old head or the new one.
+
+        Raises:
+            KeyError, ValueError, pygit2.GitError, OSError: nothing was recorded.
+        """
+        head = self.head()
+        nested: dict[str, object] = {}
+        for path, data in files.items():
+            *directories, name = path.split("/")
+            level = nested
+            for directory in directories:
+                level = level.setdefault(directory, {})  # type: ignore[assignment]
+            level[name] = data
+        tree = self._tree(head.tree_id if head else None, nested) or self.repository.TreeBuilder().write()
+        seconds = int(at.timestamp())
+        commit = self.repository.create_commit(
+            BRANCH,
+            _signature(author, seconds),
+            _signature(GITVIRT, seconds),
+            message.encode("utf-8", "replace").decode(),
+            tree,
+            [head.id] if head else [],
+        )
+        self._loose += 2
+        return str(commit)
+
+    def _tree(self, old: pygit2.Oid | None, changes: Mapping[str, object]) -> pygit2.Oid | None:
+        """The tree ``old`` with changes; None when nothing is left in it. Trees without a change are not opened."""
+        tree = self.repository[old].peel(pygit2.Tree) if old else None
+        builder = self.repository.TreeBuilder(tree) if tree else self.repository.TreeBuilder()
+        for name, change in changes.items():
+            before = builder.get(name)
+            if isinstance(change, Mapping):
+                below = self._tree(before.id if before is not None else None, change)
+                mode = FileMode.TREE
+            else:
+                below = self.repository.create_blob(change) if isinstance(change, bytes) else None
+                mode = FileMode.BLOB
+                self._loose += 1
+            if below is not None:
+                builder.insert(name, below, mode)
+            elif before is not None:
+                builder.remove(name)
+        self._loose += 1
+        return builder.write() if len(builder) else None
+
+    def pack_when_due(self, loose_limit: int = 5000, packs_limit: int = 20) -> None:
+        """Gather loose objects into a pack, and many packs into one, now and then: history grows for years.
+
+        Objects are removed only after the pack that holds them is on disk; a crash in between leaves them twice.
+        """
+        if self._loose < loose_limit:
+            return
+        packs = list((self.path / "objects" / "pack").glob("*.pack"))
+        loose = _loose_objects(self.path)
+        everything = len(packs) >= packs_limit
+        builder = pygit2.PackBuilder(self.repository)
+        for oid in self.repository.odb if everything else (pygit2.Oid(hex=name) for name in loose):
+            builder.add(oid)
+        builder.write()
+        for name in loose:
+            (self.path / "objects" / name[:2] / name[2:]).unlink(missing_ok=True)
+        now = set((self.path / "objects" / "pack").glob("*.pack"))
+        if everything and now - set(packs):
+            for pack in packs:
+                pack.with_suffix(".idx").unlink(missing_ok=True)
+                pack.unlink(missing_ok=True)
+        self._loose = 0
+
+    def verify(self) -> str:
+        """Read what the next commit builds on: the head and all of its trees. The fault found, or nothing."""
+        try:
+            head = self.head()
+            pending = [head.tree_id] if head else []
+            while pending:
+                for entry in self.repository[pending.pop()].peel(pygit2.Tree):
+                    if entry.type == ObjectType.TREE:
+                        pending.append(entry.id)
+                    elif entry.id not in self.repository.odb:
+                        return f"{entry.id} is missing"
+        except GIT_FAULTS as fault:
+            return one_line(str(fault), 200) or "it cannot be read"
+        return ""
+
+
+def _signature(person: Person, seconds: int) -> pygit2.Signature:
+    """A Git identity from any text: no line breaks, no angle brackets, never empty."""
+    name = one_line(person[0].translate({ord("<"): None, ord(">"): None}), 100).strip(" .,:;\"'\\")
+    email = one_line(person[1].translate({ord("<"): None, ord(">"): None}), 100).replace(" ", "").strip(".,:;\"'\\")
+    return pygit2.Signature(name or "unknown", email or "unknown", seconds, 0, "utf-8")
+
+
+def estimate_loose(path: Path) -> int:
+    """About how many loose objects there are, from one of their 256 directories, if that one has any."""
+    try:
+        return 256 * sum(1 for _ in (path / "objects" / "17").iterdir())
+    except OSError:
+        return 0
+
+
+def _loose_objects(path: Path) -> list[str]:
+    names = (entry for entry in (path / "objects").glob("[0-9a-f][0-9a-f]/*") if len(entry.name) == 38)
+    return [entry.parent.name + entry.name for entry in names]
+
+
+@contextmanager
+def one_writer(lock: Path, repository: Path) -> Iterator[None]:
+    """Be the only process that writes the journal; lock files that a killed writer left in it are removed.
+
+    Raises:
+        JournalError: another process holds it for longer than ten seconds.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        until = time.monotonic() + _LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise JournalError(f"another process writes the journal (it holds {lock})") from None
+                time.sleep(0.05)
+        for left in [*repository.glob("*.lock"), *(repository / "refs").rglob("*.lock")]:
+            left.unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,42 @@
+"""What the rules of one kind report to."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from reconciler.model.document import Document, FieldPath, dotted
+from reconciler.model.problem import Problem
+from reconciler.model.problem_codes import problem
+from reconciler.model.quantity import parse_quantity
+
+
+class Findings:
+    """Collects the problems of one document, which has already passed its schema."""
+
+    __slots__ = ("document", "problems")
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems: list[Problem] = []
+
+    def add(self, code: str, path: FieldPath, message: str, hint: str = "", *, at_key: bool = False) -> None:
+        """Report a fault of the field at ``path`` (its closest parent when it is missing)."""
+        place = self.document.place(path, key=at_key)
+        found = problem(code, place, message, object=self.document.key, path=dotted(path), hint=hint)
+        self.problems.append(found)
+
+    def amount(self, path: FieldPath, value: Any, *, zero_allowed: bool = False) -> Fraction | None:
+        """A quantity's value; None when it is absent, or was reported as unreadable or not positive."""
+        if value is None:
+            return None
+        try:
+            amount = parse_quantity(value)
+        except ValueError as fault:
+            message, _, hint = str(fault).partition("; ")
+            self.add("quantity-invalid", path, message, hint)
+            return None
+        if amount < 0 or (amount == 0 and not zero_allowed):
+            self.add("quantity-invalid", path, f"{value} is not more than zero")
+            return None
+        return amount

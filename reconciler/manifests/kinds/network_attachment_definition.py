@@ -1,0 +1,128 @@
+"""Rules for a NetworkAttachmentDefinition and the CNI configuration in it.
+
+*Source*: the CNI specification and the documentation of the bridge plugin and of host-local.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from reconciler.manifests.kinds.findings import Findings
+from reconciler.manifests.schema_fields import similar
+from reconciler.model.document import FieldPath
+
+CONFIG: FieldPath = ("spec", "config")
+BRIDGE_PLUGINS = frozenset({"bridge", "cnv-bridge"})
+MAX_VLAN = 4094
+MTU_RANGE = (68, 65535)
+
+_WORDS = {str: "text", bool: "true or false", int: "a whole number", dict: "a mapping", list: "a list"}
+_ANY_PLUGIN: dict[str, type] = {
+    "cniVersion": str,
+    "name": str,
+    "type": str,
+    "ipam": dict,
+    "dns": dict,
+    "args": dict,
+    "capabilities": dict,
+    "runtimeConfig": dict,
+    "ipMasq": bool,
+    "prevResult": dict,
+}
+_BRIDGE: dict[str, type] = {
+    **_ANY_PLUGIN,
+    "bridge": str,
+    "isGateway": bool,
+    "isDefaultGateway": bool,
+    "forceAddress": bool,
+    "ipMasqBackend": str,
+    "mtu": int,
+    "hairpinMode": bool,
+    "promiscMode": bool,
+    "vlan": int,
+    "vlanTrunk": list,
+    "preserveDefaultVlan": bool,
+    "macspoofchk": bool,
+    "enabledad": bool,
+    "disableContainerInterface": bool,
+    "portIsolation": bool,
+}
+
+
+def check_network_attachment(findings: Findings) -> None:
+    """The configuration is there, is JSON, names a plugin, and has a bridge plugin's settings right."""
+    config = findings.document.spec.get("config")
+    if not config:
+        hint = 'add spec.config, such as {"cniVersion": "1.0.0", "type": "bridge", "bridge": "br0"}'
+        findings.add("nad-no-config", CONFIG, "there is no CNI configuration", hint)
+        return
+    try:
+        parsed = json.loads(config)
+    except (json.JSONDecodeError, RecursionError) as error:
+        where = (
+            f" in line {error.lineno}, column {error.colno} of it" if isinstance(error, json.JSONDecodeError) else ""
+        )
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else "it is nested too deeply"
+        findings.add("nad-config-json", CONFIG, f"the CNI configuration is not JSON{where}: {reason}")
+        return
+    if not isinstance(parsed, dict):
+        findings.add("nad-config-json", CONFIG, "the CNI configuration is not a JSON object")
+        return
+    if "plugins" not in parsed:
+        _check_plugin(findings, parsed, "")
+        return
+    plugins = parsed["plugins"]
+    if not isinstance(plugins, list) or not plugins or not all(isinstance(one, dict) for one in plugins):
+        findings.add("nad-config-value", CONFIG, "plugins must be a list of at least one plugin")
+        return
+    for index, plugin in enumerate(plugins):
+        _check_plugin(findings, plugin, f"plugins[{index}].")
+
+
+def _check_plugin(findings: Findings, plugin: Mapping[str, Any], prefix: str) -> None:
+    """One plugin's settings; ``prefix`` says where in the configuration it stands."""
+    kind = plugin.get("type")
+    if not isinstance(kind, str) or not kind:
+        findings.add("nad-config-type", CONFIG, f"{prefix}type is missing", 'add "type": "bridge"')
+        return
+    is_bridge = kind in BRIDGE_PLUGINS
+    for name, wanted in (_BRIDGE if is_bridge else _ANY_PLUGIN).items():
+        value = plugin.get(name)
+        if value is not None and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
+            findings.add("nad-config-value", CONFIG, f"{prefix}{name} must be {_WORDS[wanted]}")
+    if not is_bridge:
+        return
+    for name in plugin:
+        if name not in _BRIDGE:
+            near = similar(name, tuple(_BRIDGE))
+            hint = f"did you mean {near}?" if near else ""
+            findings.add("nad-config-unknown", CONFIG, f"the bridge plugin has no setting {prefix}{name[:80]}", hint)
+    _check_range(findings, plugin.get("vlan"), 0, MAX_VLAN, f"{prefix}vlan")
+    _check_range(findings, plugin.get("mtu"), *MTU_RANGE, f"{prefix}mtu")
+    if isinstance(plugin.get("ipam"), dict):
+        _check_addresses(findings, plugin["ipam"], f"{prefix}ipam.")
+
+
+def _check_range(findings: Findings, value: Any, least: int, most: int, what: str) -> None:
+    if isinstance(value, int) and not isinstance(value, bool) and value != 0 and not least <= value <= most:
+        findings.add("nad-config-value", CONFIG, f"{what} {value} is not between {least} and {most}")
+
+
+def _check_addresses(findings: Findings, ipam: Mapping[str, Any], prefix: str) -> None:
+    readers: dict[str, Callable[[Any], object]] = {
+        "subnet": ip_network,
+        "rangeStart": ip_address,
+        "rangeEnd": ip_address,
+        "gateway": ip_address,
+    }
+    for name, read in readers.items():
+        if name not in ipam:
+            continue
+        try:
+            read(ipam[name])
+        except ValueError:
+            what = "a network such as 10.1.0.0/24" if name == "subnet" else "an IP address"
+            findings.add("nad-config-value", CONFIG, f"{prefix}{name} must be {what}")

@@ -1,0 +1,189 @@
+"""The way in: one file's bytes → checked documents. What a file gives depends on nothing but its bytes, its path and the
+default namespace, so callers cache it by blob id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from reconciler.manifests.kinds import check_document
+from reconciler.manifests.known_kinds import KNOWN_KINDS, Identity, identity_of, items_of_list, kind_meant
+from reconciler.manifests.limits import DEFAULT_LIMITS, ParseLimits
+from reconciler.manifests.null_entries import explain_nulls, null_entries
+from reconciler.manifests.raw_text import RawText
+from reconciler.manifests.schema_check import check_schema
+from reconciler.manifests.strict_yaml import parse_stream
+from reconciler.manifests.walk import children, pairs
+from reconciler.manifests.yaml_reader import ParsedDocument
+from reconciler.model.document import Document, Positions
+from reconciler.model.keys import ObjectKey
+from reconciler.model.problem import Place, Problem, Severity
+from reconciler.model.problem_codes import problem
+
+MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
+KUSTOMIZATION_FILES = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidDocument:
+    """A document with errors whose object is known: it counts as present and is held at what was last applied."""
+
+    key: ObjectKey
+    place: Place
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedFile:
+    """What one file holds. ``unidentified`` are the faults of parts of which nobody knows which object they are: while there
+    are any, absence from the repository proves nothing and nothing may be deleted. ``warnings`` are of valid documents.
+    """
+
+    file: str
+    documents: tuple[Document, ...] = ()
+    invalid: tuple[InvalidDocument, ...] = ()
+    unidentified: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All problems of the file, in its order."""
+        found = [*self.unidentified, *self.warnings, *(one for entry in self.invalid for one in entry.problems)]
+        return tuple(sorted(found, key=lambda one: (one.place, one.path, one.code)))
+
+
+def is_manifest(path: str) -> bool:
+    """Whether a file of the repository is read: YAML and JSON, but nothing hidden and no kustomization."""
+    parts = PurePosixPath(path)
+    hidden = any(part.startswith(".") for part in parts.parts)
+    return not hidden and parts.suffix in MANIFEST_SUFFIXES and parts.name not in KUSTOMIZATION_FILES
+
+
+def kustomization_problem(path: str) -> Problem | None:
+    """The warning that a kustomization is not built, None for any other file."""
+    if PurePosixPath(path).name not in KUSTOMIZATION_FILES:
+        return None
+    text = "a kustomization is not a manifest; it is not built and not read"
+    return problem("kustomization-ignored", Place(path), text, hint="the manifests beside it are read as they are")
+
+
+def load_blob(
+    data: bytes, file: str, *, default_namespace: str = "default", limits: ParseLimits = DEFAULT_LIMITS
+) -> LoadedFile:
+    """Read and check one manifest file. Users' mistakes come back as problems; nothing is raised for them."""
+    stream = parse_stream(data, file, limits=limits)
+    raw = RawText(data)
+    documents: list[Document] = []
+    invalid: list[InvalidDocument] = []
+    unidentified = list(stream.problems)
+    warnings: list[Problem] = []
+    for parsed in (part for whole in stream.documents for part in _objects(whole)):
+        identity = identity_of(parsed.body, default_namespace)
+        if identity.key is None or parsed.identity_doubtful:
+            unidentified += _unidentified(parsed, identity, file)
+            continue
+        document = _document(parsed, identity.key, identity.api_version, file)
+        unknown = _unknown_kind(document)
+        if unknown is not None and identity.key.kind not in KNOWN_KINDS and kind_meant(str(parsed.body["kind"])):
+            unidentified.append(unknown)
+            continue
+        found = (unknown,) if unknown else _check(parsed, document, raw)
+        if any(one.severity is Severity.ERROR for one in found):
+            invalid.append(InvalidDocument(key=identity.key, place=document.place(), problems=found))
+        else:
+            documents.append(document)
+            warnings += found
+    return LoadedFile(
+        file=file,
+        documents=tuple(documents),
+        invalid=tuple(invalid),
+        unidentified=tuple(unidentified),
+        warnings=tuple(warnings),
+    )
+
+
+def digest_of(body: Any) -> str:
+    """SHA-256 of a document's canonical JSON, in hexadecimal."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _document(parsed: ParsedDocument, key: ObjectKey, api_version: str, file: str) -> Document:
+    return Document(
+        key=key,
+        api_version=api_version,
+        body=parsed.body,
+        digest=digest_of(parsed.body),
+        file=file,
+        positions=Positions(parsed.marks),
+    )
+
+
+def _objects(parsed: ParsedDocument) -> Iterator[ParsedDocument]:
+    """The document itself, or the items of a ``List``, each with its part of the positions."""
+    items = items_of_list(parsed.body)
+    # A fault somewhere in a list is not told apart by item: it spoils the list.
+    if items is None or parsed.problems:
+        yield parsed
+        return
+    at = next(at for name, _, at in children(parsed.body, 0) if name == "items") + 1
+    for item in items:
+        end = at + pairs(item)
+        yield replace(parsed, body=item, marks=array("I", parsed.marks[2 * at : 2 * end]))
+        at = end
+
+
+def _unidentified(parsed: ParsedDocument, identity: Identity, file: str) -> tuple[Problem, ...]:
+    """Why nobody knows which object this is."""
+    if parsed.problems:
+        return parsed.problems
+    place = Place(file, parsed.marks[0], parsed.marks[1])
+    if not isinstance(parsed.body, dict):
+        text = "the document is not an object with apiVersion, kind and metadata"
+        return (problem("document-unidentified", place, text),)
+    missing = " and ".join(identity.missing)
+    metadata = parsed.body.get("metadata")
+    named = isinstance(metadata, dict) and metadata.get("name") is not None
+    hint = f"add {missing}"
+    if "metadata.name" in identity.missing and isinstance(metadata, dict) and "generateName" in metadata:
+        hint = "generateName makes a new object each time; write name"
+    elif "metadata.name" in identity.missing and named:
+        hint = "the name must be text; put it in quotes"
+    text = f"the document has no usable {missing}, so it cannot be told which object it is"
+    return (problem("document-unidentified", place, text, hint=hint),)
+
+
+def _unknown_kind(document: Document) -> Problem | None:
+    """The problem of a kind, or an apiVersion, that gitvirt does not read."""
+    kind = str(document.body["kind"])
+    wanted = KNOWN_KINDS.get(kind)
+    if wanted == document.api_version:
+        return None
+    if wanted is not None:
+        text = f"{kind} is not read in apiVersion {document.api_version[:80]}"
+        place = document.place(("apiVersion",))
+        return problem(
+            "kind-unknown", place, text, object=document.key, path="apiVersion", hint=f"write apiVersion: {wanted}"
+        )
+    meant = kind_meant(kind)
+    text = f"the kind {kind[:80]} of {document.api_version[:80]} is not known"
+    hint = f"did you mean {meant}?" if meant else f"known kinds: {', '.join(sorted(KNOWN_KINDS))}"
+    return problem("kind-unknown", document.place(("kind",)), text, object=document.key, path="kind", hint=hint)
+
+
+def _check(parsed: ParsedDocument, document: Document, raw: RawText) -> tuple[Problem, ...]:
+    """Reading, shape, then rules: each only when the one before found nothing."""
+    if parsed.problems:
+        return tuple(replace(one, object=document.key) for one in parsed.problems)
+    found = check_schema(document, raw)
+    if parsed.nulls:
+        found += null_entries(parsed, document, raw)
+    if found:
+        return found
+    return tuple(explain_nulls(one, raw) for one in check_document(document))

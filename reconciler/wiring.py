@@ -1,0 +1,341 @@
+"""The composition root: settings → source, engine, journal, cycle, daemon. Only this imports an engine, and lazily: what
+needs no hypervisor works on a machine that has none.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from reconciler.daemon.clock import SystemClock
+from reconciler.daemon.control import ControlServer, user_name
+from reconciler.daemon.control_client import ask as ask_daemon
+from reconciler.daemon.cycle import Cycle, CycleReport
+from reconciler.daemon.cycle_log import CycleLog
+from reconciler.daemon.event_pump import EventPump
+from reconciler.daemon.key import Digest, ensure_key, keyed_digest, load_key, numbering_digest
+from reconciler.daemon.lock import OwnerLock
+from reconciler.daemon.loop import CycleLoop
+from reconciler.daemon.operations import Operations, Turn
+from reconciler.daemon.service import ENDED, Daemon, LoopTurn, Parts
+from reconciler.daemon.suspension import SuspensionFile
+from reconciler.daemon.threads import ThreadWorkers
+from reconciler.daemon.timers import Timers
+from reconciler.daemon.views import report_view
+from reconciler.daemon.wake import Wake
+from reconciler.journal.git_journal import GitJournal
+from reconciler.model.errors import RequirementError, SettingsError
+from reconciler.model.record import AuditEntry
+from reconciler.model.revision import SourceState
+from reconciler.model.status import ObjectStatus
+from reconciler.ports import Clock, Engine
+from reconciler.settings import Settings
+from reconciler.source.git_source import GitSource
+from reconciler.web.health import Health
+from reconciler.web.metrics import Metrics
+from reconciler.web.server import WebServer
+from reconciler.wiring_engines import EngineChoice, engine_choice
+
+T = TypeVar("T")
+
+READING_VERBS = frozenset({"status", "get", "plan", "trash-list"})
+"""Verbs that change nothing, so that they need no lock where no daemon runs."""
+
+_LOOKING_VERBS = frozenset({"status", "get"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """A cycle and what it stands on."""
+
+    source: GitSource
+    engine: Engine
+    journal: GitJournal
+    cycle: Cycle
+    clock: Clock
+    suspension: SuspensionFile
+    choice: EngineChoice
+
+    def operations(self, turn: Turn, settings: Settings) -> Operations:
+        """The verbs over this cycle."""
+        return Operations(
+            cycle=self.cycle,
+            source=self.source,
+            engine=self.engine,
+            clock=self.clock,
+            policy=settings.policy,
+            turn=turn,
+            suspension=self.suspension,
+        )
+
+
+class InlineTurn:
+    """`operations.Turn` where no daemon runs: this process has the lock, so it may act at once."""
+
+    def __init__(self, cycle: Cycle) -> None:
+        self._cycle = cycle
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Run ``function`` now."""
+        return function()
+
+    def run(self, wake: Wake) -> CycleReport:
+        """One cycle, now."""
+        return self._cycle.run(wake)
+
+
+def build_core(settings: Settings) -> Core:
+    """Everything a cycle needs, opened as far as needed.
+
+    Raises:
+        SettingsError: no repository is named.
+        RequirementError: a directory, the key or the engine's library is missing.
+        SourceError, JournalError: the repository's URL or the state directory is of no use.
+    """
+    if not settings.source.url:
+        raise SettingsError(
+            f"no repository is named in {settings.origin}: set source.url, for instance --set source.url=/srv/vms.git."
+        )
+    _make_directory(settings.state_directory, "stateDirectory", 0o700)
+    key, _ = ensure_key(settings.key_file)
+    digest = keyed_digest(key)
+    clock = SystemClock()
+    choice = engine_choice(settings)
+    workers = ThreadWorkers(choice.threads)
+    engine = choice.open(settings, clock, workers)
+    source = GitSource(
+        url=settings.source.url,
+        ref=settings.source.ref,
+        path=settings.source.path,
+        state_directory=settings.state_directory,
+        clock=clock,
+        accept_rewrites=settings.source.accept_rewrites,
+    )
+    journal = open_journal(settings)
+    cycle = Cycle(
+        source=source,
+        engine=engine,
+        journal=journal,
+        clock=clock,
+        workers=workers,
+        policy=settings.policy,
+        digest=digest,
+    )
+    return Core(
+        source=source,
+        engine=engine,
+        journal=journal,
+        cycle=cycle,
+        clock=clock,
+        suspension=SuspensionFile(settings.key_file),
+        choice=choice,
+    )
+
+
+def _make_directory(path: Any, setting: str, mode: int) -> None:
+    try:
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequirementError(
+            f"{setting} {path} cannot be made: {error.strerror}. Run as root, or set {setting}."
+        ) from error
+
+
+def owner_lock(settings: Settings) -> OwnerLock:
+    """The lock that keeps a second writer away."""
+    return OwnerLock(settings.policy.owner, engine_choice(settings).uri)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningDaemon:
+    """A daemon about to run, and what an embedding command wants of it."""
+
+    daemon: Daemon
+    cycle: Cycle
+    operations: Operations
+
+
+@contextmanager
+def daemon_of(
+    settings: Settings, listeners: Sequence[Callable[[CycleReport, tuple[ObjectStatus, ...]], None]] = ()
+) -> Iterator[RunningDaemon]:
+    """The whole daemon, with the lock taken for as long as the context lasts. ``listeners`` hear of each cycle, after
+    log and metrics, with the status of every object.
+
+    Raises:
+        LockedError: another daemon works as this owner on this engine.
+        GitvirtError: see `build_core`.
+    """
+    with owner_lock(settings):
+        _make_directory(settings.runtime_directory, "runtimeDirectory", 0o755)
+        core = build_core(settings)
+        metrics = Metrics(now=core.clock.now)
+        operations = core.operations(LoopTurn(lambda: loop), settings)
+        health = Health(is_alive=lambda: loop.is_alive)
+        log = CycleLog()
+
+        def on_cycle(report: CycleReport) -> None:
+            statuses = core.cycle.status()
+            log(report)
+            metrics.cycle_ended(
+                record=report.record,
+                plan=report.plan,
+                source=report.source,
+                problems=report.problems,
+                objects=statuses,
+            )
+            health.cycle_ended(_why_not_ready(core.cycle, report))
+            for listener in listeners:
+                listener(report, statuses)
+
+        def on_fault(fault: Exception) -> None:
+            metrics.cycle_failed()
+            health.cycle_ended(str(fault))
+
+        def before_cycle() -> None:
+            operations.apply_suspension()
+            core.choice.before_cycle()
+
+        signals: SimpleQueue[int] = SimpleQueue()
+        loop = CycleLoop(
+            cycle=core.cycle,
+            clock=core.clock,
+            listeners=[on_cycle],
+            on_fault=on_fault,
+            before=before_cycle,
+            on_end=lambda: signals.put(ENDED),
+        )
+        daemon = Daemon(
+            Parts(
+                engine=core.engine,
+                loop=loop,
+                timers=Timers(
+                    wake=loop.wake,
+                    poll_s=settings.source.interval_s,
+                    jitter_s=settings.source.jitter_s,
+                    resync_s=settings.resync_interval_s,
+                    is_alive=lambda: loop.is_alive,
+                ),
+                pump=EventPump(engine=core.engine, wake=loop.wake, clock=core.clock),
+                control=ControlServer(
+                    settings.control_socket,
+                    lambda request, user: operations.serve(request.verb, request.arguments, user),
+                ),
+                web=_web(settings, health, metrics),
+            ),
+            signals=signals,
+        )
+        yield RunningDaemon(daemon=daemon, cycle=core.cycle, operations=operations)
+
+
+def _web(settings: Settings, health: Health, metrics: Metrics) -> WebServer | None:
+    if not settings.web.host:
+        return None
+    return WebServer(host=settings.web.host, port=settings.web.port, health=health, metrics=metrics)
+
+
+def _why_not_ready(cycle: Cycle, report: CycleReport) -> str:
+    """Empty once a revision is known and the host was observed: from then on the last accepted revision is enforced,
+    whatever the remote says.
+    """
+    if cycle.revision is None:
+        state = report.source.state
+        said = report.source.message or "the repository was not read yet"
+        return said if state is not SourceState.READY else "; ".join(report.record.messages) or said
+    if report.plan is None or cycle.observation is None:
+        return "; ".join(report.record.messages) or "the host was not observed yet"
+    return ""
+
+
+def ask(settings: Settings, verb: str, arguments: Mapping[str, Any] | None = None) -> Any:
+    """Have a verb carried out: by the daemon where one runs, else by this process, which then takes the lock to act.
+
+    Raises:
+        GitvirtError: whatever stands in the way.
+    """
+    answer = ask_daemon(settings.control_socket, verb, arguments)
+    if answer is not None:
+        return answer
+    with nullcontext() if verb in READING_VERBS else owner_lock(settings):
+        core = build_core(settings)
+        try:
+            operations = core.operations(InlineTurn(core.cycle), settings)
+            if verb in _LOOKING_VERBS:
+                operations.look(fetch=True)
+            elif verb in ("plan", "approve"):
+                core.source.fetch()
+            return operations.serve(verb, arguments or {}, calling_user())
+        finally:
+            core.engine.close()
+
+
+def apply_once(
+    settings: Settings, *, wait_s: float, progress: Callable[[Mapping[str, Any]], None]
+) -> Mapping[str, Any]:
+    """One cycle here and now, without a daemon; then, for at most ``wait_s``, as many more as it takes until nothing is
+    under way. Beside a daemon it is that daemon's cycle. ``progress`` hears of each.
+
+    Raises:
+        GitvirtError: whatever stands in the way.
+    """
+    answer: Mapping[str, Any] | None = ask_daemon(settings.control_socket, "reconcile")
+    if answer is not None:
+        progress(answer)
+        return answer
+    with owner_lock(settings):
+        core = build_core(settings)
+        try:
+            operations = core.operations(InlineTurn(core.cycle), settings)
+            deadline_s = core.clock.monotonic() + wait_s
+            view = operations.serve("reconcile", {}, calling_user())
+            progress(view)
+            while (pause_s := view["retry_after_s"]) is not None and core.clock.monotonic() + pause_s <= deadline_s:
+                time.sleep(pause_s)
+                core.choice.before_cycle()
+                view = report_view(core.cycle.run(Wake()))
+                progress(view)
+            return view
+        finally:
+            core.engine.close()
+
+
+def calling_user() -> str:
+    """Who runs this command, as the journal tells it."""
+    return user_name(os.geteuid(), os.environ.get("SUDO_USER", ""))
+
+
+def open_journal(settings: Settings) -> GitJournal:
+    """The journal of the state directory.
+
+    Raises:
+        JournalError: it can be neither opened nor made.
+    """
+    return GitJournal(settings.state_directory, SystemClock())
+
+
+def audit(settings: Settings, *, vm: str | None, since: Any, limit: int | None) -> Sequence[AuditEntry]:
+    """What happened, newest first."""
+    return tuple(open_journal(settings).entries(vm=vm, since=since, limit=limit))
+
+
+def offline_engine(settings: Settings) -> Engine:
+    """The pure half of the engine: checks, compares and describes; there is no host behind it."""
+    return engine_choice(settings).pure(settings)
+
+
+def offline_digest() -> Digest:
+    """Digests for output of commands that must say the same on every machine."""
+    return numbering_digest()
+
+
+def host_digest(settings: Settings) -> Digest:
+    """Digests as this host makes them where its key may be read, else as `offline_digest`."""
+    try:
+        return keyed_digest(load_key(settings.key_file))
+    except RequirementError:
+        return numbering_digest()

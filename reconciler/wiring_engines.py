@@ -1,0 +1,171 @@
+"""The part of the composition root that knows which engines there are. Each is imported when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from reconciler.model.document import Document
+from reconciler.model.errors import RequirementError, SettingsError
+from reconciler.model.live import LiveObject
+from reconciler.model.plan import Difference
+from reconciler.model.problem import Problem
+from reconciler.model.resolved import Resolved
+from reconciler.ports import Clock, Engine, Workers
+from reconciler.settings import Settings
+
+if TYPE_CHECKING:
+    from nodeexec.libvirt.settings import LibvirtSettings
+
+MISSING_LIBVIRT = (
+    "the Python library of libvirt is not installed. Install the headers and the library: "
+    "`apt-get install libvirt-dev pkg-config gcc python3-dev`, then `pip install 'gitvirt[libvirt]'`."
+)
+
+
+class EngineChoice(Protocol):
+    """One engine, as the settings name it. ``uri`` says which host it works on; ``threads`` how many changes at once."""
+
+    uri: str
+    threads: int
+
+    def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
+        """The engine itself."""
+        ...
+
+    def pure(self, settings: Settings) -> Engine:
+        """Its pure half."""
+        ...
+
+    def before_cycle(self) -> None:
+        """Called before each cycle, on its thread."""
+        ...
+
+
+def engine_choice(settings: Settings) -> EngineChoice:
+    """The engine that the settings name.
+
+    Raises:
+        SettingsError: there is no such engine.
+    """
+    match settings.engine.name:
+        case "libvirt":
+            return _Libvirt(settings)
+        case "simulated":
+            return _Simulated(settings)
+    raise SettingsError(f"{settings.origin}: there is no engine {settings.engine.name!r}; there is libvirt.")
+
+
+class _Libvirt:
+    threads = 4
+
+    def __init__(self, settings: Settings) -> None:
+        self.uri: str = libvirt_settings(settings).uri
+
+    def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
+        try:
+            from nodeexec.libvirt.engine import LibvirtEngine  # noqa: PLC0415
+        except ImportError as error:
+            if error.name != "libvirt" and not str(error.name).startswith("libvirt"):
+                raise
+            raise RequirementError(MISSING_LIBVIRT) from error
+        return LibvirtEngine(libvirt_settings(settings), policy=settings.policy, clock=clock, workers=workers)
+
+    def pure(self, settings: Settings) -> Engine:
+        from nodeexec.libvirt.compare import compare  # noqa: PLC0415
+        from nodeexec.libvirt.domain_xml import build  # noqa: PLC0415
+        from nodeexec.libvirt.flavour import Flavour  # noqa: PLC0415
+        from nodeexec.libvirt.support import check  # noqa: PLC0415
+
+        accelerator = libvirt_settings(settings).accelerator
+        flavour = Flavour(
+            accelerator="kvm" if accelerator == "auto" else accelerator, seed_pool=settings.policy.default_pool
+        )
+        pure = PureEngine("libvirt", check=check, compare=compare, describe=lambda vm: build(vm.domain, flavour))
+        return cast("Engine", pure)
+
+    def before_cycle(self) -> None:
+        """Nothing: a real host needs no push."""
+
+
+def libvirt_settings(settings: Settings) -> LibvirtSettings:
+    """The libvirt engine's own settings, from the plain options of the file."""
+    from nodeexec.libvirt.settings import LibvirtSettings  # noqa: PLC0415
+
+    options = settings.engine.options if settings.engine.name == "libvirt" else {}
+    given: dict[str, Any] = {"runtime_directory": str(settings.runtime_directory)}
+    for name, own in (("uri", "uri"), ("accelerator", "accelerator"), ("consoleLogs", "console_log_directory"),
+                      ("defaultPoolTarget", "default_pool_target")):  # fmt: skip
+        if name in options:
+            given[own] = options[name]
+    return LibvirtSettings(**given)
+
+
+class _Simulated:
+    """An in-memory host. Its time and its copies are pushed on before each cycle, on the cycle's thread, because the
+    host knows no locks.
+    """
+
+    threads = 1
+
+    def __init__(self, settings: Settings) -> None:
+        self.uri = f"simulated:{settings.state_directory}"
+        self._push: Callable[[], None] = lambda: None
+
+    def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
+        del workers  # its copies must move on the cycle's thread
+        from nodeexec.simulated.clock import SimulatedClock, SteppedWorkers  # noqa: PLC0415
+        from nodeexec.simulated.engine import SimulatedEngine  # noqa: PLC0415
+        from nodeexec.simulated.host import Host  # noqa: PLC0415
+
+        own_clock, own_workers = SimulatedClock(clock.now()), SteppedWorkers()
+        last_s = clock.monotonic()
+
+        def push() -> None:
+            nonlocal last_s
+            now_s = clock.monotonic()
+            own_workers.run_all()
+            own_clock.advance(now_s - last_s)
+            last_s = now_s
+
+        self._push = push
+        host = Host(own_clock, name=settings.policy.host)
+        return SimulatedEngine(host, owner=settings.policy.owner, clock=own_clock, workers=own_workers)
+
+    def pure(self, settings: Settings) -> Engine:
+        del settings
+        from nodeexec.simulated.live_document import described  # noqa: PLC0415
+        from nodeexec.spec_difference import compare  # noqa: PLC0415
+
+        return cast("Engine", PureEngine("simulated", check=lambda _: (), compare=compare, describe=described))
+
+    def before_cycle(self) -> None:
+        """Let the host's time pass."""
+        self._push()
+
+
+class PureEngine:
+    """What an engine can say without a host. It stands in for an `Engine` where nothing else is asked of one."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        check: Callable[[Document], tuple[Problem, ...]],
+        compare: Callable[[Resolved, LiveObject], tuple[Difference, ...]],
+        describe: Callable[[Any], str],
+    ) -> None:
+        self.name = name
+        self._check, self._compare, self._describe = check, compare, describe
+
+    def check(self, document: Document) -> tuple[Problem, ...]:
+        """See `Engine.check`."""
+        return self._check(document)
+
+    def compare(self, wanted: Resolved, live: LiveObject) -> tuple[Difference, ...]:
+        """See `Engine.compare`."""
+        return self._compare(wanted, live)
+
+    def describe(self, resolved: Resolved) -> str:
+        """See `Engine.describe`."""
+        return self._describe(resolved)

@@ -1,0 +1,133 @@
+"""What every engine does with a guest's power, and what it says about why a guest is off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reconciler.model.live import LiveObject
+from reconciler.model.outcome import Result
+from reconciler.model.plan import Action, Change
+from reconciler.model.power import PowerState, PowerStep, StopReason
+from reconciler.model.resolved import ResolvedVm, ResolvedVolume
+from tests.contract.builders import create, is_ready, update
+from tests.contract.world import World, carry_out, look, look_vm, wait_until
+
+
+def guest_disk(world: World, guest: str) -> ResolvedVolume:
+    """A claim that holds a guest of that behaviour."""
+    volume = world.site.data_volume(guest, {"http": {"url": world.publish(guest)}})
+    world.engine.apply(create(volume))
+    wait_until(world, lambda: is_ready(look(world, volume.key)))
+    return volume
+
+
+def started(world: World, guest: str, *, grace_s: int = 30) -> ResolvedVm:
+    """A VM whose guest is up."""
+    vm = world.site.vm("web", disks={"root": guest_disk(world, guest)}, grace_s=grace_s)
+    outcome = world.engine.apply(create(vm, power=PowerStep.START))
+    assert outcome.result is Result.APPLIED, outcome
+    assert look_vm(world, vm.key).power is PowerState.RUNNING
+    return vm
+
+
+def power(
+    vm: ResolvedVm, world: World, step: PowerStep, action: Action = Action.UPDATE
+) -> Callable[[LiveObject | None], Change]:
+    return lambda live: update(vm, live or look_vm(world, vm.key), power=step, action=action)
+
+
+def test_start_and_pause_and_resume(world: World) -> None:
+    vm = world.site.vm("web", run_strategy="Manual")
+    world.engine.apply(create(vm))
+    for step, expected in (
+        (PowerStep.START, PowerState.RUNNING),
+        (PowerStep.PAUSE, PowerState.PAUSED),
+        (PowerStep.UNPAUSE, PowerState.RUNNING),
+    ):
+        outcome = world.engine.apply(update(vm, look_vm(world, vm.key), power=step))
+        assert (outcome.result, look_vm(world, vm.key).power) == (Result.APPLIED, expected)
+        again = world.engine.apply(update(vm, look_vm(world, vm.key), power=step))
+        assert again.result is Result.UNCHANGED
+    history = look_vm(world, vm.key).history
+    assert (history.runs, history.failures) == (1, 0)
+    assert history.started_at is not None
+
+
+def test_a_stop_is_asked_for_and_not_waited_for(world: World) -> None:
+    vm = started(world, "polite")
+    world.pass_time(2.0)
+    first = world.engine.apply(power(vm, world, PowerStep.STOP)(None))
+    assert first.result is Result.PROGRESSING
+    assert first.retry_after_s is not None
+    assert look_vm(world, vm.key).history.stop_asked_by == "stop"
+    carry_out(world, vm.key, power(vm, world, PowerStep.STOP), limit_s=20)
+    live = look_vm(world, vm.key)
+    assert (live.power, live.stop_reason) == (PowerState.OFF, StopReason.GITVIRT)
+
+
+def test_a_guest_that_does_not_listen_is_forced_off_after_its_grace_period(world: World) -> None:
+    vm = started(world, "deaf", grace_s=3)
+    outcomes = carry_out(world, vm.key, power(vm, world, PowerStep.STOP), limit_s=20)
+    assert outcomes[0].result is Result.PROGRESSING
+    assert outcomes[-1].result is Result.APPLIED
+    live = look_vm(world, vm.key)
+    assert (live.power, live.stop_reason) == (PowerState.OFF, StopReason.GITVIRT)
+
+
+def test_no_grace_means_off_at_once(world: World) -> None:
+    vm = started(world, "deaf", grace_s=0)
+    assert world.engine.apply(power(vm, world, PowerStep.STOP)(None)).result is Result.APPLIED
+    assert look_vm(world, vm.key).power is PowerState.OFF
+
+
+def test_a_guest_that_shuts_itself_down(world: World) -> None:
+    vm = started(world, "brief")
+    wait_until(world, lambda: look_vm(world, vm.key).power is PowerState.OFF)
+    live = look_vm(world, vm.key)
+    assert live.stop_reason is StopReason.GUEST
+    assert live.history.ended_at is not None
+
+
+def test_a_guest_whose_plug_was_pulled(world: World) -> None:
+    vm = started(world, "deaf")
+    world.destroy(vm.key)
+    wait_until(world, lambda: look_vm(world, vm.key).power is PowerState.OFF)
+    assert look_vm(world, vm.key).stop_reason is StopReason.DESTROYED
+
+
+def test_a_guest_whose_hypervisor_died(world: World) -> None:
+    vm = started(world, "deaf")
+    world.kill(vm.key)
+    wait_until(world, lambda: look_vm(world, vm.key).power is PowerState.OFF)
+    assert look_vm(world, vm.key).stop_reason is StopReason.FAILED
+    world.engine.apply(power(vm, world, PowerStep.START)(None))
+    history = look_vm(world, vm.key).history
+    assert (history.runs, history.failures) == (2, 1)
+
+
+def test_a_start_forgets_the_stop_before_it(world: World) -> None:
+    vm = started(world, "deaf", grace_s=0)
+    world.engine.apply(power(vm, world, PowerStep.STOP)(None))
+    assert world.engine.apply(power(vm, world, PowerStep.START)(None)).result is Result.APPLIED
+    live = look_vm(world, vm.key)
+    assert live.power is PowerState.RUNNING
+    assert (live.history.stop_requested_at, live.history.stop_asked_by) == (None, "")
+    assert (live.history.runs, live.history.failures) == (2, 0)
+
+
+def test_a_restart_stops_and_starts_with_the_stored_configuration(world: World) -> None:
+    started(world, "deaf", grace_s=2)
+    bigger = world.site.vm(
+        "web", disks={"root": next(iter(world.site.volumes.values()))}, grace_s=2, memory="96Mi"
+    )
+    again = power(bigger, world, PowerStep.RESTART, Action.RESTART)
+    assert world.engine.apply(again(None)).result is Result.PROGRESSING
+    assert look_vm(world, bigger.key).history.stop_asked_by == "restart"
+    carry_out(world, bigger.key, again, limit_s=20)
+    live = look_vm(world, bigger.key)
+    assert live.power is PowerState.RUNNING
+    assert live.running is not None
+    assert live.running.memory_mib == 96
+    assert live.history.runs == 2
+    assert live.history.last_restart_at is not None
+    assert world.engine.compare(bigger, live) == ()

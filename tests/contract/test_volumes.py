@@ -1,0 +1,162 @@
+"""What every engine does with claims: create, import, clone, grow, trash, restore; never shrink."""
+
+from __future__ import annotations
+
+from reconciler.model.live import LiveObject
+from reconciler.model.outcome import Result
+from reconciler.model.plan import Change
+from reconciler.model.power import PowerStep
+from reconciler.model.quantity import MIB
+from reconciler.model.resolved import ResolvedVolume
+from tests.contract.builders import create, delete, is_ready, update
+from tests.contract.world import World, carry_out, everything, look, look_vm, look_volume, wait_until
+
+
+def made(world: World, volume: ResolvedVolume) -> ResolvedVolume:
+    """The volume, ready."""
+
+    def change(live: LiveObject | None) -> Change:
+        return update(volume, live) if live else create(volume)
+
+    world.engine.apply(change(look(world, volume.key)))
+    wait_until(world, lambda: is_ready(look(world, volume.key)))
+    return volume
+
+
+def test_a_claim_is_made_and_observed_without_differences(world: World) -> None:
+    for claim in (world.site.claim("files"), world.site.claim("raw", block=True)):
+        made(world, claim)
+        live = look_volume(world, claim.key)
+        assert (live.size_bytes, live.format, live.phase) == (16 * MIB, claim.format, "Succeeded")
+        assert (live.source, live.storage_class, live.pool) == (claim.source, "", claim.pool)
+        assert live.marks is not None
+        assert live.marks.applied == claim.applied
+        assert world.engine.compare(claim, live) == ()
+        assert world.engine.apply(update(claim, live)).result is Result.UNCHANGED
+
+
+def test_a_claim_grows_and_is_never_shrunk(world: World) -> None:
+    small = made(world, world.site.claim("data", "16Mi"))
+    bigger = world.site.claim("data", "32Mi")
+    live = look_volume(world, small.key)
+    (growth,) = [entry for entry in world.engine.compare(bigger, live) if entry.path.endswith("requests.storage")]
+    assert (growth.before, growth.after) == ("16Mi", "32Mi")
+    assert world.engine.apply(update(bigger, live)).result is Result.APPLIED
+    grown = look_volume(world, small.key)
+    assert grown.size_bytes == 32 * MIB
+    smaller = world.site.claim("data", "8Mi")
+    world.engine.apply(update(smaller, grown))
+    after = look_volume(world, small.key)
+    assert after.size_bytes == 32 * MIB
+    assert not [entry for entry in world.engine.compare(smaller, after) if not entry.refused]
+
+
+def test_a_claim_grows_under_a_running_guest(world: World) -> None:
+    small = made(world, world.site.claim("data", "16Mi"))
+    vm = world.site.vm("web", disks={"data": small})
+    world.engine.apply(create(vm, power=PowerStep.START))
+    bigger = world.site.claim("data", "32Mi")
+    assert world.engine.apply(update(bigger, look_volume(world, small.key))).result is Result.APPLIED
+    assert look_volume(world, small.key).size_bytes == 32 * MIB
+    assert look_vm(world, vm.key).history.runs == 1
+
+
+def test_a_deleted_claim_comes_back_with_its_content(world: World) -> None:
+    claim = made(world, world.site.claim("data"))
+    world.write(claim.key, 0x5A)
+    assert world.engine.apply(delete(look_volume(world, claim.key))).result is Result.APPLIED
+    assert look(world, claim.key) is None
+    (item,) = world.engine.observe([claim.key]).trash
+    assert (item.key, item.source, item.size_bytes) == (claim.key, claim.source, 16 * MIB)
+    assert item in everything(world).trash
+    assert world.engine.apply(create(claim, restore=item.item)).result is Result.APPLIED
+    back = look_volume(world, claim.key)
+    assert world.engine.compare(claim, back) == ()
+    assert world.reads(claim.key, 0x5A)
+    assert world.engine.observe([claim.key]).trash == ()
+
+
+def test_trash_is_emptied_by_name_only(world: World) -> None:
+    claim = made(world, world.site.claim("data"))
+    world.engine.apply(delete(look_volume(world, claim.key)))
+    made(world, claim)
+    world.engine.apply(delete(look_volume(world, claim.key)))
+    first, second = world.engine.observe([claim.key]).trash
+    assert world.engine.empty_trash("no such item").result is Result.REFUSED
+    assert world.engine.empty_trash(first.item).result is Result.APPLIED
+    assert world.engine.observe([claim.key]).trash == (second,)
+
+
+def test_a_trashed_claim_is_put_back_by_hand(world: World) -> None:
+    claim = made(world, world.site.claim("data"))
+    world.write(claim.key, 0x33)
+    world.engine.apply(delete(look_volume(world, claim.key)))
+    (item,) = world.engine.observe([claim.key]).trash
+    assert world.engine.restore_trash(item.item).result is Result.APPLIED
+    assert look(world, claim.key) is not None
+    assert world.reads(claim.key, 0x33)
+
+
+def test_a_claim_that_a_domain_names_is_not_trashed(world: World) -> None:
+    claim = made(world, world.site.claim("data"))
+    vm = world.site.vm("web", disks={"data": claim}, run_strategy="Halted")
+    world.engine.apply(create(vm))
+    live = look_volume(world, claim.key)
+    assert live.used_by == (vm.key,)
+    outcome = world.engine.apply(delete(live))
+    assert outcome.result in (Result.RETRY, Result.REFUSED, Result.CONFLICT)
+    assert look(world, claim.key) is not None
+    assert world.engine.observe([claim.key]).trash == ()
+
+
+def test_a_claim_goes_right_after_its_vm_with_the_plan_made_before(world: World) -> None:
+    claim = made(world, world.site.claim("data"))
+    vm = world.site.vm("web", disks={"data": claim}, run_strategy="Halted")
+    world.engine.apply(create(vm))
+    changes = (delete(look_vm(world, vm.key)), delete(look_volume(world, claim.key)))
+    assert [world.engine.apply(change).result for change in changes] == [Result.APPLIED, Result.APPLIED]
+
+
+def test_an_import_progresses_and_nobody_waits_for_it(world: World) -> None:
+    volume = world.site.data_volume("root", {"http": {"url": world.publish_slowly("deaf")}})
+    outcome = world.engine.apply(create(volume))
+    assert outcome.result is Result.PROGRESSING
+    live = look_volume(world, volume.key)
+    assert live.phase in ("ImportScheduled", "ImportInProgress")
+    assert live.marks is not None
+    other = made(world, world.site.claim("other"))
+    assert is_ready(look(world, other.key))
+    wait_until(world, lambda: is_ready(look(world, volume.key)))
+    assert world.engine.compare(volume, look_volume(world, volume.key)) == ()
+
+
+def test_an_import_from_nowhere_fails_and_says_why(world: World) -> None:
+    gone = world.publish("deaf").rsplit("/", 1)[0] + "/no-such-image"
+    volume = world.site.data_volume("root", {"http": {"url": gone}})
+    world.engine.apply(create(volume))
+    wait_until(world, lambda: look_volume(world, volume.key).phase == "Failed")
+    live = look_volume(world, volume.key)
+    assert "404" in live.reason
+    assert live.retry_at is not None
+    discarded = world.engine.apply(delete(live))
+    assert discarded.result is Result.APPLIED
+    assert look(world, volume.key) is None
+
+
+def test_a_clone_stands_alone(world: World) -> None:
+    source = made(world, world.site.claim("golden"))
+    world.write(source.key, 0x42)
+    clone = world.site.data_volume("copy", {"pvc": {"name": "golden", "namespace": world.site.namespace}})
+    made(world, clone)
+    assert world.reads(clone.key, 0x42)
+    world.write(source.key, 0x43)
+    assert world.reads(clone.key, 0x42)
+    assert world.engine.apply(delete(look_volume(world, source.key))).result is Result.APPLIED
+    assert world.reads(clone.key, 0x42)
+
+
+def test_a_blank_data_volume(world: World) -> None:
+    blank = made(world, world.site.data_volume("empty", {"blank": {}}))
+    live = look_volume(world, blank.key)
+    assert live.key.kind == "DataVolume"
+    assert world.engine.compare(blank, live) == ()

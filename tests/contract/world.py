@@ -1,0 +1,144 @@
+"""What the contract suite needs besides an engine: the world around it, where guests act, people meddle and time passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveNetwork, LiveObject, LiveVm, LiveVolume, Observation
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.plan import Change
+from reconciler.ports import Engine
+from tests.contract.builders import Site
+
+
+class World(Protocol):
+    """One host with one engine, and the hands and guests that are not gitvirt's."""
+
+    engine: Engine
+    site: Site
+    unplugs: bool
+    """Whether guests give devices back when asked. Boot sectors do not: they have no kernel."""
+
+    def bridge(self, number: int) -> str:
+        """The name of a bridge that is this test's own."""
+        ...
+
+    def pass_time(self, seconds: float) -> None:
+        """Time passes, and background work goes on."""
+        ...
+
+    def publish(self, guest: str) -> str:
+        """An URL with the image of a guest: ``polite`` honours the power button, ``deaf`` does not, ``brief`` powers
+        itself off after a few seconds.
+        """
+        ...
+
+    def publish_slowly(self, guest: str) -> str:
+        """The same image from a server that takes a second or more."""
+        ...
+
+    def write(self, key: ObjectKey, pattern: int) -> None:
+        """Write a byte over the first 64 KiB of a claim's volume that no guest has open."""
+        ...
+
+    def reads(self, key: ObjectKey, pattern: int) -> bool:
+        """Whether the first 64 KiB of a volume are that byte."""
+        ...
+
+    def destroy(self, key: ObjectKey) -> None:
+        """Somebody pulls a guest's plug."""
+        ...
+
+    def kill(self, key: ObjectKey) -> None:
+        """A guest's hypervisor process dies."""
+        ...
+
+    def edit_memory(self, key: ObjectKey, mib: int) -> None:
+        """Somebody edits the stored memory of a domain."""
+        ...
+
+    def stop_network(self, key: ObjectKey) -> None:
+        """Somebody stops a network."""
+        ...
+
+    def make_foreign_vm(self, name: str) -> ObjectKey:
+        """Somebody defines a domain by hand, under a name that gitvirt would give."""
+        ...
+
+    def snapshot_of(self, key: ObjectKey) -> str:
+        """All there is to say about a domain: equal texts mean that nobody touched it."""
+        ...
+
+    def darken_pool(self) -> Callable[[], None]:
+        """The default pool cannot be read any more; the answer makes it readable again."""
+        ...
+
+
+def look(world: World, key: ObjectKey) -> LiveObject | None:
+    """The live object under ``key``, with nothing unreadable."""
+    observation = world.engine.observe([key])
+    assert not observation.is_unknown(key), observation.unreadable
+    return observation.objects.get(key)
+
+
+def look_vm(world: World, key: ObjectKey) -> LiveVm:
+    """A VM that is there."""
+    live = look(world, key)
+    assert isinstance(live, LiveVm)
+    return live
+
+
+def look_volume(world: World, key: ObjectKey) -> LiveVolume:
+    """A volume that is there."""
+    live = look(world, key)
+    assert isinstance(live, LiveVolume)
+    return live
+
+
+def look_network(world: World, key: ObjectKey) -> LiveNetwork:
+    """A network that is there."""
+    live = look(world, key)
+    assert isinstance(live, LiveNetwork)
+    return live
+
+
+def everything(world: World) -> Observation:
+    """All that is owned."""
+    return world.engine.observe(None)
+
+
+def carry_out(
+    world: World, key: ObjectKey, make: Callable[[LiveObject | None], Change], *, limit_s: float = 60.0
+) -> list[Outcome]:
+    """Observe, plan and apply as the cycle does, until the engine says that it is done; all outcomes.
+
+    Raises:
+        AssertionError: it was not done within ``limit_s``.
+    """
+    outcomes: list[Outcome] = []
+    passed = 0.0
+    while passed <= limit_s:
+        outcome = world.engine.apply(make(look(world, key)))
+        outcomes.append(outcome)
+        if outcome.result not in (Result.PROGRESSING, Result.RETRY, Result.CONFLICT):
+            assert outcome.result in (Result.APPLIED, Result.UNCHANGED), outcome
+            return outcomes
+        step = min(outcome.retry_after_s or 0.5, 1.0)
+        world.pass_time(step)
+        passed += step
+    raise AssertionError(f"{key} was not done after {limit_s} s: {outcomes[-3:]}")
+
+
+def wait_until(world: World, true: Callable[[], bool], *, limit_s: float = 30.0) -> None:
+    """Let time pass until something is true.
+
+    Raises:
+        AssertionError: it did not come true within ``limit_s``.
+    """
+    passed = 0.0
+    while not true():
+        assert passed < limit_s, f"did not come true within {limit_s} s"
+        world.pass_time(0.5)
+        passed += 0.5

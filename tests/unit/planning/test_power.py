@@ -1,0 +1,133 @@
+"""runStrategy has KubeVirt's meaning exactly; an operator's action outranks it (law 8)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from reconciler.model.domain import CpuSpec, DomainSpec
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveVm, Marks
+from reconciler.model.power import (
+    Override,
+    OverrideAction,
+    PowerState,
+    PowerStep,
+    RunHistory,
+    RunStrategy,
+    StopReason,
+)
+from reconciler.planning.power import decide_power, is_backing_off
+from tests.unit.planning.building import NOW
+
+SPEC = DomainSpec(name="default_web", uuid="u", serial="s", cpu=CpuSpec(), memory_mib=128)
+
+
+def live(
+    power: PowerState,
+    reason: StopReason = StopReason.UNKNOWN,
+    history: RunHistory = RunHistory(runs=1),
+    override: Override | None = None,
+) -> LiveVm:
+    return LiveVm(
+        key=ObjectKey("VirtualMachine", "default", "web"),
+        fingerprint="f",
+        marks=Marks(owner="gitvirt", host="h", revision="r", applied={}, override=override),
+        stored=SPEC,
+        running=None if power in (PowerState.OFF, PowerState.CRASHED) else SPEC,
+        power=power,
+        stop_reason=reason,
+        history=history,
+    )
+
+
+A, R, M, H, O = (  # noqa: E741
+    RunStrategy.ALWAYS, RunStrategy.RERUN_ON_FAILURE, RunStrategy.MANUAL, RunStrategy.HALTED, RunStrategy.ONCE
+)  # fmt: skip
+START, STOP = PowerStep.START, PowerStep.STOP
+
+
+@pytest.mark.parametrize(
+    ("strategy", "reason", "step"),
+    [
+        (A, StopReason.GUEST, START),
+        (A, StopReason.FAILED, START),
+        (A, StopReason.DESTROYED, START),
+        (A, StopReason.HOST, START),
+        (R, StopReason.GUEST, None),
+        (R, StopReason.FAILED, START),
+        (R, StopReason.DESTROYED, START),
+        (R, StopReason.HOST, START),
+        (R, StopReason.GITVIRT, START),
+        (M, StopReason.GUEST, None),
+        (M, StopReason.FAILED, None),
+        (H, StopReason.GUEST, None),
+        (O, StopReason.GUEST, None),
+        (O, StopReason.FAILED, None),
+        (O, StopReason.DESTROYED, None),
+    ],
+)
+def test_a_guest_that_is_off(strategy: RunStrategy, reason: StopReason, step: PowerStep | None) -> None:
+    assert decide_power(strategy, live(PowerState.OFF, reason), NOW).step is step
+
+
+@pytest.mark.parametrize(("strategy", "step"), [(A, START), (R, START), (O, START), (M, None), (H, None)])
+def test_a_vm_that_is_new_or_never_ran(strategy: RunStrategy, step: PowerStep | None) -> None:
+    assert decide_power(strategy, None, NOW).step is step
+    never = live(PowerState.OFF, StopReason.NEVER_RAN, RunHistory())
+    assert decide_power(strategy, never, NOW).step is step
+
+
+@pytest.mark.parametrize(("strategy", "step"), [(A, None), (R, None), (O, None), (M, None), (H, STOP)])
+def test_a_guest_that_runs(strategy: RunStrategy, step: PowerStep | None) -> None:
+    assert decide_power(strategy, live(PowerState.RUNNING), NOW).step is step
+
+
+def test_a_paused_guest_is_left_alone() -> None:
+    assert decide_power(A, live(PowerState.PAUSED), NOW).step is None
+
+
+def test_operator_actions_outrank_the_strategy_until_they_expire() -> None:
+    stop = Override(action=OverrideAction.STOP, by="ann", at=NOW)
+    assert decide_power(A, live(PowerState.RUNNING, override=stop), NOW).step is STOP
+    stopped = decide_power(A, live(PowerState.OFF, StopReason.GITVIRT, override=stop), NOW)
+    assert stopped.step is None and stopped.by_operator and "ann" in stopped.reason
+    expired = Override(action=OverrideAction.STOP, by="ann", at=NOW, until=NOW - timedelta(seconds=1))
+    assert decide_power(A, live(PowerState.OFF, override=expired), NOW).step is START
+
+
+def test_an_operators_start_of_a_manual_vm_starts_it_once() -> None:
+    start = Override(action=OverrideAction.START, by="ann", at=NOW)
+    assert decide_power(M, live(PowerState.OFF, override=start), NOW).step is START
+    ended = RunHistory(runs=2, started_at=NOW + timedelta(seconds=1), ended_at=NOW + timedelta(seconds=90))
+    assert (
+        decide_power(M, live(PowerState.OFF, StopReason.GUEST, ended, start), NOW + timedelta(minutes=5)).step is None
+    )
+
+
+def test_an_operators_pause_and_start_of_a_paused_guest() -> None:
+    pause = Override(action=OverrideAction.PAUSE, by="ann", at=NOW)
+    assert decide_power(A, live(PowerState.RUNNING, override=pause), NOW).step is PowerStep.PAUSE
+    assert decide_power(A, live(PowerState.PAUSED, override=pause), NOW).step is None
+    start = Override(action=OverrideAction.START, by="ann", at=NOW)
+    assert decide_power(A, live(PowerState.PAUSED, override=start), NOW).step is PowerStep.UNPAUSE
+
+
+@pytest.mark.parametrize(("failures", "delay_s"), [(1, 10), (2, 20), (3, 40), (4, 80), (9, 300)])
+def test_back_off_grows_with_failures_in_a_row(failures: int, delay_s: float) -> None:
+    history = RunHistory(runs=5, failures=failures, ended_at=NOW)
+    failed = live(PowerState.OFF, StopReason.FAILED, history)
+    early = decide_power(A, failed, NOW + timedelta(seconds=delay_s - 1))
+    assert early.step is None and is_backing_off(early) and early.retry_after_s == 1
+    assert decide_power(A, failed, NOW + timedelta(seconds=delay_s)).step is START
+
+
+def test_the_first_failure_is_answered_at_once() -> None:
+    failed = live(PowerState.OFF, StopReason.FAILED, RunHistory(runs=1, ended_at=NOW))
+    assert decide_power(A, failed, NOW).step is START
+
+
+def test_a_restart_that_was_begun_goes_on() -> None:
+    begun = RunHistory(runs=1, stop_requested_at=NOW, stop_asked_by="restart")
+    assert decide_power(A, live(PowerState.RUNNING, history=begun), NOW).step is PowerStep.RESTART

@@ -1,0 +1,219 @@
+"""All joins and defaults of a manifest."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+
+from reconciler.model.domain import ClaimSource, CpuSpec, InterfaceSpec, SeedSource
+from reconciler.model.keys import POD_NETWORK, ObjectKey
+from reconciler.model.policy import StorageClassPolicy
+from reconciler.model.power import RunStrategy
+from reconciler.model.resolved import DesiredState, ResolvedNetwork, ResolvedVm, ResolvedVolume, SourceKind
+from reconciler.planning.offline import as_if_live
+from reconciler.planning.resolve import resolve
+from tests.unit.planning.building import POLICY, claim, declared, digest, observed, vm
+
+WEBSERVER = """
+apiVersion: kubevirt.io/v1
+kind: VirtualMachine
+metadata: {name: webserver-vm}
+spec:
+  running: true
+  template:
+    metadata: {labels: {kubevirt.io/domain: webserver-vm}}
+    spec:
+      domain:
+        cpu: {cores: 2}
+        devices:
+          disks: [{name: rootdisk, disk: {bus: virtio}}]
+          interfaces: [{name: default, bridge: {}}, {name: secondary-net, bridge: {}}]
+        resources: {requests: {memory: 4Gi}}
+      networks:
+      - {name: default, pod: {}}
+      - {name: secondary-net, multus: {networkName: multus-external-network}}
+      volumes:
+      - {name: rootdisk, persistentVolumeClaim: {claimName: webserver-pvc}}
+---
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: multus-external-network}
+spec: {config: '{"cniVersion": "0.3.1", "type": "bridge", "bridge": "br-ext"}'}
+---
+""" + claim("webserver-pvc", "20Gi")
+VM_KEY = ObjectKey("VirtualMachine", "default", "webserver-vm")
+
+
+def state(text: str, **more: object) -> DesiredState:
+    return resolve(declared(text, **more), observed(), policy=POLICY, digest=digest)
+
+
+def the_vm(text: str) -> ResolvedVm:
+    (found,) = (thing for thing in state(text).objects.values() if isinstance(thing, ResolvedVm))
+    return found
+
+
+def test_the_manifest_of_the_readme() -> None:
+    desired = state(WEBSERVER)
+    web = desired.objects[VM_KEY]
+    assert isinstance(web, ResolvedVm)
+    assert web.run_strategy is RunStrategy.ALWAYS and web.run_strategy_path == "spec.running"
+    assert web.domain.name == "default_webserver-vm"
+    assert web.domain.cpu == CpuSpec(sockets=1, cores=2, threads=1, max_sockets=1)
+    assert web.domain.memory_mib == 4096
+    assert web.domain.origins["memory_mib"] == "spec.template.spec.domain.resources.requests.memory"
+    (disk,) = web.domain.disks
+    assert disk.source == ClaimSource(namespace="default", claim="webserver-pvc", pool="default", format="qcow2")
+    assert [nic.network for nic in web.domain.interfaces] == ["PodNetwork/pod", "default/multus-external-network"]
+    assert web.networks == (POD_NETWORK, ObjectKey("NetworkAttachmentDefinition", "default", "multus-external-network"))
+    assert POD_NETWORK in desired.objects and POD_NETWORK in desired.present
+    volume = desired.objects[ObjectKey("PersistentVolumeClaim", "default", "webserver-pvc")]
+    assert isinstance(volume, ResolvedVolume) and volume.size_bytes == 20 << 30
+    assert volume.size_path == "spec.resources.requests.storage"
+
+
+def test_a_vm_without_networks_gets_the_pod_network_unless_it_says_no() -> None:
+    (nic,) = the_vm(vm("a") + claim("a-root")).domain.interfaces
+    assert nic == InterfaceSpec(name="default", network="PodNetwork/pod", mac=nic.mac)
+    text = (vm("a") + claim("a-root")).replace("devices:", "devices:\n          autoattachPodInterface: false")
+    assert the_vm(text).domain.interfaces == ()
+
+
+def test_memory_and_cpu_from_resources() -> None:
+    text = (vm("a") + claim("a-root")).replace(
+        "memory: {guest: 128Mi}", "resources: {limits: {cpu: 1500m, memory: 1G}}"
+    )
+    domain = the_vm(text).domain
+    assert domain.cpu.sockets == 2 and domain.origins["cpu"] == "spec.template.spec.domain.resources.limits.cpu"
+    assert domain.memory_mib == 954  # 10**9 bytes, rounded up to whole MiB
+
+
+def test_cloud_init_goes_to_an_iso_and_its_content_only_into_the_digest() -> None:
+    text = (vm("a") + claim("a-root")).replace(
+        "volumes: [", "volumes: [{name: ci, cloudInitNoCloud: {userData: 'password: hunter2'}}, "
+    ).replace("disks: [", "disks: [{name: ci, cdrom: {}}, ")  # fmt: skip
+    one = the_vm(text)
+    (seed,) = one.seeds
+    assert seed.label == "cidata" and seed.files["user-data"].reveal == b"password: hunter2"
+    assert b'local-hostname: "a"' in seed.files["meta-data"].reveal
+    assert "hunter2" not in repr(one) and "hunter2" not in repr(one.applied)
+    (first, _) = one.domain.disks
+    assert first.source == SeedSource(digest=seed.digest) and first.read_only
+    assert the_vm(text.replace("hunter2", "hunter3")).seeds[0].digest != seed.digest
+
+
+def test_user_data_from_a_secret_and_a_missing_one_blocks() -> None:
+    text = (vm("a") + claim("a-root")).replace(
+        "volumes: [", "volumes: [{name: ci, cloudInitNoCloud: {secretRef: {name: ci-secret}}}, "
+    ).replace("disks: [", "disks: [{name: ci, cdrom: {}}, ")  # fmt: skip
+    value = base64.b64encode(b"#cloud-config").decode()
+    secret = f"\napiVersion: v1\nkind: Secret\nmetadata: {{name: ci-secret}}\ndata: {{userdata: {value}}}\n"
+    assert the_vm(text + secret).seeds[0].files["user-data"].reveal == b"#cloud-config"
+    blocked = state(text).blocked[ObjectKey("VirtualMachine", "default", "a")]
+    assert blocked[1] == (ObjectKey("Secret", "default", "ci-secret"),)
+
+
+def test_class_to_pool_and_an_unknown_class_is_the_claims_fault_alone() -> None:
+    text = claim("fast", extra=", storageClassName: nvme, volumeMode: Block") + claim("plain")
+    policy = replace(POLICY, storage_classes={"nvme": StorageClassPolicy(pool="nvme-pool")})
+    desired = resolve(declared(text), observed(), policy=policy, digest=digest)
+    fast = desired.objects[ObjectKey("PersistentVolumeClaim", "default", "fast")]
+    assert isinstance(fast, ResolvedVolume) and (fast.pool, fast.format) == ("nvme-pool", "raw")
+    without = state(text)
+    assert "settings.storageClasses" in without.invalid[ObjectKey("PersistentVolumeClaim", "default", "fast")]
+    assert ObjectKey("PersistentVolumeClaim", "default", "plain") in without.objects
+
+
+def test_the_class_recorded_at_creation_is_kept() -> None:
+    key = ObjectKey("PersistentVolumeClaim", "default", "old")
+    before = state(claim("old")).objects[key]
+    live = as_if_live(before, POLICY, "r0")
+    moved = resolve(
+        declared(claim("old")), observed(live), policy=replace(POLICY, default_pool="elsewhere"), digest=digest
+    )
+    volume = moved.objects[key]
+    assert isinstance(volume, ResolvedVolume) and volume.pool == "default"
+
+
+def test_data_volume_sources() -> None:
+    text = """
+apiVersion: cdi.kubevirt.io/v1beta1
+kind: DataVolume
+metadata: {name: img}
+spec:
+  source: {http: {url: "http://user:pw@images.example/x.qcow2"}}
+  storage: {resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: cdi.kubevirt.io/v1beta1
+kind: DataVolume
+metadata: {name: copy}
+spec:
+  source: {pvc: {name: img}}
+  pvc: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 2Gi}}}
+"""
+    objects = state(text).objects
+    image = objects[ObjectKey("DataVolume", "default", "img")]
+    copy = objects[ObjectKey("DataVolume", "default", "copy")]
+    assert isinstance(image, ResolvedVolume) and image.source.kind is SourceKind.HTTP
+    assert "pw" not in repr(image.applied)
+    assert isinstance(copy, ResolvedVolume) and copy.source.claim == ObjectKey(
+        "PersistentVolumeClaim", "default", "img"
+    )
+    assert copy.size_path == "spec.pvc.resources.requests.storage"
+
+
+def test_networks() -> None:
+    text = """
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: n}
+spec: {config: '{"type": "bridge", "bridge": "br7", "ipam": {"type": "host-local", "subnet": "10.1.2.0/24"}}'}
+"""
+    key = ObjectKey("NetworkAttachmentDefinition", "default", "n")
+    network = state(text).objects[key]
+    assert isinstance(network, ResolvedNetwork)
+    assert network.network.bridge == "br7" and not network.network.host_bridge
+    assert network.network.address == "10.1.2.1/24" and network.network.dhcp_range == ("10.1.2.2", "10.1.2.254")
+    host = replace(observed().host, bridges=("br7",))
+    refused = resolve(declared(text), replace(observed(), host=host), policy=POLICY, digest=digest)
+    assert "allowedBridges" in refused.invalid[key]
+    allowed = replace(POLICY, allowed_bridges=("br7",))
+    used = resolve(declared(text), replace(observed(), host=host), policy=allowed, digest=digest).objects[key]
+    assert isinstance(used, ResolvedNetwork) and used.network.host_bridge and not used.network.address
+
+
+def test_node_selector_puts_a_vm_and_its_claim_elsewhere() -> None:
+    text = (
+        vm("far", extra="nodeSelector: {kubernetes.io/hostname: host-b}")
+        + claim("far-root")
+        + vm("a")
+        + claim("a-root")
+    )
+    desired = state(text)
+    assert ObjectKey("VirtualMachine", "default", "far") in desired.not_here
+    assert ObjectKey("PersistentVolumeClaim", "default", "far-root") in desired.not_here
+    assert ObjectKey("VirtualMachine", "default", "a") in desired.objects
+    assert ObjectKey("VirtualMachine", "default", "far") in desired.present
+
+
+def test_an_invalid_vm_is_held_at_its_last_applied_document() -> None:
+    good = vm("a") + claim("a-root")
+    live = as_if_live(the_vm(good), POLICY, "r0")
+    key = ObjectKey("VirtualMachine", "default", "a")
+    held = resolve(declared(claim("a-root"), invalid={key: "bad"}), observed(live), policy=POLICY, digest=digest)
+    assert key in held.objects and held.invalid[key] == "bad"
+    assert held.objects[key].applied == the_vm(good).applied
+
+
+def test_two_vms_with_one_mac_are_both_invalid_unless_one_has_it() -> None:
+    def with_mac(name: str) -> str:
+        nics = "devices:\n          interfaces: [{name: default, macAddress: '02:00:00:00:00:01'}]"
+        return vm(name, extra="networks: [{name: default, pod: {}}]").replace("devices:", nics) + claim(f"{name}-root")
+
+    both = with_mac("a") + with_mac("b")
+    keys = [ObjectKey("VirtualMachine", "default", name) for name in "ab"]
+    desired = state(both)
+    assert set(keys) <= set(desired.invalid) and not set(keys) & set(desired.objects)
+    holder = as_if_live(the_vm(with_mac("a")), POLICY, "r0")
+    kept = resolve(declared(both), observed(holder), policy=POLICY, digest=digest)
+    assert keys[0] in kept.objects and "VirtualMachine/default/a" in kept.invalid[keys[1]]

@@ -1,0 +1,404 @@
+"""Each answer a remote can give, and what stays enforced then."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from reconciler.model.errors import SourceError
+from reconciler.model.revision import SourceState
+from reconciler.ports import Source
+from reconciler.source.limits import SourceLimits
+
+WEB = {"vms/web.yaml": "kind: VirtualMachine\n", "net/lan.yml": "a: 1\n", "README.md": "read me\n"}
+
+
+def mirror_of(state: Path) -> Path:
+    return next(path for path in (state / "source").iterdir() if path.is_symlink()).resolve()
+
+
+def test_first_fetch_accepts_the_head(upstream, make_source):
+    commit = upstream.commit(WEB, "Add web\n\nGitvirt-Approve: abc123")
+    source: Source = make_source()
+    assert source.status().state == SourceState.NEVER
+    assert source.accepted() is None
+    status = source.fetch()
+    assert (status.state, status.head, status.message) == (SourceState.READY, commit, "")
+    snapshot = source.accepted()
+    assert list(snapshot.files) == ["net/lan.yml", "vms/web.yaml"]
+    assert source.read_blob(snapshot.files["vms/web.yaml"]) == b"kind: VirtualMachine\n"
+    assert snapshot.revision.author == "Ada"
+    assert snapshot.revision.subject == "Add web"
+    assert snapshot.revision.approvals == ("abc123",)
+    assert source.revision(commit) == snapshot.revision
+    assert source.revision("0" * 40) is None
+    assert source.revision("nonsense") is None
+
+
+def test_a_later_commit_moves_it_and_only_the_changed_file_gets_another_blob(upstream, make_source):
+    upstream.commit(WEB)
+    source = make_source()
+    source.fetch()
+    before = source.accepted().files
+    upstream.commit({"vms/web.yaml": "kind: Other\n", "vms/db.json": "{}"})
+    assert source.fetch().state == SourceState.READY
+    after = source.accepted().files
+    assert list(after) == ["net/lan.yml", "vms/db.json", "vms/web.yaml"]
+    assert after["net/lan.yml"] == before["net/lan.yml"]
+    assert after["vms/web.yaml"] != before["vms/web.yaml"]
+
+
+def test_unreachable_remote_keeps_the_accepted_revision_across_a_restart(upstream, make_source, tmp_path):
+    commit = upstream.commit(WEB)
+    make_source().fetch()
+    upstream.path.rename(tmp_path / "elsewhere")
+    source = make_source()
+    assert commit[:12] in source.status().message
+    status = source.fetch()
+    assert status.state == SourceState.UNREACHABLE
+    assert "does not exist" in status.message
+    assert commit[:12] in status.message
+    assert source.accepted().revision.commit == commit
+    assert source.read_blob(source.accepted().files["net/lan.yml"]) == b"a: 1\n"
+
+
+def test_not_a_repository(upstream, make_source, tmp_path):
+    (tmp_path / "plain").mkdir()
+    status = make_source(url=f"file://{tmp_path}/plain").fetch()
+    assert status.state == SourceState.UNREACHABLE
+    assert "not a Git repository" in status.message
+    assert "Nothing has been accepted yet" in status.message
+
+
+def test_file_url_with_escapes(upstream, make_source, tmp_path):
+    upstream.commit(WEB)
+    upstream.path.rename(tmp_path / "my repo")
+    assert make_source(url=f"file://{tmp_path}/my%20repo").fetch().state == SourceState.READY
+
+
+@pytest.mark.parametrize("url", ["https://user:secret@example.org/x.git", "file://host/x", ""])
+def test_urls_without_transport_are_refused_without_their_secrets(make_source, url):
+    with pytest.raises(SourceError) as caught:
+        make_source(url=url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("changes", [{"ref": "a..b"}, {"ref": ""}, {"path": "../x"}, {"path": "a\nb"}])
+def test_refs_and_paths_that_can_never_work(make_source, changes):
+    with pytest.raises(SourceError):
+        make_source(**changes)
+
+
+def test_vanished_ref(upstream, make_source):
+    commit = upstream.commit(WEB)
+    source = make_source()
+    source.fetch()
+    upstream.git("branch", "-m", "main", "trunk")
+    status = source.fetch()
+    assert status.state == SourceState.REF_MISSING
+    assert "'main'" in status.message
+    assert "trunk" in status.message
+    assert source.accepted().revision.commit == commit
+
+
+def test_repository_without_a_commit(upstream, make_source):
+    status = make_source().fetch()
+    assert status.state == SourceState.EMPTY
+    assert "no commit yet" in status.message
+
+
+@pytest.mark.parametrize("ref", ["refs/tags/v1", "HEAD", "refs/heads/main"])
+def test_full_refs(upstream, make_source, ref):
+    commit = upstream.commit(WEB)
+    upstream.git("tag", "-a", "-m", "one", "v1")
+    source = make_source(ref=ref)
+    assert source.fetch().head == commit
+    assert source.accepted().revision.commit == commit
+
+
+def test_a_ref_that_is_no_commit(upstream, make_source):
+    upstream.commit(WEB)
+    upstream.git("tag", "thing", "HEAD:README.md")
+    status = make_source(ref="refs/tags/thing").fetch()
+    assert status.state == SourceState.REF_MISSING
+    assert "not a commit" in status.message
+
+
+def test_rewritten_history_is_refused_until_it_descends_again(upstream, make_source):
+    first = upstream.commit(WEB)
+    second = upstream.commit({"vms/web.yaml": "b: 2\n"})
+    source = make_source()
+    source.fetch()
+    upstream.git("reset", "-q", "--hard", first)
+    rewound = source.fetch()
+    assert rewound.state == SourceState.REWRITTEN
+    assert rewound.head == first
+    other = upstream.commit({"vms/web.yaml": "c: 3\n"})
+    for again in (source, make_source()):
+        status = again.fetch()
+        assert (status.state, status.head) == (SourceState.REWRITTEN, other)
+        assert second[:12] in status.message
+        assert again.accepted().revision.commit == second
+    upstream.git("merge", "-q", "-s", "ours", second)
+    assert source.fetch().state == SourceState.READY
+
+
+def test_rewritten_history_is_accepted_where_the_settings_say_so(upstream, make_source):
+    upstream.commit(WEB)
+    old = upstream.commit({"vms/web.yaml": "b: 2\n"})
+    source = make_source(accept_rewrites=True)
+    source.fetch()
+    upstream.git("reset", "-q", "--hard", "HEAD~1")
+    new = upstream.commit({"vms/new.yaml": "c: 3\n"})
+    status = source.fetch()
+    assert status.state == SourceState.READY
+    assert "rewritten" in status.message
+    assert old[:12] in status.message
+    assert source.accepted().revision.commit == new
+    assert "vms/new.yaml" in source.accepted().files
+
+
+def test_sub_path(upstream, make_source):
+    good = upstream.commit(WEB)
+    source = make_source(path="/vms/")
+    assert source.fetch().state == SourceState.READY
+    assert list(source.accepted().files) == ["vms/web.yaml"]
+    upstream.git("mv", "vms", "machines")
+    upstream.commit()
+    vanished = source.fetch()
+    assert vanished.state == SourceState.PATH_MISSING
+    assert "'vms'" in vanished.message
+    upstream.commit({"vms": "now a file"})
+    status = source.fetch()
+    assert status.state == SourceState.PATH_MISSING
+    assert "a file, not a directory" in status.message
+    assert source.accepted().revision.commit == good
+
+
+def test_no_manifest_is_not_a_wish_to_delete_everything(upstream, make_source):
+    good = upstream.commit(WEB)
+    source = make_source()
+    source.fetch()
+    upstream.git("rm", "-q", "-r", "vms", "net")
+    upstream.commit({".gitlab-ci.yml": "x: 1\n", ".github/w.yaml": "y: 1\n"})
+    status = source.fetch()
+    assert status.state == SourceState.EMPTY
+    assert "on purpose" in status.message
+    assert source.accepted().revision.commit == good
+    upstream.commit({"none.yaml": "# nothing here on purpose\n"})
+    assert source.fetch().state == SourceState.READY
+    assert list(source.accepted().files) == ["none.yaml"]
+
+
+def test_too_many_files_refuse_the_revision(upstream, make_source):
+    good = upstream.commit(WEB)
+    source = make_source(limits=SourceLimits(files=3))
+    source.fetch()
+    upstream.commit({f"many/{number}.yaml": "a: 1\n" for number in range(3)})
+    status = source.fetch()
+    assert status.state == SourceState.REFUSED
+    assert "more than 3" in status.message
+    assert source.accepted().revision.commit == good
+
+
+def test_approvals_of_all_new_commits_survive_a_restart(upstream, make_source):
+    upstream.commit(WEB, "Start\n\nGitvirt-Approve: old")
+    source = make_source()
+    source.fetch()
+    upstream.commit(message="One\n\nGitvirt-Approve: first-1\ngitvirt-approve: second")
+    upstream.commit(message="Gitvirt-Approve: not-in-a-subject")
+    upstream.commit(message="Two\n\nGitvirt-Approve: quoted in the middle\n\nThat was it.")
+    upstream.commit({"vms/web.yaml": "n: 1\n"}, "Three\n\nSigned-off-by: x\nGitvirt-Approve: third")
+    source.fetch()
+    assert set(source.accepted().revision.approvals) == {"first-1", "second", "third"}
+    source.fetch()
+    assert set(make_source().accepted().revision.approvals) == {"first-1", "second", "third"}
+    upstream.commit({"vms/web.yaml": "n: 2\n"})
+    source.fetch()
+    assert source.accepted().revision.approvals == ()
+
+
+def test_losing_the_state_directory_accepts_the_head_again(upstream, make_source, tmp_path):
+    upstream.commit(WEB)
+    make_source().fetch()
+    shutil.rmtree(tmp_path / "state")
+    source = make_source()
+    assert source.accepted() is None
+    assert source.fetch().state == SourceState.READY
+    assert source.accepted() is not None
+
+
+def damage_refs(mirror: Path) -> None:
+    (mirror / "refs/gitvirt/accepted").write_text("")
+
+
+def damage_packs(mirror: Path) -> None:
+    for pack in (mirror / "objects" / "pack").iterdir():
+        pack.chmod(0o600)
+        pack.write_bytes(b"garbage")
+
+
+def damage_config(mirror: Path) -> None:
+    (mirror / "config").write_text("[core\n")
+
+
+@pytest.mark.parametrize("damage", [damage_refs, damage_packs, damage_config])
+def test_a_damaged_mirror_is_set_aside_and_rebuilt(upstream, make_source, tmp_path, damage):
+    commit = upstream.commit(WEB)
+    make_source().fetch()
+    mirror = mirror_of(tmp_path / "state")
+    damage(mirror)
+    source = make_source()
+    source.accepted()
+    upstream.path.rename(tmp_path / "away")
+    gone = source.fetch()
+    assert gone.state == SourceState.UNREACHABLE
+    assert "damaged" in gone.message
+    (tmp_path / "away").rename(upstream.path)
+    status = source.fetch()
+    assert status.state == SourceState.READY, status.message
+    assert "set aside" in status.message
+    assert len(list((tmp_path / "state" / "source").glob("*.damaged-*"))) == 1
+    assert source.accepted().revision.commit == commit
+    assert source.read_blob(source.accepted().files["net/lan.yml"]) == b"a: 1\n"
+    assert source.fetch().message == ""
+    assert make_source().fetch().state == SourceState.READY
+
+
+def test_a_blob_that_is_lost_is_an_error_and_comes_back(upstream, make_source, tmp_path):
+    upstream.commit(WEB)
+    source = make_source()
+    source.fetch()
+    blob = source.accepted().files["net/lan.yml"]
+    damage_packs(mirror_of(tmp_path / "state"))
+    fresh = make_source()
+    with pytest.raises(SourceError):
+        fresh.read_blob(blob)
+    fresh.fetch()
+    assert fresh.read_blob(blob) == b"a: 1\n"
+
+
+def test_a_damaged_mirror_does_not_let_rewritten_history_in(upstream, make_source, tmp_path):
+    upstream.commit(WEB)
+    make_source().fetch()
+    damage_packs(mirror_of(tmp_path / "state"))
+    upstream.git("commit", "-q", "--amend", "-m", "rewritten")
+    source = make_source()
+    source.accepted()
+    assert source.fetch().state == SourceState.REWRITTEN
+    assert make_source(accept_rewrites=True).fetch().state == SourceState.READY
+
+
+def test_what_a_crash_left_of_a_rebuild_is_cleared_by_the_next(upstream, make_source, tmp_path):
+    commit = upstream.commit(WEB)
+    make_source().fetch()
+    mirror = mirror_of(tmp_path / "state")
+    link = next(path for path in mirror.parent.iterdir() if path.is_symlink())
+    left = link.with_name(f"{link.name}.mirror-half")
+    left.mkdir()
+    assert make_source().accepted().revision.commit == commit
+    damage_packs(mirror)
+    source = make_source()
+    source.accepted()
+    source.fetch()
+    assert not left.exists()
+    assert source.accepted().revision.commit == commit
+
+
+def test_a_state_directory_deleted_while_running_is_begun_anew(upstream, make_source, tmp_path):
+    upstream.commit(WEB)
+    source = make_source()
+    source.fetch()
+    shutil.rmtree(tmp_path / "state")
+    commit = upstream.commit({"vms/web.yaml": "b: 2\n"})
+    assert source.fetch().state == SourceState.READY
+    assert source.accepted().revision.commit == commit
+    assert make_source().accepted().revision.commit == commit
+
+
+def test_a_stale_lock_file_does_not_stop_anything(upstream, make_source, tmp_path):
+    upstream.commit(WEB)
+    source = make_source()
+    source.fetch()
+    (mirror_of(tmp_path / "state") / "refs/gitvirt/accepted.lock").touch()
+    upstream.commit({"vms/web.yaml": "b: 2\n"})
+    assert source.fetch().state == SourceState.READY
+
+
+def test_another_process_that_fetches_is_waited_for_and_then_reported(upstream, make_source, tmp_path):
+    upstream.commit(WEB)
+    source = make_source(limits=SourceLimits(lock_wait_s=0.2))
+    source.fetch()
+    lock = next((tmp_path / "state" / "source").glob("*.lock"))
+    holder = subprocess.Popen(["flock", str(lock), "sh", "-c", "echo held; read line"], stdin=-1, stdout=-1)
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        status = source.fetch()
+    finally:
+        holder.communicate(b"\n")
+    assert status.state == SourceState.UNREACHABLE
+    assert "another gitvirt process" in status.message
+    assert source.fetch().state == SourceState.READY
+
+
+def test_many_fetches_leave_few_packs(upstream, make_source, tmp_path):
+    upstream.commit(WEB)
+    source = make_source(limits=SourceLimits(packs=3))
+    for number in range(9):
+        commit = upstream.commit({"vms/web.yaml": f"n: {number}\n"})
+        assert source.fetch().state == SourceState.READY
+    mirror = mirror_of(tmp_path / "state")
+    assert len(list((mirror / "objects/pack").glob("*.pack"))) <= 4
+    assert make_source().accepted().revision.commit == commit
+    subprocess.run(["git", "-C", mirror, "fsck", "--strict"], check=True, capture_output=True)
+    assert len(list(mirror.parent.glob("*.mirror-*"))) == 1
+
+
+def test_the_state_is_private_and_an_unwritable_one_is_a_status(upstream, make_source, tmp_path):
+    upstream.commit(WEB)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "source").write_text("in the way")
+    status = make_source().fetch()
+    assert status.state == SourceState.UNREACHABLE
+    assert "could not be used" in status.message
+    (tmp_path / "state" / "source").unlink()
+    make_source().fetch()
+    assert mirror_of(tmp_path / "state").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_repository_of_another_user_is_read(upstream, make_source):
+    upstream.commit(WEB)
+    subprocess.run(["chown", "-R", "nobody", upstream.path], check=True)
+    assert make_source().fetch().state == SourceState.READY
+
+
+def test_hostile_commit_facts_do_not_break_anything(upstream, make_source):
+    tree = upstream.git("write-tree")
+    blob = upstream.blob(b"a: 1\n")
+    tree = upstream.git("mktree", data=f"100644 blob {blob}\ta.yaml\n".encode())
+    raw = (
+        f"tree {tree}\nauthor \x1b[31m\xff <e\xff> 99999999999999999 +9999\ncommitter x <y> 1 +0000\n"
+        "encoding undefined\n\n\x1b]0;title\x07 \xff\n\nGitvirt-Approve: ok\n"
+    ).encode("latin-1")
+    commit = upstream.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", data=raw)
+    upstream.git("update-ref", "refs/heads/main", commit)
+    source = make_source()
+    assert source.fetch().state == SourceState.READY
+    revision = source.accepted().revision
+    assert revision.author.endswith("\ufffd")
+    assert revision.approvals == ("ok",)
+
+
+def test_an_idle_poll_fetches_nothing(upstream, make_source, tmp_path):
+    upstream.commit(WEB)
+    source = make_source()
+    source.fetch()
+    mirror = mirror_of(tmp_path / "state")
+    before = {path: path.stat().st_mtime_ns for path in mirror.rglob("*")}
+    source.fetch()
+    assert {path: path.stat().st_mtime_ns for path in mirror.rglob("*")} == before
