@@ -6,9 +6,12 @@ whatever its hypervisor fills in must be gone from them already.
 
 from __future__ import annotations
 
-from reconciler.model.live import LiveObject
+from nodeexec.network_difference import network_differences
+from nodeexec.vm_difference import vm_differences
+from nodeexec.volume_difference import volume_differences
+from reconciler.model.live import LiveNetwork, LiveObject, LiveVm, LiveVolume
 from reconciler.model.plan import Difference
-from reconciler.model.resolved import Resolved
+from reconciler.model.resolved import Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
 
 
 def compare(wanted: Resolved, live: LiveObject) -> tuple[Difference, ...]:
@@ -21,4 +24,13 @@ def compare(wanted: Resolved, live: LiveObject) -> tuple[Difference, ...]:
     Raises:
         TypeError: the two are not of one kind.
     """
-    raise NotImplementedError
+    match wanted, live:
+        case ResolvedVm(), LiveVm():
+            found = vm_differences(wanted, live)
+        case ResolvedVolume(), LiveVolume():
+            found = volume_differences(wanted, live)
+        case ResolvedNetwork(), LiveNetwork():
+            found = network_differences(wanted, live)
+        case _:
+            raise TypeError(f"{type(wanted).__name__} and {type(live).__name__} are not of one kind")
+    return tuple(sorted(found, key=lambda difference: difference.path))

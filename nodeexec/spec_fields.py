@@ -31,6 +31,15 @@ from reconciler.model.quantity import KIB, MIB, format_bytes
 FOREIGN_NAME = "foreign:"
 """Begins the name of a device that gitvirt did not put there, and the network of a NIC plugged in elsewhere."""
 
+UNKNOWN_CHAIN = "unknown"
+"""In `DiskSpec.backing` of a foreign source: what lies below it cannot be told from here."""
+
+DEFAULT_VIDEO = "vga"
+"""The video card of a VM that has a display and says no more."""
+
+_SPINLOCK_RETRIES = "4096"
+_OFF_IS_ABSENT = frozenset({("acpi", "off"), ("apic", "off"), ("apic.eoi", "on"), ("apic.eoi", "off")})
+
 HOT_BUSES = frozenset({"virtio", "scsi"})
 
 
@@ -71,9 +80,13 @@ class FieldFacts:
     verdict: VerdictOf
     show: Callable[[Any], Any] = lambda value: value
     same: Callable[[Any, Any], bool] = lambda before, after: bool(before == after)
+    means: Callable[[Any], Any] | None = None
+    """What the owner means by it, where that is more than the value it holds."""
 
     def value(self, owner: Any) -> Any:
-        """This field's value in a `DomainSpec`, `DiskSpec` or `InterfaceSpec`."""
+        """This field's value in a `DomainSpec`, `DiskSpec` or `InterfaceSpec`, in its one normal form."""
+        if self.means is not None:
+            return self.means(owner)
         for part in self.name.split("."):
             owner = getattr(owner, part)
         return owner
@@ -82,13 +95,13 @@ class FieldFacts:
 def at_restart(reason: str) -> VerdictOf:
     """A change that needs the guest to be started anew, always."""
     verdict = Verdict(Impact.RESTART, reason)
-    return lambda before, after: verdict
+    return lambda _before, _after: verdict
 
 
 def in_place(reason: str, means: LiveMeans) -> VerdictOf:
     """A change that the running guest takes, always."""
     verdict = Verdict(Impact.LIVE, reason, means)
-    return lambda before, after: verdict
+    return lambda _before, _after: verdict
 
 
 def max_vcpus(spec: DomainSpec) -> int:
@@ -130,9 +143,13 @@ def same_machine(before: str, after: str) -> bool:
 
 
 def same_source(before: DiskSource, after: DiskSource) -> bool:
-    """Whether a disk's bytes are the same. A claim is one volume wherever it lies: its pool and format are the volume's."""
+    """Whether a disk's bytes are the same. A claim is one volume wherever it lies: its pool and format are the volume's.
+    A scratch disk whose size nobody wrote down (0) is as it should be.
+    """
     if isinstance(before, ClaimSource) and isinstance(after, ClaimSource):
         return (before.namespace, before.claim) == (after.namespace, after.claim)
+    if isinstance(before, ScratchSource) and isinstance(after, ScratchSource):
+        return before.capacity_bytes in (0, after.capacity_bytes)
     return before == after
 
 
@@ -153,9 +170,14 @@ def show_source(source: DiskSource) -> str | None:
 
 def source_verdict(before: DiskSpec, after: DiskSpec) -> Verdict:
     """A disc is changed live, a seed is read at boot, a disk is exchanged at a restart."""
-    if before.backing and isinstance(before.source, ForeignSource):
-        chain = "the disk runs through an overlay (a snapshot or a backup)"
-        return Verdict(Impact.NONE, chain, refused=f"{chain}: it is reported and never re-pointed; merge it first")
+    if isinstance(before.source, ForeignSource) and isinstance(after.source, ClaimSource):
+        volume = f"{after.source.namespace}_{after.source.claim}."
+        if any(volume in below for below in before.backing):
+            chain = "the disk runs through an overlay (a snapshot or a backup)"
+            return Verdict(Impact.NONE, chain, refused=f"{chain}: it is reported and never re-pointed; merge it first")
+        if UNKNOWN_CHAIN in before.backing:
+            elsewhere = "the disk was pointed at another file, which may be an overlay with newer data"
+            return Verdict(Impact.NONE, elsewhere, refused=f"{elsewhere}: merge it or point the disk back by hand")
     if isinstance(after.source, SeedSource) and isinstance(before.source, SeedSource):
         return Verdict(Impact.RESTART, "the guest reads this data when it boots (cloud-init)")
     if isinstance(after.source, ScratchSource) and isinstance(before.source, ScratchSource):
@@ -168,6 +190,8 @@ def source_verdict(before: DiskSpec, after: DiskSpec) -> Verdict:
 
 def disk_added(disk: DiskSpec) -> Verdict:
     """A whole disk is missing."""
+    if disk.dedicated_io_thread:
+        return Verdict(Impact.RESTART, "a disk with an I/O thread of its own is plugged in when the guest starts")
     if disk.bus in HOT_BUSES and disk.binding is Binding.DISK:
         return Verdict(Impact.LIVE, "the disk is plugged into the running guest", LiveMeans.ATTACH)
     what = "a CD-ROM drive" if disk.binding is Binding.CDROM else f"a disk on the {disk.bus} bus"
@@ -204,6 +228,16 @@ def summary_of(item: DiskSpec | InterfaceSpec) -> Mapping[str, Any]:
     return {"source": show_source(item.source), str(item.binding): {"bus": item.bus}}
 
 
+def _said(value: tuple[tuple[str, str], ...], nothing: frozenset[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Settings that say something, each in one form: ``nothing`` are those that mean the same as not being there."""
+    settings = dict(value)
+    if settings.get("apic") == "on":
+        nothing -= {("apic.eoi", "on"), ("apic.eoi", "off")}
+    if settings.get("spinlocks") == "on":
+        settings["spinlocks"] = _SPINLOCK_RETRIES
+    return tuple(pair for pair in sorted(settings.items()) if pair not in nothing)
+
+
 def pairs(value: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
     """(name, setting) pairs as a mapping."""
     return dict(value)
@@ -233,7 +267,13 @@ VM_FIELDS: tuple[FieldFacts, ...] = (
     ),
     _at("cpu.cores", "domain.cpu.cores", verdict=cpu_verdict),
     _at("cpu.threads", "domain.cpu.threads", verdict=cpu_verdict),
-    _at("cpu.max_sockets", "domain.cpu.maxSockets", verdict=_ceiling_verdict),
+    _at(
+        "cpu.max_sockets",
+        "domain.cpu.maxSockets",
+        verdict=_ceiling_verdict,
+        means=lambda spec: spec.cpu.max_sockets if spec.cpu.max_sockets > spec.cpu.sockets else 0,
+        show=lambda sockets: sockets or None,
+    ),
     _at("cpu.model", "domain.cpu.model", verdict=at_restart("the CPU model " + _POWER_ON)),
     _at("cpu.features", "domain.cpu.features", verdict=at_restart("CPU features are set at power-on"), show=pairs),
     _at(
@@ -254,8 +294,20 @@ VM_FIELDS: tuple[FieldFacts, ...] = (
     _at("architecture", "architecture", verdict=at_restart("the architecture " + _POWER_ON)),
     _at("bootloader", "domain.firmware.bootloader", verdict=_FIRMWARE),
     _at("secure_boot", "domain.firmware.bootloader.efi.secureBoot", verdict=_FIRMWARE),
-    _at("features", "domain.features", verdict=at_restart("the machine's features are set at power-on"), show=pairs),
-    _at("hyperv", "domain.features.hyperv", verdict=at_restart("Hyper-V features are set at power-on"), show=pairs),
+    _at(
+        "features",
+        "domain.features",
+        verdict=at_restart("the machine's features are set at power-on"),
+        means=lambda spec: _said(spec.features, _OFF_IS_ABSENT),
+        show=pairs,
+    ),
+    _at(
+        "hyperv",
+        "domain.features.hyperv",
+        verdict=at_restart("Hyper-V features are set at power-on"),
+        means=lambda spec: _said(spec.hyperv, frozenset({("vendorid", "on"), ("vendorid", "off")})),
+        show=pairs,
+    ),
     _at(
         "clock.offset",
         "domain.clock",
@@ -266,7 +318,12 @@ VM_FIELDS: tuple[FieldFacts, ...] = (
     _at("clock.timers", "domain.clock.timer", verdict=at_restart("timers are set when the guest starts"), show=pairs),
     _at("serial_console", "domain.devices.autoattachSerialConsole", verdict=_CONSOLE),
     _at("graphics", "domain.devices.autoattachGraphicsDevice", verdict=_CONSOLE),
-    _at("video", "domain.devices.video.type", verdict=_CONSOLE),
+    _at(
+        "video",
+        "domain.devices.video.type",
+        verdict=_CONSOLE,
+        means=lambda spec: spec.video or (DEFAULT_VIDEO if spec.graphics else "none"),
+    ),
     _at("rng", "domain.devices.rng", verdict=at_restart("the random number device is plugged in at power-on")),
     _at("balloon", "domain.devices.autoattachMemBalloon", verdict=at_restart("the balloon is plugged in at power-on")),
     _at("agent_channel", "domain.devices", verdict=at_restart("the agent's channel is plugged in at power-on")),
@@ -296,8 +353,16 @@ DISK_FIELDS: tuple[FieldFacts, ...] = (
     _at("source", "volumes[]", verdict=source_verdict, show=show_source, same=same_source),
     _at("binding", _DISK, f"{_DISK}.disk", f"{_DISK}.cdrom", f"{_DISK}.lun", verdict=_DRIVE, show=str),
     _at("bus", f"{_DISK}.disk.bus", f"{_DISK}.cdrom.bus", verdict=_DRIVE),
-    _at("boot_order", f"{_DISK}.bootOrder", verdict=at_restart("the boot order " + _POWER_ON), show=lambda n: n or None),
-    _at("read_only", f"{_DISK}.disk.readonly", f"{_DISK}.cdrom.readonly", verdict=_DRIVE),
+    _at(
+        "boot_order", f"{_DISK}.bootOrder", verdict=at_restart("the boot order " + _POWER_ON), show=lambda n: n or None
+    ),
+    _at(
+        "read_only",
+        f"{_DISK}.disk.readonly",
+        f"{_DISK}.cdrom.readonly",
+        verdict=_DRIVE,
+        means=lambda disk: disk.read_only or disk.binding is Binding.CDROM or isinstance(disk.source, SeedSource),
+    ),
     _at("shareable", f"{_DISK}.shareable", verdict=_DRIVE),
     _at("serial", f"{_DISK}.serial", verdict=_DRIVE, show=lambda text: text or None),
     _at("cache", f"{_DISK}.cache", verdict=_DRIVE, show=lambda text: text or None),
@@ -314,7 +379,9 @@ INTERFACE_FIELDS: tuple[FieldFacts, ...] = (
         verdict=in_place("the NIC is plugged into the other network", LiveMeans.UPDATE_DEVICE),
     ),
     _at("mac", f"{_NIC}.macAddress", verdict=at_restart("a NIC keeps its address until the guest is started anew")),
-    _at("model", f"{_NIC}.model", verdict=at_restart("the guest would lose its NIC: another model waits for a restart")),
+    _at(
+        "model", f"{_NIC}.model", verdict=at_restart("the guest would lose its NIC: another model waits for a restart")
+    ),
     _at("boot_order", f"{_NIC}.bootOrder", verdict=at_restart("the boot order " + _POWER_ON), show=lambda n: n or None),
     _at(
         "link_up",
@@ -322,5 +389,11 @@ INTERFACE_FIELDS: tuple[FieldFacts, ...] = (
         verdict=in_place("the link is switched on the running guest", LiveMeans.UPDATE_DEVICE),
         show=lambda up: "up" if up else "down",
     ),
-    _at("mtu", "networks[]", verdict=at_restart("the guest reads the MTU when it starts"), show=lambda mtu: mtu or None),
+    _at(
+        "mtu",
+        "networks[]",
+        verdict=at_restart("the guest reads the MTU when it starts"),
+        show=lambda mtu: mtu or None,
+        same=lambda before, after: after in (0, before),
+    ),
 )

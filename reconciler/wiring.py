@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from reconciler.daemon.addresses import look_for_addresses
 from reconciler.daemon.clock import SystemClock
 from reconciler.daemon.control import ControlServer, user_name
 from reconciler.daemon.control_client import ask as ask_daemon
 from reconciler.daemon.cycle import Cycle, CycleReport
 from reconciler.daemon.cycle_log import CycleLog
+from reconciler.daemon.doctor import Check, examine
 from reconciler.daemon.event_pump import EventPump
-from reconciler.daemon.key import Digest, ensure_key, keyed_digest, load_key, numbering_digest
+from reconciler.daemon.key import ensure_key, keyed_digest
 from reconciler.daemon.lock import OwnerLock
 from reconciler.daemon.loop import CycleLoop
 from reconciler.daemon.operations import Operations, Turn
@@ -45,8 +47,6 @@ T = TypeVar("T")
 
 READING_VERBS = frozenset({"status", "get", "plan", "trash-list"})
 """Verbs that change nothing, so that they need no lock where no daemon runs."""
-
-_LOOKING_VERBS = frozenset({"status", "get"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +190,9 @@ def daemon_of(
                 objects=statuses,
             )
             health.cycle_ended(_why_not_ready(core.cycle, report))
+            look_for_addresses(statuses, now=core.clock.now(), later=timers.later)
+            if core.cycle.observation is not None:
+                log.tell_host(core.cycle.observation.host)
             for listener in listeners:
                 listener(report, statuses)
 
@@ -210,17 +213,18 @@ def daemon_of(
             before=before_cycle,
             on_end=lambda: signals.put(ENDED),
         )
+        timers = Timers(
+            wake=loop.wake,
+            poll_s=settings.source.interval_s,
+            jitter_s=settings.source.jitter_s,
+            resync_s=settings.resync_interval_s,
+            is_alive=lambda: loop.is_alive,
+        )
         daemon = Daemon(
             Parts(
                 engine=core.engine,
                 loop=loop,
-                timers=Timers(
-                    wake=loop.wake,
-                    poll_s=settings.source.interval_s,
-                    jitter_s=settings.source.jitter_s,
-                    resync_s=settings.resync_interval_s,
-                    is_alive=lambda: loop.is_alive,
-                ),
+                timers=timers,
                 pump=EventPump(engine=core.engine, wake=loop.wake, clock=core.clock),
                 control=ControlServer(
                     settings.control_socket,
@@ -265,10 +269,7 @@ def ask(settings: Settings, verb: str, arguments: Mapping[str, Any] | None = Non
         core = build_core(settings)
         try:
             operations = core.operations(InlineTurn(core.cycle), settings)
-            if verb in _LOOKING_VERBS:
-                operations.look(fetch=True)
-            elif verb in ("plan", "approve"):
-                core.source.fetch()
+            core.source.fetch()
             return operations.serve(verb, arguments or {}, calling_user())
         finally:
             core.engine.close()
@@ -315,7 +316,23 @@ def open_journal(settings: Settings) -> GitJournal:
     Raises:
         JournalError: it can be neither opened nor made.
     """
-    return GitJournal(settings.state_directory, SystemClock())
+    return GitJournal(state_directory=settings.state_directory, clock=SystemClock())
+
+
+def engine_uri(settings: Settings) -> str:
+    """Which host the daemon of these settings works on."""
+    return engine_choice(settings).uri
+
+
+def examine_machine(settings: Settings) -> tuple[Check, ...]:
+    """What this machine has of what gitvirt needs."""
+    choice = engine_choice(settings)
+    clock = SystemClock()
+    return examine(
+        settings,
+        open_engine=lambda: choice.open(settings, clock, ThreadWorkers(choice.threads)),
+        programs=choice.programs,
+    )
 
 
 def audit(settings: Settings, *, vm: str | None, since: Any, limit: int | None) -> Sequence[AuditEntry]:
@@ -323,19 +340,12 @@ def audit(settings: Settings, *, vm: str | None, since: Any, limit: int | None) 
     return tuple(open_journal(settings).entries(vm=vm, since=since, limit=limit))
 
 
-def offline_engine(settings: Settings) -> Engine:
-    """The pure half of the engine: checks, compares and describes; there is no host behind it."""
-    return engine_choice(settings).pure(settings)
+def live_plan(settings: Settings, *, colour: bool, markdown: bool) -> tuple[Mapping[str, Any], str]:
+    """What would be done on this host now: the daemon's answer, or worked out here. As plain data and as text.
 
-
-def offline_digest() -> Digest:
-    """Digests for output of commands that must say the same on every machine."""
-    return numbering_digest()
-
-
-def host_digest(settings: Settings) -> Digest:
-    """Digests as this host makes them where its key may be read, else as `offline_digest`."""
-    try:
-        return keyed_digest(load_key(settings.key_file))
-    except RequirementError:
-        return numbering_digest()
+    Raises:
+        GitvirtError: whatever stands in the way.
+    """
+    answer = ask(settings, "plan", {"style": "markdown" if markdown else "colour" if colour else "text"})
+    text = answer.pop("text")
+    return answer, text

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from reconciler.daemon.doctor import Program
 from reconciler.model.document import Document
 from reconciler.model.errors import RequirementError, SettingsError
 from reconciler.model.live import LiveObject
@@ -24,10 +25,13 @@ MISSING_LIBVIRT = (
 
 
 class EngineChoice(Protocol):
-    """One engine, as the settings name it. ``uri`` says which host it works on; ``threads`` how many changes at once."""
+    """One engine, as the settings name it. ``uri`` says which host it works on; ``threads`` how many changes at once;
+    ``programs`` what it runs.
+    """
 
     uri: str
     threads: int
+    programs: Sequence[Program]
 
     def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
         """The engine itself."""
@@ -58,6 +62,12 @@ def engine_choice(settings: Settings) -> EngineChoice:
 
 class _Libvirt:
     threads = 4
+    programs: Sequence[Program] = (
+        Program(name="qemu-img", package="qemu-utils"),
+        Program(name="qemu-system-x86_64", package="qemu-system-x86"),
+        Program(name="dnsmasq", package="dnsmasq-base"),
+        Program(name="virsh", package="libvirt-clients", optional=True),
+    )
 
     def __init__(self, settings: Settings) -> None:
         self.uri: str = libvirt_settings(settings).uri
@@ -107,6 +117,7 @@ class _Simulated:
     """
 
     threads = 1
+    programs: Sequence[Program] = ()
 
     def __init__(self, settings: Settings) -> None:
         self.uri = f"simulated:{settings.state_directory}"

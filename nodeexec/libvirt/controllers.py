@@ -28,6 +28,8 @@ def add_controllers(root: Element, spec: DomainSpec, host: Flavour, carried: Car
     if not same_machine("pc", spec.machine):
         _add_root_ports(devices, spec, host, carried, needs_usb)
     add(devices, "controller", type="scsi", index="0", model="virtio-scsi")
+    if spec.agent_channel:
+        add(devices, "controller", type="virtio-serial", index="0")
     add(devices, "controller", type="usb", index="0", model="qemu-xhci" if needs_usb else "none")
 
 

@@ -77,7 +77,9 @@ def known_elements() -> frozenset[str]:
     known = {*FILLED_IN, *(element_path(place) for place, _ in FIXED)}
     known |= {f"devices/{devices.element}" for devices in device_lists()}
     for row in field_rows():
-        known |= {element_path(place) for place in row.places} | set(row.knows) if isinstance(row, Row) else set(row.knows)
+        known |= (
+            {element_path(place) for place in row.places} | set(row.knows) if isinstance(row, Row) else set(row.knows)
+        )
     return frozenset("/".join(path.split("/")[:depth]) for path in known for depth in range(1, path.count("/") + 2))
 
 

@@ -114,7 +114,9 @@ def _write_metadata(root: Element, spec: DomainSpec, marks: str) -> None:
     parent = ensure(root, "metadata")
     if marks:
         given = parse_xml(marks)
-        element = etree.SubElement(parent, f"{{{MARKS_URI}}}marks", dict(given.attrib), {MARKS_PREFIX: MARKS_URI})
+        element = etree.SubElement(parent, f"{{{MARKS_URI}}}marks", None, {MARKS_PREFIX: MARKS_URI})
+        for name, value in given.attrib.items():
+            element.set(name, value)
         element.text = given.text
     kept: dict[str, Any] = {"cpu": {"model": spec.cpu.model, "features": [list(pair) for pair in spec.cpu.features]}}
     if spec.clock.offset.startswith("utc:"):
@@ -171,7 +173,7 @@ def _read_row(
     for other in row.places[1:]:
         said = read(element, other)
         if said is not None and row.codec.decode(said) != row.codec.decode(first):
-            foreign.append((other, f"{said} instead of {first}"))
+            foreign.append((other, said))
     return {row.field: row.codec.decode(first)}
 
 
@@ -260,4 +262,3 @@ def live_device_xml(xml: str, name: str, kind: DeviceKind) -> str | None:
             element.tail = None
             return to_text(element)
     return None
-

@@ -6,6 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -42,6 +43,10 @@ _ENDED = {
     libvirt.VIR_DOMAIN_SHUTOFF_FAILED: StopReason.FAILED,
     libvirt.VIR_DOMAIN_SHUTOFF_FROM_SNAPSHOT: StopReason.DESTROYED,
 }
+
+
+_SAME_END = timedelta(seconds=10)
+"""An end that is told twice (by the one who pulled the plug and by the event) is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,12 +197,13 @@ class Domains:
 
     def ended(self, marks: DomainMarks, reason: StopReason) -> DomainMarks:
         """The marks of a guest that has just ended. One that we asked to stop ended because of us."""
-        if marks.end_reason is not None or marks.history.started_at is None:
+        now, known_since = self._clock.now(), marks.history.ended_at
+        if marks.end_reason is not None and known_since is not None and now - known_since < _SAME_END:
             return marks
-        by_us = marks.history.stop_requested_at is not None
+        by_us = marks.end_reason is None and marks.history.stop_requested_at is not None
         return replace(
             marks,
-            history=replace(marks.history, ended_at=self._clock.now()),
+            history=replace(marks.history, ended_at=now),
             end_reason=StopReason.GITVIRT if by_us else reason,
             extra={name: value for name, value in marks.extra.items() if name != "starting"},
         )

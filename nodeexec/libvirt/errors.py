@@ -31,7 +31,6 @@ _NOT_FOUND = frozenset(
         libvirt.VIR_ERR_NO_STORAGE_POOL,
         libvirt.VIR_ERR_NO_STORAGE_VOL,
         libvirt.VIR_ERR_NO_DOMAIN_METADATA,
-        libvirt.VIR_ERR_NO_NETWORK_METADATA,
         libvirt.VIR_ERR_DEVICE_MISSING,
     }
 )

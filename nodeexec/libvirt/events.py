@@ -52,9 +52,9 @@ class EventStream:
     Nothing is registered before `start`: a command that only plans neither listens nor writes.
     """
 
-    def __init__(self, *, record_end: EndRecorder, agent_changed: Callable[[str], None]) -> None:
-        self._record_end = record_end
-        self._agent_changed = agent_changed
+    def __init__(self) -> None:
+        self._record_end: EndRecorder = _nobody
+        self._agent_changed: Callable[[str], None] = _nobody
         self._keys: queue.SimpleQueue[ObjectKey | None] = queue.SimpleQueue()
         self._ends: queue.SimpleQueue[tuple[str, StopReason] | None] = queue.SimpleQueue()
         self._own_refreshes: Counter[str] = Counter()
@@ -63,6 +63,11 @@ class EventStream:
         self._lost = False
         self._recorder: threading.Thread | None = None
         self._touched: set[str] = set()
+
+    def serve(self, *, record_end: EndRecorder, agent_changed: Callable[[str], None]) -> None:
+        """Who is told of a guest's end, and of an agent that came or went, before the key goes out."""
+        self._record_end = record_end
+        self._agent_changed = agent_changed
 
     @property
     def listening(self) -> bool:
@@ -184,6 +189,10 @@ class EventStream:
                 _log.warning("end.not_recorded", domain=name, reason=str(reason), error=str(error))
             finally:
                 self._emit_domain(name)
+
+
+def _nobody(*_facts: object) -> None:
+    """Until `EventStream.serve` nobody is told."""
 
 
 def _ask(register: Callable[..., Any], event: int, callback: Callable[..., None]) -> None:

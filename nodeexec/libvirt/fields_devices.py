@@ -13,10 +13,10 @@ from nodeexec.libvirt.naming import DeviceKind, alias_of, name_of
 from nodeexec.libvirt.safe_xml import Element
 from nodeexec.libvirt.table import FOREIGN_FIELDS, Joint, Reading, Row, Writing
 from nodeexec.libvirt.xml_place import add, ensure, find, find_all
+from nodeexec.spec_fields import DEFAULT_VIDEO
 from reconciler.model.domain import DomainSpec
 
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
-DEFAULT_VIDEO = "vga"
 LOOPBACK = "127.0.0.1"
 _BALLOON_STATISTICS_S = "10"
 _VIRTIO_INPUT = {"virtio", "usb"}
@@ -25,7 +25,9 @@ _VIRTIO_INPUT = {"virtio", "usb"}
 def _surplus(root: Element, path: str, allowed: int = 1) -> tuple[tuple[str, str], ...]:
     """Foreign fields for more elements at ``path`` than gitvirt ever makes."""
     found = list(find_all(root, path))[allowed:]
-    return tuple((path, f"another {element.tag} ({element.get('type') or element.get('model') or 'plain'})") for element in found)
+    return tuple(
+        (path, f"another {element.tag} ({element.get('type') or element.get('model') or 'plain'})") for element in found
+    )
 
 
 def read_console(root: Element, _reading: Reading) -> Mapping[str, Any]:
@@ -51,7 +53,9 @@ def read_display(root: Element, _reading: Reading) -> Mapping[str, Any]:
     graphics, video = find(root, "devices/graphics"), find(root, "devices/video/model")
     foreign = [*_surplus(root, "devices/graphics"), *_surplus(root, "devices/video")]
     if graphics is not None and (graphics.get("type") != "vnc" or graphics.get("listen", LOOPBACK) != LOOPBACK):
-        foreign.append(("devices/graphics", f"{graphics.get('type')} on {graphics.get('listen', 'its default address')}"))
+        foreign.append(
+            ("devices/graphics", f"{graphics.get('type')} on {graphics.get('listen', 'its default address')}")
+        )
     model = video.get("type", "") if video is not None else "none"
     shown = graphics is not None
     default = DEFAULT_VIDEO if shown else "none"

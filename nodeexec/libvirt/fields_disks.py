@@ -23,6 +23,7 @@ from nodeexec.libvirt.naming import (
 from nodeexec.libvirt.safe_xml import Element
 from nodeexec.libvirt.table import Devices, Joint, Reading, Row, Writing
 from nodeexec.libvirt.xml_place import add, ensure, find
+from nodeexec.spec_fields import UNKNOWN_CHAIN
 from reconciler.model.domain import (
     Binding,
     ClaimSource,
@@ -39,7 +40,10 @@ TARGET_PREFIX = {"virtio": "vd", "sata": "sd", "scsi": "sd", "usb": "sd", "ide":
 
 def read_source(disk: Element, reading: Reading) -> Mapping[str, Any]:
     """What the bytes are, by the volume's name; and what lies below an overlay that gitvirt did not make."""
-    return {"source": _source_of(disk, reading), "backing": tuple(_chain(disk))}
+    source, chain = _source_of(disk, reading), tuple(_chain(disk))
+    if isinstance(source, ForeignSource) and find(disk, "backingStore") is None:
+        chain = (UNKNOWN_CHAIN,)
+    return {"source": source, "backing": chain}
 
 
 def _source_of(disk: Element, reading: Reading) -> DiskSource:

@@ -201,7 +201,5 @@ MACHINE_ROWS: tuple[Row | Joint, ...] = (
         write=write_hyperv,
         knows=tuple(f"features/hyperv/{tag}" for tag in _HYPERV.values()),
     ),
-    Joint(
-        fields=("clock.offset", "clock.timers"), read=read_clock, write=write_clock, knows=("clock", "clock/timer")
-    ),
+    Joint(fields=("clock.offset", "clock.timers"), read=read_clock, write=write_clock, knows=("clock", "clock/timer")),
 )

@@ -36,7 +36,12 @@ class GuestAgents:
     """The last words of every guest, by domain name."""
 
     def __init__(
-        self, connection: Connection, settings: LibvirtSettings, clock: Clock, workers: Workers
+        self,
+        connection: Connection,
+        settings: LibvirtSettings,
+        clock: Clock,
+        workers: Workers,
+        events: EventStream,
     ) -> None:
         self._connection = connection
         self._settings = settings
@@ -44,7 +49,7 @@ class GuestAgents:
         self._workers = workers
         self._lock = threading.Lock()
         self._known: dict[str, tuple[float, GuestFacts]] = {}
-        self.events: EventStream | None = None
+        self._events = events
 
     def facts(self, name: str, *, connected: bool) -> GuestFacts:
         """What the guest said last; asks again in the background when that is old. Never waits."""
@@ -73,12 +78,14 @@ class GuestAgents:
             before = self._known.get(name, (0.0, SILENT))[1]
             self._known[name] = (self._clock.monotonic(), facts)
         key = key_of_domain(name)
-        if facts != before and self.events is not None and key is not None:
-            self.events.emit(key)
+        if facts != before and key is not None:
+            self._events.emit(key)
 
 
 def _listen(handle: Any) -> GuestFacts:
-    info: dict[str, Any] = handle.guestInfo(libvirt.VIR_DOMAIN_GUEST_INFO_OS | libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME, 0)
+    info: dict[str, Any] = handle.guestInfo(
+        libvirt.VIR_DOMAIN_GUEST_INFO_OS | libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME, 0
+    )
     found: dict[str, Any] = handle.interfaceAddresses(libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT, 0)
     interfaces = (
         (str(facts.get("hwaddr") or "").lower(), name, tuple(str(a["addr"]) for a in facts.get("addrs") or ()))

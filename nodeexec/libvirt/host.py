@@ -35,7 +35,13 @@ class Host:
             model, memory_mib, cpus, *_ = connection.getInfo()
             hypervisor = f"{connection.getType()} {_version(connection.getVersion())}"
             libvirt_version = _version(connection.getLibVersion())
-            self._fixed = (connection, str(model), int(memory_mib), int(cpus), f"{hypervisor}, libvirt {libvirt_version}")
+            self._fixed = (
+                connection,
+                str(model),
+                int(memory_mib),
+                int(cpus),
+                f"{hypervisor}, libvirt {libvirt_version}",
+            )
         _, architecture, memory_mib, cpus, hypervisor = self._fixed
         return HostFacts(
             hostname=self._policy.host,
@@ -54,6 +60,11 @@ class Host:
         if self._settings.accelerator in ("kvm", "qemu"):
             return self._settings.accelerator
         return "kvm" if self.kvm_proof(connection).works else "qemu"
+
+    @property
+    def proven(self) -> str:
+        """The accelerator, when it is known already; else empty."""
+        return "" if self._proof is None else ("kvm" if self._proof.works else "qemu")
 
     def kvm_proof(self, connection: Any) -> KvmProof:
         """Whether KVM works, and why not."""

@@ -355,9 +355,7 @@ def _store(directory: Path, data: Mapping[str, Any]) -> None:
 
 def _same_wish(known: ImportRequest, wanted: ImportRequest) -> bool:
     """Whether the work under way is the one that is asked for; only the times in the marks may differ."""
-    return (
-        replace(known, marks=wanted.marks) == wanted and known.marks.marks.applied == wanted.marks.marks.applied
-    )
+    return replace(known, marks=wanted.marks) == wanted and known.marks.marks.applied == wanted.marks.marks.applied
 
 
 def _request_data(request: ImportRequest) -> dict[str, Any]:

@@ -58,7 +58,9 @@ def boot_sector() -> bytes:
 def prove_kvm(emulator: str, directory: Path, *, device: Path = Path("/dev/kvm")) -> KvmProof:
     """Whether a guest boots on KVM with this QEMU; the answer is kept in ``directory`` until the host reboots."""
     if not device.exists():
-        return KvmProof(works=False, reason=f"{device} does not exist: no hardware virtualization, or it is off in the firmware")
+        return KvmProof(
+            works=False, reason=f"{device} does not exist: no hardware virtualization, or it is off in the firmware"
+        )
     if not os.access(device, os.R_OK | os.W_OK):
         return KvmProof(works=False, reason=f"{device} may not be opened by this user: add it to the kvm group")
     stamp = {"boot_id": boot_id(), "emulator": emulator, "changed": _changed(emulator)}

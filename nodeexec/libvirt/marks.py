@@ -64,7 +64,9 @@ def to_json(marks: DomainMarks) -> str:
         "endReason": str(marks.end_reason) if marks.end_reason else "",
         "extra": dict(marks.extra),
     }
-    said = {name: value for name, value in content.items() if value not in ("", None, {}) or name in ("owner", "applied")}
+    said = {
+        name: value for name, value in content.items() if value not in ("", None, {}) or name in ("owner", "applied")
+    }
     return json.dumps(said, sort_keys=True, separators=(",", ":"))
 
 
@@ -74,7 +76,9 @@ def from_json(text: str) -> DomainMarks | UnreadableMarks:
         content = json.loads(text)
         version = content["version"]
         if version != VERSION:
-            return UnreadableMarks(owner=_owner(content), reason=f"the marks have version {version!r}, this gitvirt reads {VERSION}")
+            return UnreadableMarks(
+                owner=_owner(content), reason=f"the marks have version {version!r}, this gitvirt reads {VERSION}"
+            )
         return _marks_of(content)
     except (ValueError, TypeError, KeyError, AttributeError) as fault:
         return UnreadableMarks(owner="", reason=f"the marks are damaged: {type(fault).__name__}")

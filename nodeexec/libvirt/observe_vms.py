@@ -104,9 +104,7 @@ class VmReader:
             return PowerState.STOPPING
         return reading.power
 
-    def _stop_reason(
-        self, reading: DomainReading, marks: DomainMarks | None, history: RunHistory
-    ) -> StopReason:
+    def _stop_reason(self, reading: DomainReading, marks: DomainMarks | None, history: RunHistory) -> StopReason:
         """Why it is off: what we wrote down when it ended, else what libvirt still knows, else what must have been."""
         if reading.power is not PowerState.OFF:
             return StopReason.UNKNOWN
@@ -128,6 +126,9 @@ def history_of(marks: DomainMarks, reading: DomainReading) -> RunHistory:
     """What the marks remember. A start that was written down and whose guest never came (a crash of ours in between)
     does not count.
     """
+    if reading.power is not PowerState.OFF and marks.end_reason is not None:
+        # Somebody else started it since: a stop that we asked for belongs to the run before.
+        return replace(marks.history, stop_requested_at=None, stop_asked_by="")
     before = marks.extra.get(STARTING)
     came = reading.power is not PowerState.OFF or reading.ended is not None or marks.end_reason is not None
     if not isinstance(before, Mapping) or came:

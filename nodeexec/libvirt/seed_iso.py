@@ -38,9 +38,7 @@ def build_seed_iso(label: str, files: Mapping[str, Secret]) -> bytes:
             child = f"{parent}/{part}"
             if child not in directories:
                 directories[child] = f"{directories[parent]}/D{next(numbers)}"
-                iso.add_directory(
-                    directories[child], rr_name=part, joliet_path=child, file_mode=_DIRECTORY_MODE
-                )
+                iso.add_directory(directories[child], rr_name=part, joliet_path=child, file_mode=_DIRECTORY_MODE)
             parent = child
         body = content.reveal
         iso.add_fp(

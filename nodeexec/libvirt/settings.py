@@ -41,7 +41,7 @@ class LibvirtSettings:
     uri: str = "qemu:///system"
     accelerator: str = "auto"
     default_pool_target: str = "/var/lib/libvirt/images"
-    console_log_directory: str = "/var/log/libvirt/qemu"
+    console_log_directory: str = "/var/log/gitvirt/consoles"
     runtime_directory: str = "/run/gitvirt"
     connect_backoff_first_s: float = 0.2
     connect_backoff_most_s: float = 5.0

@@ -67,7 +67,7 @@ def list_items(pool: Pool) -> tuple[StoredItem, ...]:
     base = pool.existing_private("trash")
     if base is None:
         return ()
-    found = (_read(pool, base / name) for name in sorted(os.listdir(base)) if is_item_name(name))
+    found = (_read(pool, path) for path in sorted(base.iterdir()) if is_item_name(path.name))
     return tuple(item for item in found if item is not None)
 
 
@@ -241,13 +241,13 @@ def _counts(pool: Pool, item: StoredItem) -> bool:
 def _clean_unfinished(pool: Pool, base: Path, key: ObjectKey) -> None:
     """Directories of this object that a crash left without their file."""
     own = re.compile(rf"[0-9TZ]+_{key.kind}_{re.escape(key.namespace)}_{re.escape(key.name)}(?:_[0-9]+)?", re.ASCII)
-    for name in os.listdir(base):
-        if own.fullmatch(name) is None:
+    for directory in sorted(base.iterdir()):
+        if own.fullmatch(directory.name) is None:
             continue
         with suppress(ValueError):
-            item = _read_any(pool, base / name)
+            item = _read_any(pool, directory)
             if item is None or (item.facts.key == key and not _counts(pool, item)):
-                shutil.rmtree(base / name)
+                shutil.rmtree(directory)
 
 
 def _facts(pool: Pool, name: str, data: Mapping[str, Any]) -> TrashItem:

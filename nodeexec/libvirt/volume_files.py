@@ -218,9 +218,7 @@ def run_tool(command: list[str], doing: str, *, timeout_s: float = _TOOL_TIMEOUT
         VolumeError: it is missing, fails, or takes too long.
     """
     try:
-        ended = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
-        )
+        ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired as error:
         raise VolumeError(f"{doing}: {command[0]} did not end in {timeout_s:.0f} s") from error
     except OSError as error:

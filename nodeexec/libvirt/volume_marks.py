@@ -17,9 +17,7 @@ ATTACHED = "attached"
 
 def claim_marks(marks: Marks, kind: str, source: VolumeSource, storage_class: str) -> DomainMarks:
     """The marks of a claim's volume."""
-    return DomainMarks(
-        marks=marks, extra={"kind": kind, "source": source_data(source), "storageClass": storage_class}
-    )
+    return DomainMarks(marks=marks, extra={"kind": kind, "source": source_data(source), "storageClass": storage_class})
 
 
 def attached_marks(marks: Marks, vm: ObjectKey) -> DomainMarks:

@@ -176,9 +176,7 @@ class SimulatedEngine:
             return self._call(f"{CALL}{label}", lambda _kind: act())
         except HostError as error:
             if error.transient:
-                return Outcome(
-                    result=Result.RETRY, reason=str(error), retry_after_s=RETRY_AFTER_S, steps=error.steps
-                )
+                return Outcome(result=Result.RETRY, reason=str(error), retry_after_s=RETRY_AFTER_S, steps=error.steps)
             return Outcome(result=Result.FAILED, reason=str(error), steps=error.steps)
         except AnswerLostError as error:
             return Outcome(result=Result.UNKNOWN, reason=str(error), steps=error.steps)

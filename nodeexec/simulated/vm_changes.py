@@ -42,9 +42,10 @@ class VmChanges:
         self.power = PowerControl(executor)
 
     def create(self, change: Change, wanted: ResolvedVm) -> Outcome:
-        """Define with its marks in the same step, then power."""
+        """Define with its marks in the same step, then what belongs to it (so that nothing is left without an owner),
+        then power.
+        """
         steps = Steps.of(self._executor, change)
-        self._make_seeds(wanted, steps)
         domain = HostDomain(
             name=domain_name(change.key),
             stored=wanted.domain,
@@ -57,13 +58,14 @@ class VmChanges:
             state.trash.pop(change.restore, None)
 
         steps.do("define domain", define)
+        self._make_seeds(wanted, steps)
         return self.power.carry_out(change, steps, change.power) if change.power else steps.outcome()
 
     def update(self, change: Change, wanted: ResolvedVm) -> Outcome:
         """Stored half, running half where it can be changed live, then power or a restart."""
         steps = Steps.of(self._executor, change)
-        self._make_seeds(wanted, steps)
         self._store(change, wanted, steps)
+        self._make_seeds(wanted, steps)
         self._change_running(wanted, steps)
         if change.action is Action.RESTART:
             outcome = self.power.restart(change, steps)
@@ -75,15 +77,15 @@ class VmChanges:
         return replace(outcome, steps=tuple(steps.done))
 
     def delete(self, change: Change) -> Outcome:
-        """Graceful stop, definition to the trash, then undefine."""
+        """Graceful stop, definition to the trash, ISOs away, and the domain last: it is what they are found by."""
         steps = Steps.of(self._executor, change)
         name = domain_name(change.key)
         waiting = self.power.stop(change.key, steps, "delete", grace_of(change, self._executor.state.domains[name]))
         if waiting is not None:
             return waiting
         self._to_trash(change, self._executor.state.domains[name], steps)
+        self._drop_seeds(steps, keep_named=False)
         steps.do("undefine domain", lambda state: _discard(state, name))
-        self._drop_seeds(steps)
         return steps.outcome()
 
     def _to_trash(self, change: Change, domain: HostDomain, steps: Steps) -> None:
@@ -148,11 +150,11 @@ class VmChanges:
             )
             steps.do(f"create seed {disk.name}", _put_volume(seed))
 
-    def _drop_seeds(self, steps: Steps) -> None:
-        """Remove this VM's ISOs that neither half names any more."""
+    def _drop_seeds(self, steps: Steps, *, keep_named: bool = True) -> None:
+        """Remove this VM's ISOs that neither half names any more, or all of them."""
         name, state = domain_name(steps.key), self._executor.state
         domain = state.domains.get(name)
-        halves = (domain.stored, domain.running) if domain else ()
+        halves = (domain.stored, domain.running) if domain and keep_named else ()
         named = {place for half in halves if half is not None for place in places_of(name, half, SEED_POOL)}
         for place, volume in sorted(state.volumes.items()):
             is_seed = not volume.kind and place[0] == SEED_POOL and place[1].startswith(f"{name}.")

@@ -8,6 +8,7 @@ import structlog
 
 from reconciler.daemon import events
 from reconciler.daemon.cycle import CycleReport
+from reconciler.model.live import HostFacts
 from reconciler.model.outcome import Result
 from reconciler.model.plan import Cause, Plan
 from reconciler.model.problem import Problem
@@ -36,6 +37,7 @@ class CycleLog:
         self._problems: frozenset[Problem] = frozenset()
         self._blocked: frozenset[tuple[str, str]] = frozenset()
         self._messages: tuple[str, ...] = ()
+        self._host = ("", "")
 
     def __call__(self, report: CycleReport) -> None:
         """Log one cycle."""
@@ -61,6 +63,22 @@ class CycleLog:
             applied=len(report.record.applied),
             remaining=len(report.plan.changes) if report.plan else 0,
         )
+
+    def tell_host(self, host: HostFacts) -> None:
+        """Say once what the guests run on, and again when that changes."""
+        facts = (host.hypervisor, host.accelerator)
+        if facts == self._host:
+            return
+        self._host = facts
+        if host.accelerator == "kvm":
+            _log.info(events.HOST_OBSERVED, hypervisor=host.hypervisor, accelerator="KVM")
+        else:
+            _log.warning(
+                events.HOST_OBSERVED,
+                hypervisor=host.hypervisor,
+                accelerator="QEMU emulation",
+                reason="no working KVM here; guests are slower",
+            )
 
     def _say_source(self, source: SourceStatus) -> None:
         now = (str(source.state), source.message)

@@ -12,11 +12,9 @@ from reconciler.manifests.load import LoadedFile, load_blob
 from reconciler.model.declared import Declared
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import HostFacts, Observation
-from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.problem import Place, Problem, Severity
 from reconciler.model.resolved import ResolvedVm
-from reconciler.planning.offline import plan_between
 from reconciler.planning.resolve import resolve
 from reconciler.ports import Engine
 from reconciler.source.local import open_input
@@ -62,11 +60,6 @@ def read_manifests(arguments: Sequence[str], *, engine: Engine, policy: Policy) 
     return Reading(declared=declared, problems=problems, files=len(files))
 
 
-def plan_files(base: Reading | None, head: Reading, *, engine: Engine, policy: Policy, digest: Digest) -> Plan:
-    """What going from ``base`` to ``head`` would do on a host where the base is true."""
-    return plan_between(base.declared if base else None, head.declared, engine=engine, policy=policy, digest=digest)
-
-
 def descriptions(
     reading: Reading, *, engine: Engine, policy: Policy, digest: Digest
 ) -> tuple[dict[ObjectKey, str], dict[ObjectKey, str]]:
@@ -77,5 +70,5 @@ def descriptions(
     texts = {
         key: engine.describe(resolved) for key, resolved in desired.objects.items() if isinstance(resolved, ResolvedVm)
     }
-    faults = {**desired.invalid, **{key: blocked.by for key, blocked in desired.blocked.items()}}
-    return texts, {key: str(reason) for key, reason in sorted(faults.items()) if key.kind == "VirtualMachine"}
+    faults = {**desired.invalid, **{key: reason for key, (reason, _) in desired.blocked.items()}}
+    return texts, {key: reason for key, reason in sorted(faults.items()) if key.kind == "VirtualMachine"}

@@ -26,7 +26,7 @@ from reconciler.daemon.views import (
     trash_view,
 )
 from reconciler.daemon.wake import Wake
-from reconciler.model.errors import DaemonError, EngineError
+from reconciler.model.errors import DaemonError, EngineError, SourceError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVm, Marks
 from reconciler.model.outcome import Outcome, Result
@@ -34,6 +34,7 @@ from reconciler.model.plan import Hold
 from reconciler.model.policy import Policy
 from reconciler.model.power import Override, OverrideAction
 from reconciler.model.record import OperatorAction
+from reconciler.planning.render import render_markdown, render_text
 from reconciler.ports import Clock, Engine, Source
 
 T = TypeVar("T")
@@ -91,16 +92,21 @@ class Operations:
         found = self._suspension.read(self._clock.now())
         self._cycle.suspended = str(found) if found else ""
 
-    def look(self, *, fetch: bool) -> None:
-        """Observe, so that `status` and `get` have something to say where no cycle ran."""
-        if fetch:
-            self._source.fetch()
+    def look(self) -> str:
+        """Observe now, so that an answer is not older than its question; what stood in the way, empty for nothing. The
+        last look stays what it was then, and its age is told.
+        """
         self.apply_suspension()
-        self._cycle.plan_now()
+        try:
+            self._cycle.plan_now()
+        except (EngineError, SourceError) as fault:
+            return str(fault)
+        return ""
 
     def status(self, arguments: Arguments, _: str) -> Json:
         """Everything at a glance."""
         arguments.finish()
+        fault = self.look()
         report = self._cycle.report
         observation = self._cycle.observation
         problems = self._cycle.problems
@@ -112,7 +118,7 @@ class Operations:
             "host": host_view(observation.host) if observation else None,
             "observed_at": time_text(observation.taken_at) if observation else None,
             "last_cycle_at": time_text(report.finished_at) if report else None,
-            "messages": list(report.record.messages) if report else [],
+            "messages": [*([fault] if fault else []), *(report.record.messages if report else ())],
             "plan": plan_summary(report.plan) if report else None,
             "problems": [problem.to_dict() for problem in problems],
             "objects": [status_view(status, with_document=False) for status in self._cycle.status()],
@@ -124,6 +130,7 @@ class Operations:
         namespace, name = arguments.name("namespace"), arguments.name("name")
         with_document = arguments.flag("documents")
         arguments.finish()
+        fault = self.look()
         found = [
             status
             for status in self._cycle.status()
@@ -132,13 +139,17 @@ class Operations:
             and (not name or status.key.name == name)
             and (kind != "vmi" or (status.live or {}).get("status", {}).get("phase") in ("Running", "Scheduled"))
         ]
-        return {"objects": [status_view(status, with_document=with_document) for status in found]}
+        objects = [status_view(status, with_document=with_document) for status in found]
+        return {"objects": objects, "messages": [fault] if fault else []}
 
     def plan(self, arguments: Arguments, _: str) -> Json:
         """What would be done now, and why: the host is observed, nothing is fetched or changed."""
+        style = arguments.choice("style", ("text", "colour", "markdown"), "text")
         arguments.finish()
         self.apply_suspension()
-        return self._cycle.plan_now().to_dict()
+        plan = self._cycle.plan_now()
+        text = render_markdown(plan) if style == "markdown" else render_text(plan, colour=style == "colour")
+        return {**plan.to_dict(), "text": text}
 
     def reconcile(self, arguments: Arguments, user: str) -> Json:
         """Fetch, look at everything and do what is due, now."""

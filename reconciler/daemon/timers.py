@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from reconciler.daemon.notify import WATCHDOG, notify, watchdog_interval_s
@@ -29,6 +30,7 @@ class Timers:
         is_alive: Callable[[], bool] = lambda: True,
     ) -> None:
         """``wake`` is `CycleLoop.wake`; ``is_alive`` says whether the service manager's watchdog may be fed."""
+        self._wake = wake
         self._scheduler = BackgroundScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
@@ -50,6 +52,12 @@ class Timers:
     def start(self) -> None:
         """Begin; the first poll comes one interval from now."""
         self._scheduler.start()
+
+    def later(self, after_s: float, wake: Wake) -> None:
+        """Add this wake-up once, in a while; it takes the place of an earlier one that has not come yet."""
+        at = datetime.now(UTC) + timedelta(seconds=after_s)
+        if self._scheduler.running:
+            self._scheduler.add_job(self._wake, DateTrigger(at, UTC), [wake], id="later", replace_existing=True)
 
     def stop(self) -> None:
         """End without waiting: no job takes long."""

@@ -105,7 +105,7 @@ class GitJournal:
             with contextlib.suppress(*GIT_FAULTS):
                 # Packing is a convenience; the commit stands, and the next write tries again.
                 store.pack_when_due()
-        self._seen = self._seen.after(record)
+        self._seen = (self._seen or Seen()).after(record)
         return commit
 
     def _opened(self) -> JournalStore | None:

@@ -40,8 +40,9 @@ def compose_message(record: CycleRecord, news: Noteworthy, notice: str = "") -> 
         body.append(f"and {len(news.problems) - len(problems)} more problems: see _problems.yaml")
     for action in news.operator:
         body += _operator_block(action)
-    body += [f"note: {one_line(text, TEXT_LIMIT)}" for text in record.messages]
-    paragraphs = [_subject(record, news), one_line(notice, TEXT_LIMIT), "\n".join(body)]
+    body += [f"note: {line}" for line in (one_line(text, TEXT_LIMIT) for text in record.messages) if line]
+    told = f"notice: {one_line(notice, TEXT_LIMIT)}" if notice else ""
+    paragraphs = [_subject(record, news), told, "\n".join(body)]
     trailers = _trailers(record, news, problems)
     return "\n\n".join([*filter(None, paragraphs), "\n".join(trailers)]) + "\n"
 

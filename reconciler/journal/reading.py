@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import unquote
+from urllib.parse import unquote as percent_decoded
 
 from reconciler.journal.message import CHANGE_SIGN, HOLD_SIGN, OPERATOR_SIGN, PROBLEM_SIGN
 from reconciler.model.keys import ObjectKey
@@ -40,7 +40,7 @@ def parse_message(commit: str, message: str, at: datetime) -> tuple[AuditEntry, 
     context = _Context(
         commit,
         at,
-        unquote(first.get("Source-Revision", "")),
+        _unquote(first.get("Source-Revision", "")),
         first.get("Source-Author", ""),
         _cause(first.get("Cause", "")),
     )
@@ -110,7 +110,7 @@ def _held(context: _Context, value: str, block: list[str]) -> AuditEntry | None:
         result="held",
         revision=context.revision,
         author=context.author or GITVIRT,
-        reason=": ".join(filter(None, (f"{unquote(rule)} {unquote(hold)}", reason))),
+        reason=": ".join(filter(None, (f"{_unquote(rule)} {_unquote(hold)}", reason))),
     )
 
 
@@ -129,7 +129,7 @@ def _problem(context: _Context, value: str, block: list[str]) -> AuditEntry | No
         result=severity,
         revision=context.revision,
         author=context.author or GITVIRT,
-        reason=": ".join(filter(None, (unquote(code), _field(block, "field"), _field(block, "message")))),
+        reason=": ".join(filter(None, (_unquote(code), _field(block, "field"), _field(block, "message")))),
     )
 
 
@@ -142,7 +142,7 @@ def _operator(context: _Context, value: str, block: list[str]) -> AuditEntry | N
         commit=context.commit,
         at=_time(at) or context.at,
         cause=Cause.OPERATOR,
-        action=unquote(verb),
+        action=_unquote(verb),
         key=_key(key) if key else None,
         impact=None,
         result="asked",
@@ -177,12 +177,16 @@ def _field(block: list[str], name: str) -> str:
 
 
 def _key(text: str) -> ObjectKey | None:
-    match [unquote(part, errors="surrogatepass") for part in text.split("/")]:
+    match [_unquote(part) for part in text.split("/")]:
         case [kind, namespace, name]:
             return ObjectKey(kind, namespace, name)
         case [kind, name]:
             return ObjectKey(kind, "", name)
     return None
+
+
+def _unquote(text: str) -> str:
+    return percent_decoded(text, errors="surrogatepass")
 
 
 def _cause(text: str) -> Cause:

@@ -53,7 +53,7 @@ class JournalStore:
         """
         reference = self.repository.references.get(BRANCH)
         if reference is None:
-            if any((self.path / "objects" / "pack").glob("*.pack")) or estimate_loose(self.path):
+            if any((self.path / "objects").glob("??/*")) or any((self.path / "objects" / "pack").glob("*.pack")):
                 raise KeyError(f"{BRANCH} is gone, though there are objects")
             return None
         return reference.peel(pygit2.Commit)

@@ -136,7 +136,7 @@ def read_tagged(tag: str, text: str) -> Scalar:
         "null": value is None,
     }
     if not fits[name]:
-        raise ValueError(f"{_short(text)!r} does not fit its tag !!{name}")
+        raise ValueError(f"the value does not fit its tag !!{name}")
     return _as_json(value)
 
 
@@ -158,11 +158,11 @@ def key_text(value: Scalar) -> str:
 def _float_key(value: float) -> str:
     """A fractional key in the fewest digits that tell 32-bit floats apart, which is how kubectl writes it."""
     try:
-        packed = struct.pack("f", value)
+        packed = struct.pack("<f", value)
     except OverflowError:
         raise ValueError(f"{value} cannot be a key") from None
     forms = (f"{value:.{count}e}" for count in range(9))
-    shortest = next(form for form in forms if struct.pack("f", float(form)) == packed)
+    shortest = next(form for form in forms if struct.pack("<f", float(form)) == packed)
     mantissa, _, exponent = shortest.partition("e")
     if -4 <= int(exponent) < 6:
         places = max(0, len(mantissa.lstrip("-").replace(".", "")) - 1 - int(exponent))

@@ -23,7 +23,17 @@ MAX_PROBLEMS = 100
 QUANTITY_TYPE = ["string", "number"]
 _LONGEST_SHOWN = 40
 _SECRET_FIELDS = frozenset(
-    {"data", "stringData", "binaryData", "userData", "userDataBase64", "networkData", "networkDataBase64", "url"}
+    {
+        "data",
+        "stringData",
+        "binaryData",
+        "userData",
+        "userDataBase64",
+        "networkData",
+        "networkDataBase64",
+        "url",
+        "extraHeaders",
+    }
 )
 _TYPE_WORDS = {
     "string": "text",
@@ -59,6 +69,8 @@ def explain(document: Document, schema: Mapping[str, Any], raw: RawText) -> tupl
     """The problems of a document that its schema refuses, at most `MAX_PROBLEMS`, in the order of the file."""
     errors = islice(Draft202012Validator(schema).iter_errors(document.body), MAX_PROBLEMS)
     found = [one for error in errors for one in _explain(_verdict(error), document, schema, raw)]
+    mistyped = {one.path for one in found if one.code == "schema-type"}
+    found = [one for one in found if one.code == "schema-type" or one.path not in mistyped]
     unique = {(one.code, one.path): one for one in found[:MAX_PROBLEMS]}
     return tuple(sorted(unique.values(), key=lambda one: (one.place, one.path)))
 
@@ -126,7 +138,9 @@ def _wrong_type(document: Document, verdict: _Verdict, raw: RawText) -> Problem:
     path = verdict.path
     wanted = verdict.wanted if isinstance(verdict.wanted, list) else [verdict.wanted]
     words = " or ".join(_TYPE_WORDS[one] for one in wanted if one != "null")
-    message = f"needs {words}, not {_what(verdict.value, path)}"
+    # Text where a mapping belongs may be a whole document that went astray, secrets and all.
+    shown = _kind_of(verdict.value) if wanted in (["object"], ["array"]) else _what(verdict.value, path)
+    message = f"needs {words}, not {shown}"
     return _problem("schema-type", document, path, message, _type_hint(document, path, verdict.value, wanted, raw))
 
 
@@ -135,6 +149,8 @@ def _type_hint(document: Document, path: FieldPath, value: Any, wanted: Sequence
     place = document.place(path)
     written = raw.plain_scalar(place.line, place.column)
     if "string" in wanted and isinstance(value, bool | int | float) and written is not None:
+        if _is_secret(path):
+            return "put the value in quotes"
         as_read = json.dumps(value)
         if written == as_read:
             return f'put it in quotes: "{written}"'
@@ -201,15 +217,24 @@ def _out_of_range(verdict: _Verdict) -> str:
 
 def _what(value: Any, path: FieldPath) -> str:
     """A value for a message: short scalars as they are, never what may be secret."""
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    if value is None:
-        return "nothing"
-    if any(part in _SECRET_FIELDS for part in path):
-        return "text" if isinstance(value, str) else "a number" if not isinstance(value, bool) else "true or false"
+    if isinstance(value, Mapping | list) or value is None or _is_secret(path):
+        return _kind_of(value)
     shown = json.dumps(value, ensure_ascii=False)
     if len(shown) > _LONGEST_SHOWN:
         shown = f"{shown[: _LONGEST_SHOWN - 3]}..."
     return f"the text {shown}" if isinstance(value, str) else shown
+
+
+def _is_secret(path: FieldPath) -> bool:
+    return any(part in _SECRET_FIELDS for part in path)
+
+
+def _kind_of(value: Any) -> str:
+    """A value's type in words."""
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    return "a list" if isinstance(value, list) else "nothing" if value is None else "text"

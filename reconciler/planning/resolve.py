@@ -7,7 +7,7 @@ An object that is invalid or cannot be resolved is held at the document that was
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.model.declared import Contest, Declared
 from reconciler.model.document import Document
@@ -19,7 +19,7 @@ from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, Resolv
 from reconciler.planning.placement import not_here
 from reconciler.planning.redact import Digest
 from reconciler.planning.resolve_network import pod_network, resolve_network
-from reconciler.planning.resolve_vm import References, resolve_vm
+from reconciler.planning.resolve_vm import References, VolumePlace, resolve_vm
 from reconciler.planning.resolve_volume import CLAIM_KINDS, UnresolvableError, resolve_volume
 from reconciler.planning.seed import MissingReferenceError
 
@@ -139,20 +139,38 @@ def _vms(
     policy: Policy,
     digest: Digest,
 ) -> None:
-    volumes = {key: thing for key, thing in state.objects.items() if isinstance(thing, ResolvedVolume)}
+    """Every VM; one that lacks something is held at its last applied document, if it has one."""
+    volumes = {
+        key: VolumePlace(key=key, pool=thing.pool, format=thing.format)
+        for key, thing in state.objects.items()
+        if isinstance(thing, ResolvedVolume)
+    }
     networks = frozenset(key for key in state.objects if key.kind == NETWORK_KIND)
+    references = References(documents=wanted, volumes=volumes, networks=networks)
+    on_host = _references_on_host(references, live)
     for key, document in wanted.items():
         if key.kind != VM_KIND:
             continue
-        found = live.get(key)
-        references = References(
-            documents=wanted,
-            volumes=volumes,
-            networks=networks,
-            kept_seeds=_kept_seeds(found) if key in held else None,
-        )
-        with _faults(state, key):
-            state.objects[key] = resolve_vm(document, references, policy=policy, digest=digest)
+        if key not in held:
+            with _faults(state, key):
+                state.objects[key] = resolve_vm(document, references, policy=policy, digest=digest)
+                continue
+        last = _held_document(key, live[key]) if key in live else None
+        if last is not None:
+            kept = replace(on_host, kept_seeds=_kept_seeds(live[key]))
+            with _faults(state, key):
+                state.objects[key] = resolve_vm(last, kept, policy=policy, digest=digest)
+
+
+def _references_on_host(references: References, live: Mapping[ObjectKey, LiveObject]) -> References:
+    """What a VM that is held may stand on as well: volumes and networks that are there, though Git dropped them."""
+    there = {
+        key: VolumePlace(key=key, pool=thing.pool, format=thing.format)
+        for key, thing in live.items()
+        if isinstance(thing, LiveVolume)
+    }
+    networks = frozenset(key for key, thing in live.items() if isinstance(thing, LiveNetwork))
+    return replace(references, volumes={**there, **references.volumes}, networks=references.networks | networks)
 
 
 def _kept_seeds(live: LiveObject | None) -> dict[str, str]:

@@ -22,7 +22,7 @@ from reconciler.model.keys import POD_NETWORK, ObjectKey
 from reconciler.model.policy import Policy
 from reconciler.model.power import RunStrategy
 from reconciler.model.quantity import bytes_of
-from reconciler.model.resolved import ResolvedVm, ResolvedVolume, RestartPolicy, Seed
+from reconciler.model.resolved import ResolvedVm, RestartPolicy, Seed
 from reconciler.planning import resolve_domain as hardware
 from reconciler.planning.identity import derived_mac, derived_serial, derived_uuid
 from reconciler.planning.redact import Digest, applied_document
@@ -35,13 +35,22 @@ _DISK_TYPES = (("disk", Binding.DISK, "sata"), ("cdrom", Binding.CDROM, "sata"),
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VolumePlace:
+    """Where a claim's volume is: what a disk has to know of it."""
+
+    key: ObjectKey
+    pool: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class References:
-    """What a VM may name. ``volumes`` are the resolved claims of this host. ``kept_seeds`` (volume name → digest) stand
+    """What a VM may name. ``volumes`` are the claims of this host. ``kept_seeds`` (volume name → digest) stand
     in for the cloud-init data of a VM that is held at its last applied document, whose secrets are not at hand.
     """
 
     documents: Mapping[ObjectKey, Document]
-    volumes: Mapping[ObjectKey, ResolvedVolume]
+    volumes: Mapping[ObjectKey, VolumePlace]
     networks: frozenset[ObjectKey]
     kept_seeds: Mapping[str, str] | None = None
 
@@ -171,7 +180,7 @@ def _disks(
     return tuple(disks), tuple(seeds), tuple(claims)
 
 
-def claim_volume(namespace: str, claim: str, volumes: Mapping[ObjectKey, ResolvedVolume]) -> ResolvedVolume:
+def claim_volume(namespace: str, claim: str, volumes: Mapping[ObjectKey, VolumePlace]) -> VolumePlace:
     """The volume that a claim's name means: a PersistentVolumeClaim, else a DataVolume (its claim has the same name).
 
     Raises:

@@ -32,7 +32,9 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(b"tests" + content).hexdigest()[:12]
 
 
-def document(kind: str, namespace: str, name: str, spec: Mapping[str, Any], annotations: Mapping[str, str] | None = None) -> Document:
+def document(
+    kind: str, namespace: str, name: str, spec: Mapping[str, Any], annotations: Mapping[str, str] | None = None
+) -> Document:
     """A manifest that was never in a file."""
     metadata: dict[str, Any] = {"name": name, "namespace": namespace}
     if annotations:
@@ -151,7 +153,9 @@ def create(wanted: Resolved, *, power: PowerStep | None = None, restore: str = "
     )
 
 
-def update(wanted: Resolved, live: LiveObject, *, power: PowerStep | None = None, action: Action = Action.UPDATE) -> Change:
+def update(
+    wanted: Resolved, live: LiveObject, *, power: PowerStep | None = None, action: Action = Action.UPDATE
+) -> Change:
     """The change that planning would make for a live object that is to become ``wanted``."""
     return replace(
         create(wanted, power=power),

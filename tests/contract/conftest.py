@@ -26,7 +26,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
         if os.environ.get(LIVE) == "1":
             pytest.fail(f"{LIVE}=1, but {reason}")
         pytest.skip(reason)
-    from tests.contract.libvirt_world import LibvirtWorld  # noqa: PLC0415 (needs libvirt's Python module)
+    from tests.contract.libvirt_world import LibvirtWorld
 
     real = LibvirtWorld()
     try:
@@ -38,7 +38,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 def libvirt_missing() -> str:
     """Why the libvirt engine cannot be tested here, empty when it can."""
     try:
-        import libvirt  # noqa: PLC0415
+        import libvirt
     except ImportError:
         return "the Python module libvirt is not installed"
     try:

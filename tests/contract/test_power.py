@@ -117,9 +117,7 @@ def test_a_start_forgets_the_stop_before_it(world: World) -> None:
 
 def test_a_restart_stops_and_starts_with_the_stored_configuration(world: World) -> None:
     started(world, "deaf", grace_s=2)
-    bigger = world.site.vm(
-        "web", disks={"root": next(iter(world.site.volumes.values()))}, grace_s=2, memory="96Mi"
-    )
+    bigger = world.site.vm("web", disks={"root": next(iter(world.site.volumes.values()))}, grace_s=2, memory="96Mi")
     again = power(bigger, world, PowerStep.RESTART, Action.RESTART)
     assert world.engine.apply(again(None)).result is Result.PROGRESSING
     assert look_vm(world, bigger.key).history.stop_asked_by == "restart"

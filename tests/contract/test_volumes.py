@@ -9,7 +9,7 @@ from reconciler.model.power import PowerStep
 from reconciler.model.quantity import MIB
 from reconciler.model.resolved import ResolvedVolume
 from tests.contract.builders import create, delete, is_ready, update
-from tests.contract.world import World, carry_out, everything, look, look_vm, look_volume, wait_until
+from tests.contract.world import World, everything, look, look_vm, look_volume, wait_until
 
 
 def made(world: World, volume: ResolvedVolume) -> ResolvedVolume:

@@ -71,12 +71,6 @@ FILES = (
         "A kustomization file is not a manifest; gitvirt reads plain manifests and builds nothing.",
         "Commit the built manifests.",
     ),
-    ProblemCode(
-        "file-ignored",
-        WARNING,
-        "A file cannot be read as a manifest file (a symbolic link, a submodule).",
-        "Commit the file itself.",
-    ),
 )
 
 SCHEMA = (

@@ -1,0 +1,180 @@
+"""`Engine.apply` and the other acts of the libvirt engine: each ends in an outcome, whatever libvirt says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import libvirt
+
+from nodeexec.libvirt.connection import Connection
+from nodeexec.libvirt.domains import Domains
+from nodeexec.libvirt.errors import ApplyEndedError, Fault, translate
+from nodeexec.libvirt.executor_networks import NetworkChanges
+from nodeexec.libvirt.executor_vms import VmChanges
+from nodeexec.libvirt.executor_volumes import VolumeChanges
+from nodeexec.libvirt.marks import DomainMarks
+from nodeexec.libvirt.naming import domain_name, network_name
+from nodeexec.libvirt.observe import NETWORK_KINDS, VM, VOLUME_KINDS, Observer
+from nodeexec.libvirt.observe_networks import find_network
+from nodeexec.libvirt.pools import Pool, Pools, PoolUnreadableError
+from nodeexec.libvirt.steps import Steps
+from nodeexec.libvirt.trash import StoredItem, find_item, remove_item, take_back
+from nodeexec.libvirt.volume_files import NameTakenError, VolumeError, read_volume, write_marks
+from reconciler.model.errors import EngineError
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveVolume, Unreadable
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.plan import Change
+from reconciler.model.policy import Policy
+from reconciler.model.power import Override
+
+RETRY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executor:
+    """Dispatches by kind and turns every fault of the environment into an outcome."""
+
+    connection: Connection
+    policy: Policy
+    domains: Domains
+    observer: Observer
+    pools: Pools
+    vms: VmChanges
+    volumes: VolumeChanges
+    networks: NetworkChanges
+
+    def apply(self, change: Change) -> Outcome:
+        """Carry out one change."""
+        return self._safely(f"{change.action} {change.key}", lambda steps: self._apply(change, steps))
+
+    def mark(
+        self, key: ObjectKey, *, override: Override | None, suspended: str, suspended_until: datetime | None
+    ) -> Outcome:
+        """Write the operator's facts on a VM."""
+
+        def change(marks: DomainMarks) -> DomainMarks:
+            own = replace(marks.marks, override=override, suspended=suspended, suspended_until=suspended_until)
+            return replace(marks, marks=own)
+
+        def act(steps: Steps) -> Outcome:
+            handle = self.domains.find(domain_name(key)) if key.kind == VM else None
+            if handle is None:
+                return Outcome(result=Result.REFUSED, reason=f"there is no VM {key} on this host")
+            after = steps.do("wrote operator's marks", lambda: self.domains.change_marks(handle, change))
+            if after is None:
+                return Outcome(result=Result.REFUSED, reason=f"{key} is not gitvirt's; adopt it first")
+            return steps.outcome()
+
+        return self._safely(f"mark {key}", act)
+
+    def release(self, key: ObjectKey) -> Outcome:
+        """Take the marks off."""
+        return self._safely(f"release {key}", lambda steps: self._release(key, steps))
+
+    def empty_trash(self, item: str) -> Outcome:
+        """Destroy one trash item."""
+
+        def act(steps: Steps) -> Outcome:
+            _, found = self._item(item)
+            steps.do("destroyed trash item", lambda: remove_item(found))
+            return steps.outcome()
+
+        return self._safely(f"empty trash item {item}", act)
+
+    def restore_trash(self, item: str) -> Outcome:
+        """Put a trashed volume back under its name, with the marks it had."""
+
+        def act(steps: Steps) -> Outcome:
+            pool, found = self._item(item)
+            marks = found.marks
+            if not found.volume or marks is None:
+                reason = f"{item} holds no volume; declare the VM again to have it back"
+                return Outcome(result=Result.REFUSED, reason=reason)
+            try:
+                steps.do("took volume out of trash", lambda: take_back(pool, found, found.volume, marks))
+            except NameTakenError as error:
+                reason = f"{error}; move or delete it first, then restore {item}"
+                return Outcome(result=Result.REFUSED, reason=reason)
+            self.pools.refresh(self.pools.require(pool.name))
+            return steps.outcome()
+
+        return self._safely(f"restore trash item {item}", act)
+
+    def _apply(self, change: Change, steps: Steps) -> Outcome:
+        if change.key.kind == VM:
+            return self.vms.apply(change, steps)
+        if change.key.kind in VOLUME_KINDS:
+            return self.volumes.apply(change, steps)
+        if change.key.kind in NETWORK_KINDS:
+            return self.networks.apply(change, steps)
+        return Outcome(result=Result.REFUSED, reason=f"the libvirt engine knows no {change.key.kind}")
+
+    def _release(self, key: ObjectKey, steps: Steps) -> Outcome:
+        nothing = Outcome(result=Result.REFUSED, reason=f"there is no {key} of gitvirt's on this host")
+        if key.kind == VM:
+            handle = self.domains.find(domain_name(key))
+            reading = self.domains.read(handle) if handle is not None else None
+            if reading is None or self.domains.owned(reading) is None:
+                return nothing
+            steps.do("took marks off domain", lambda: self.domains.write_marks(handle, None))
+            return steps.outcome()
+        if key.kind in NETWORK_KINDS:
+            network = find_network(self.connection, network_name(key))
+            marks = network.marks if network is not None else None
+            if network is None or not isinstance(marks, DomainMarks) or marks.marks.owner != self.policy.owner:
+                return nothing
+            self.networks.release(network, steps)
+            return steps.outcome()
+        live = self.observer.volume(key, None) if key.kind in VOLUME_KINDS else None
+        if isinstance(live, Unreadable):
+            raise ApplyEndedError(Result.RETRY, live.reason, retry_after_s=RETRY_S)
+        if live is None or not self._is_our_volume(live):
+            return nothing
+        pool = self.pools.require(live.pool)
+        file = read_volume(pool, live.volume)
+        if file is None:
+            return nothing
+        steps.do("took marks off volume", lambda: write_marks(pool, file.path, file.name, None))
+        return steps.outcome()
+
+    def _is_our_volume(self, live: LiveVolume) -> bool:
+        return live.phase == "Succeeded" and live.marks is not None and live.marks.owner == self.policy.owner
+
+    def _item(self, name: str) -> tuple[Pool, StoredItem]:
+        """One of our trash items.
+
+        Raises:
+            ApplyEndedError: there is none of the name.
+        """
+        for _, pool in self.observer.pools():
+            found = find_item(pool, name) if isinstance(pool, Pool) else None
+            if found is not None and isinstance(pool, Pool) and found.facts.owner == self.policy.owner:
+                return pool, found
+        raise ApplyEndedError(
+            Result.REFUSED, f"there is no trash item {name[:120]!r}; `gitvirt trash list` names those there are"
+        )
+
+    def _safely(self, doing: str, act: Callable[[Steps], Outcome]) -> Outcome:
+        steps = Steps()
+        try:
+            return act(steps)
+        except ApplyEndedError as ended:
+            return replace(ended.outcome, steps=tuple(steps.done))
+        except NameTakenError as error:
+            return steps.outcome(Result.CONFLICT, str(error), 1.0)
+        except (VolumeError, PoolUnreadableError, EngineError) as error:
+            return steps.outcome(Result.RETRY, f"{doing}: {error}", RETRY_S)
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            return steps.outcome(Result.RETRY, f"{doing}: {error.strerror or error}{where}", RETRY_S)
+        except ValueError as error:
+            return steps.outcome(Result.FAILED, f"{doing}: {error}")
+        except libvirt.libvirtError as error:
+            self.connection.mark_lost()
+            translated = translate(error, steps.attempting or doing)
+            if translated.fault is Fault.LOST and not steps.attempting:
+                return steps.outcome(Result.RETRY, translated.message, 1.0)
+            return replace(translated.outcome, steps=tuple(steps.done))

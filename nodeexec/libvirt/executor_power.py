@@ -1,0 +1,216 @@
+"""The power of a guest: start, graceful stop that never waits, restart, pause. Decisions were made in planning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import libvirt
+
+from nodeexec.libvirt.domains import DomainReading, Domains
+from nodeexec.libvirt.errors import ApplyEndedError
+from nodeexec.libvirt.marks import DomainMarks
+from nodeexec.libvirt.observe_vms import STARTING, history_of
+from nodeexec.libvirt.settings import LibvirtSettings
+from nodeexec.libvirt.steps import Steps
+from reconciler.model.keys import ObjectKey
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.plan import Change
+from reconciler.model.power import PowerState, PowerStep, RunHistory, StopReason
+from reconciler.model.resolved import ResolvedVm
+from reconciler.ports import Clock
+
+STOP_POLL_S = 2.0
+SHORT_RUN_S = 60.0
+DEFAULT_GRACE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """A domain of ours as it was read a moment ago."""
+
+    key: ObjectKey
+    handle: Any
+    reading: DomainReading
+    marks: DomainMarks
+
+    @property
+    def name(self) -> str:
+        """The domain's name."""
+        return self.reading.name
+
+    @property
+    def history(self) -> RunHistory:
+        """What the marks remember of its runs."""
+        return history_of(self.marks, self.reading)
+
+
+class PowerControl:
+    """Carries out power steps. Only the time of the last press of a power button is kept in memory: losing it costs one
+    press more.
+    """
+
+    def __init__(self, domains: Domains, clock: Clock, settings: LibvirtSettings, boot_id: str) -> None:
+        self._domains = domains
+        self._clock = clock
+        self._settings = settings
+        self._boot_id = boot_id
+        self._pressed: dict[ObjectKey, float] = {}
+
+    def carry_out(self, change: Change, guest: Guest, steps: Steps, step: PowerStep) -> Outcome:
+        """Do ``step``.
+
+        Raises:
+            libvirt.libvirtError: libvirt refuses or did not answer.
+        """
+        match step:
+            case PowerStep.START:
+                self.start(guest, steps)
+            case PowerStep.STOP:
+                return self.stop(guest, steps, "stop", grace_of(change, guest)) or steps.outcome()
+            case PowerStep.RESTART:
+                return self.restart(change, guest, steps)
+            case PowerStep.PAUSE:
+                if guest.reading.power is PowerState.RUNNING:
+                    steps.do("paused guest", guest.handle.suspend)
+            case PowerStep.UNPAUSE:
+                if guest.reading.power is PowerState.PAUSED:
+                    steps.do("resumed guest", guest.handle.resume)
+        return steps.outcome()
+
+    def restart(self, change: Change, guest: Guest, steps: Steps) -> Outcome:
+        """Graceful stop, then start with the stored configuration."""
+        waiting = self.stop(guest, steps, "restart", grace_of(change, guest))
+        if waiting is not None:
+            return waiting
+        self.start(self.again(guest), steps)
+        return steps.outcome()
+
+    def stop(self, guest: Guest, steps: Steps, asked_by: str, grace_s: float) -> Outcome | None:
+        """One look at a graceful stop; None when the guest is off, otherwise ``progressing``."""
+        if guest.reading.power is PowerState.OFF:
+            return None
+        now, history = self._clock.now(), guest.history
+        requested = history.stop_requested_at
+        if requested is None or requested > now or history.stop_asked_by != asked_by:
+            requested = now if requested is None or requested > now else requested
+            asked = replace(history, stop_requested_at=requested, stop_asked_by=asked_by)
+            asking = replace(guest.marks, history=asked, end_reason=None)
+            guest = self._write(guest, steps, "marked stop", asking)
+        if guest.reading.power is PowerState.CRASHED or now - requested >= timedelta(seconds=grace_s):
+            self.force_off(guest, steps)
+            return None
+        self._press(guest, steps)
+        left_s = max(0.0, grace_s - (now - requested).total_seconds())
+        return steps.outcome(
+            Result.PROGRESSING,
+            f"waiting for the guest to shut down, {left_s:.0f} s left before it is forced off",
+            min(STOP_POLL_S, left_s + 0.1),
+        )
+
+    def force_off(self, guest: Guest, steps: Steps) -> None:
+        """Pull the plug, and write down that it was us."""
+
+        def destroy() -> None:
+            try:
+                guest.handle.destroy()
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or guest.handle.isActive():
+                    raise
+
+        steps.do("forced guest off", destroy)
+        self._pressed.pop(guest.key, None)
+        if guest.handle.isPersistent():
+            self._domains.record_end(guest.name, StopReason.DESTROYED)
+
+    def start(self, guest: Guest, steps: Steps) -> None:
+        """The mark comes before the guest, so that no run goes uncounted; a mark whose guest never came is told by its
+        ``starting`` entry (see `observe_vms.history_of`).
+        """
+        if guest.reading.power is PowerState.CRASHED:
+            self.force_off(guest, steps)
+            guest = self.again(guest)
+        if guest.reading.power is not PowerState.OFF:
+            self._withdraw_stop(guest, steps)
+            return
+        before = guest.marks
+        after = started(before, guest, self._clock.now(), self._boot_id)
+        self._write(guest, steps, "marked start", after)
+        try:
+            steps.do("started guest", guest.handle.create)
+        except libvirt.libvirtError:
+            if not guest.handle.isActive():
+                self._domains.write_marks(guest.handle, before)
+            raise
+        self._pressed.pop(guest.key, None)
+
+    def again(self, guest: Guest) -> Guest:
+        """The same domain, read now.
+
+        Raises:
+            ApplyEndedError: it is not ours any more, or gone.
+        """
+        reading = self._domains.read(guest.handle)
+        marks = self._domains.owned(reading) if reading is not None else None
+        if reading is None or marks is None:
+            raise ApplyEndedError(Result.CONFLICT, f"domain {guest.name} changed hands meanwhile", retry_after_s=1.0)
+        return replace(guest, reading=reading, marks=marks)
+
+    def _withdraw_stop(self, guest: Guest, steps: Steps) -> None:
+        if guest.history.stop_requested_at is not None:
+            kept = replace(guest.history, stop_requested_at=None, stop_asked_by="")
+            self._write(guest, steps, "withdrew stop", replace(guest.marks, history=kept))
+
+    def _press(self, guest: Guest, steps: Steps) -> None:
+        """Before the guest listens a press is lost, so it is repeated."""
+        now_s = self._clock.monotonic()
+        if now_s - self._pressed.get(guest.key, float("-inf")) < self._settings.stop_repeat_s:
+            return
+        self._pressed[guest.key] = now_s
+        try:
+            steps.do(
+                "pressed power button",
+                lambda: guest.handle.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN),
+            )
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:
+                raise
+            steps.attempting = ""
+
+    def _write(self, guest: Guest, steps: Steps, name: str, marks: DomainMarks) -> Guest:
+        steps.do(name, lambda: self._domains.write_marks(guest.handle, marks))
+        return replace(guest, marks=marks)
+
+
+def started(marks: DomainMarks, guest: Guest | None, now: datetime, boot_id: str) -> DomainMarks:
+    """The marks from the next start on. ``guest`` is None for a domain that is just being made."""
+    history = guest.history if guest is not None else marks.history
+    last = marks.end_reason or (guest.reading.ended if guest is not None else None)
+    by_us = history.stop_requested_at is not None
+    begun, ended = history.started_at, history.ended_at
+    short = begun is not None and ended is not None and (ended - begun).total_seconds() < SHORT_RUN_S
+    failed = (last is StopReason.FAILED or short) and not by_us
+    return replace(
+        marks,
+        history=RunHistory(
+            runs=history.runs + 1,
+            failures=history.failures + 1 if history.runs and failed else 0,
+            started_at=now,
+            last_restart_at=now if history.stop_asked_by == "restart" else history.last_restart_at,
+        ),
+        boot_id=boot_id,
+        end_reason=None,
+        extra={**marks.extra, STARTING: {"runs": history.runs, "failures": history.failures}},
+    )
+
+
+def grace_of(change: Change, guest: Guest) -> float:
+    """Seconds a guest gets to shut down: of the wanted VM, or for a deletion of the last applied document."""
+    if isinstance(change.wanted, ResolvedVm):
+        return float(change.wanted.grace_period_s)
+    node: Any = guest.marks.marks.applied
+    for name in ("spec", "template", "spec", "terminationGracePeriodSeconds"):
+        node = node.get(name) if isinstance(node, Mapping) else None
+    return float(node) if isinstance(node, int) and not isinstance(node, bool) else DEFAULT_GRACE_S

@@ -1,0 +1,271 @@
+"""Changes of VMs: create, update (stored half, then what the running guest takes), restart, delete.
+
+Every call may be the first after a crash at any step of an earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import libvirt
+
+from nodeexec.libvirt.attached_volumes import AttachedVolumes
+from nodeexec.libvirt.compare import compare
+from nodeexec.libvirt.connection import Connection
+from nodeexec.libvirt.domains import Domains
+from nodeexec.libvirt.errors import ApplyEndedError, Fault, fault_of
+from nodeexec.libvirt.executor_live import change_running
+from nodeexec.libvirt.executor_power import Guest, PowerControl, grace_of, started
+from nodeexec.libvirt.firmware_state import keep_in_trash, put_back
+from nodeexec.libvirt.flavour import Flavour
+from nodeexec.libvirt.marks import DomainMarks
+from nodeexec.libvirt.naming import domain_name, volume_name
+from nodeexec.libvirt.new_marks import marks_for
+from nodeexec.libvirt.observe import Observer
+from nodeexec.libvirt.pools import Pools
+from nodeexec.libvirt.steps import Steps
+from nodeexec.libvirt.stored_xml import changed_definition, new_definition
+from nodeexec.libvirt.volume_files import read_volume
+from nodeexec.recorded import RECORDED_ONLY
+from reconciler.model.domain import ClaimSource
+from reconciler.model.live import LiveVm, Unreadable
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.plan import Action, Change, Difference, Impact
+from reconciler.model.policy import Policy
+from reconciler.model.power import PowerState, PowerStep
+from reconciler.model.resolved import ResolvedVm
+from reconciler.ports import Clock
+
+WAIT_S = 5.0
+DETACH_POLL_S = 2.0
+_VALIDATE = libvirt.VIR_DOMAIN_DEFINE_VALIDATE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VmChanges:
+    """Applies one change of one VM."""
+
+    connection: Connection
+    policy: Policy
+    clock: Clock
+    domains: Domains
+    observer: Observer
+    pools: Pools
+    attached: AttachedVolumes
+    power: PowerControl
+    flavour: Callable[[], Flavour]
+    boot_id: str
+
+    def apply(self, change: Change, steps: Steps) -> Outcome:
+        """Re-observe, then act.
+
+        Raises:
+            ApplyEndedError: the change ends early.
+            VolumeError, PoolUnreadableError, OSError, ValueError, libvirt.libvirtError: as the parts say.
+        """
+        with self.domains.lock(domain_name(change.key)):
+            live = self.observer.vm(change.key)
+            if isinstance(live, Unreadable):
+                raise ApplyEndedError(Result.RETRY, live.reason, retry_after_s=WAIT_S)
+            wanted = change.wanted
+            if change.action is Action.DELETE:
+                return self._delete(change, live, steps)
+            if not isinstance(wanted, ResolvedVm):
+                raise ApplyEndedError(Result.REFUSED, f"{change.key}: the change does not say what is wanted")
+            if change.action is Action.CREATE:
+                return self._create(change, wanted, live, steps)
+            return self._update(change, wanted, live, steps)
+
+    def _create(self, change: Change, wanted: ResolvedVm, live: LiveVm | None, steps: Steps) -> Outcome:
+        if live is None:
+            self._require_claims(wanted)
+            self.attached.make(wanted, change.revision, steps)
+            handle = self._define(change, wanted, steps)
+        else:
+            refuse_foreign(live, self.policy.owner)
+            if live.marks is None or live.marks.applied != dict(wanted.applied):
+                raise ApplyEndedError(Result.CONFLICT, f"{change.key} is there already", retry_after_s=1.0)
+            handle = self.domains.find(domain_name(change.key))
+        if change.restore:
+            put_back(self.pools, self.policy.default_pool, change.restore, handle, steps)
+        if change.power is PowerStep.START:
+            self._start_new(change, handle, steps)
+        return steps.outcome()
+
+    def _define(self, change: Change, wanted: ResolvedVm, steps: Steps) -> Any:
+        """The marks are part of the defining call; those of a VM that starts at once already say so."""
+        now = self.clock.now()
+        marks = DomainMarks(marks=marks_for(wanted, change.revision, None, policy=self.policy, now=now))
+        if change.power is PowerStep.START:
+            marks = started(marks, None, now, self.boot_id)
+        xml = new_definition(wanted.domain, self._flavour(), marks)
+        connection = self.connection.get()
+        return steps.do("defined domain", lambda: connection.defineXMLFlags(xml, _VALIDATE))
+
+    def _start_new(self, change: Change, handle: Any, steps: Steps) -> None:
+        """Start a domain whose marks count the start already; any other is started as always."""
+        if "defined domain" not in steps.done:
+            self.power.start(self._guest(change, handle), steps)
+            return
+        try:
+            steps.do("started guest", handle.create)
+        except libvirt.libvirtError as error:
+            if fault_of(error) is Fault.LOST or handle.isActive():
+                raise
+            # It never ran: the next attempt is the first start again.
+            guest = self._guest(change, handle)
+            kept = {name: value for name, value in guest.marks.extra.items() if name != "starting"}
+            unstarted = DomainMarks(marks=guest.marks.marks, extra=kept)
+            self.domains.write_marks(handle, unstarted)
+            raise
+
+    def _update(self, change: Change, wanted: ResolvedVm, live: LiveVm | None, steps: Steps) -> Outcome:
+        live = self._expected(change, live)
+        handle = self.domains.find(domain_name(change.key))
+        differences = compare(wanted, live)
+        self._require_claims(wanted)
+        self.attached.make(wanted, change.revision, steps)
+        self._store(change, wanted, handle, differences, steps)
+        waiting = self._change_running(wanted, live, handle, differences, steps)
+        outcome = steps.outcome()
+        if change.power is not None:
+            step = PowerStep.RESTART if change.action is Action.RESTART else change.power
+            outcome = self.power.carry_out(change, self._guest(change, handle), steps, step)
+        elif change.action is Action.RESTART:
+            outcome = self.power.restart(change, self._guest(change, handle), steps)
+        reading = self.domains.read(handle)
+        if reading is not None:
+            self.attached.drop(change.key, steps, reading.stored_xml, reading.running_xml)
+        if waiting and outcome.result in (Result.APPLIED, Result.UNCHANGED):
+            return steps.outcome(Result.PROGRESSING, waiting, DETACH_POLL_S)
+        return replace(outcome, steps=tuple(steps.done), result=_result(outcome.result, steps))
+
+    def _store(
+        self, change: Change, wanted: ResolvedVm, handle: Any, differences: tuple[Difference, ...], steps: Steps
+    ) -> None:
+        """The stored half and the marks. Marks alone are written as metadata; addresses never move."""
+        guest = self._guest(change, handle)
+        own = marks_for(wanted, change.revision, guest.marks.marks, policy=self.policy, now=self.clock.now())
+        marks = replace(guest.marks, marks=own)
+        stored_xml = guest.reading.stored_xml
+        fields = [d for d in differences if d.stored and not d.refused and not _is_recorded_only(d)]
+        if stored_xml is None or fields:
+            base = stored_xml or guest.reading.running_xml or ""
+            xml = changed_definition(wanted.domain, self._flavour(), marks, base, differences)
+            connection = self.connection.get()
+            steps.do("redefined domain", lambda: connection.defineXMLFlags(xml, _VALIDATE))
+        if marks != guest.marks:
+            steps.do("wrote marks", lambda: self.domains.write_marks(handle, marks))
+
+    def _change_running(
+        self, wanted: ResolvedVm, live: LiveVm, handle: Any, differences: tuple[Difference, ...], steps: Steps
+    ) -> str:
+        """What can be done live; the answer says what the guest still has to do, empty for nothing."""
+        if live.running is None or live.power is PowerState.CRASHED:
+            return ""
+        doable = tuple(d for d in differences if _is_live(d))
+        if not doable:
+            return ""
+        pending = change_running(handle, wanted.domain, self._flavour(), doable, steps)
+        after = self.observer.vm(wanted.key)
+        if not isinstance(after, LiveVm) or after.running is None:
+            return ""
+        left = [d for d in compare(wanted, after) if _is_live(d)]
+        if not left:
+            return ""
+        held = f"the guest has not released {', '.join(pending)} yet" if pending else "the guest has not followed yet"
+        return f"{held} ({', '.join(d.path.rpartition('.')[2] for d in left)}); it is asked again"
+
+    def _delete(self, change: Change, live: LiveVm | None, steps: Steps) -> Outcome:
+        if live is None:
+            return steps.outcome(reason=f"{change.key} is gone already")
+        self._expected(change, live)
+        handle = self.domains.find(domain_name(change.key))
+        guest = self._guest(change, handle)
+        self._refuse_saved_state(guest)
+        waiting = self.power.stop(guest, steps, "delete", grace_of(change, guest))
+        if waiting is not None:
+            return waiting
+        if guest.reading.stored_xml is not None:
+            guest = self.power.again(guest)
+            pool = self.pools.require(self.policy.default_pool)
+            item = keep_in_trash(pool, change, guest, self.clock.now(), steps)
+            flags = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+            steps.do(f"undefined domain, kept as {item.item}", lambda: handle.undefineFlags(flags))
+        self.attached.drop(change.key, steps)
+        return steps.outcome()
+
+    def _refuse_saved_state(self, guest: Guest) -> None:
+        """Snapshots and saved memory are somebody's work; undefining would lose them."""
+        if guest.handle.snapshotNum(0):
+            raise ApplyEndedError(
+                Result.REFUSED,
+                f"{guest.name} has snapshots; delete them first (virsh snapshot-list {guest.name}; "
+                f"virsh snapshot-delete {guest.name} NAME)",
+            )
+        if guest.handle.hasManagedSaveImage(0):
+            raise ApplyEndedError(
+                Result.REFUSED,
+                f"{guest.name} has a saved memory image; start it, or drop the image (virsh managedsave-remove {guest.name})",
+            )
+
+    def _expected(self, change: Change, live: LiveVm | None) -> LiveVm:
+        """The live VM that planning saw."""
+        if live is None:
+            raise ApplyEndedError(Result.CONFLICT, f"{change.key} is gone", retry_after_s=1.0)
+        refuse_foreign(live, self.policy.owner)
+        if live.fingerprint != change.expected:
+            raise ApplyEndedError(Result.CONFLICT, f"{change.key} changed since it was planned", retry_after_s=1.0)
+        return live
+
+    def _guest(self, change: Change, handle: Any) -> Guest:
+        reading = self.domains.read(handle)
+        marks = self.domains.owned(reading) if reading is not None else None
+        if reading is None or marks is None:
+            raise ApplyEndedError(Result.CONFLICT, f"{change.key} changed hands meanwhile", retry_after_s=1.0)
+        return Guest(key=change.key, handle=handle, reading=reading, marks=marks)
+
+    def _require_claims(self, wanted: ResolvedVm) -> None:
+        """Every claim's volume under its final name: one in the making has no such name."""
+        for disk in wanted.domain.disks:
+            source = disk.source
+            if not isinstance(source, ClaimSource):
+                continue
+            names = [volume_name(source.namespace, source.claim, source.format)]
+            names += [volume_name(source.namespace, source.claim, other) for other in ("qcow2", "raw")]
+            pool = self.pools.require(source.pool)
+            if not any(read_volume(pool, name) for name in names):
+                raise ApplyEndedError(
+                    Result.RETRY, f"claim {source.namespace}/{source.claim} has no volume yet", retry_after_s=WAIT_S
+                )
+
+    def _flavour(self) -> Flavour:
+        flavour = self.flavour()
+        if flavour.console_log_directory:
+            Path(flavour.console_log_directory).mkdir(mode=0o755, parents=True, exist_ok=True)
+        return flavour
+
+
+def refuse_foreign(live: LiveVm, owner: str) -> None:
+    """Raises ApplyEndedError for a domain that is not ours."""
+    if live.marks is None or live.marks.owner != owner:
+        whose = f"belongs to {live.marks.owner!r}" if live.marks is not None else "was not made by gitvirt"
+        raise ApplyEndedError(
+            Result.REFUSED, f"a domain named {domain_name(live.key)} {whose}; rename one of the two, or adopt it"
+        )
+
+
+def _is_live(difference: Difference) -> bool:
+    return difference.running and not difference.refused and difference.impact is Impact.LIVE
+
+
+def _is_recorded_only(difference: Difference) -> bool:
+    """A leaf of the applied document that no field of the domain explains: the marks alone change."""
+    return difference.reason == RECORDED_ONLY
+
+
+def _result(result: Result, steps: Steps) -> Result:
+    return Result.APPLIED if result is Result.UNCHANGED and steps.done else result

@@ -1,0 +1,99 @@
+"""The ``gitvirt`` command: options that every command shares, and the groups of commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import audit, doctor, get, operate, plan, run, settings, trash, validate, xml
+from reconciler.cli.invocation import FaultTellingGroup, Invocation
+
+_SHARED_WITH_VALUE = ("--settings", "--set")
+_SHARED_FLAGS = ("--debug",)
+_CRASHED = 70
+
+app = typer.Typer(
+    name="gitvirt",
+    cls=FaultTellingGroup,
+    help="Keeps virtual machines the way a Git repository says they are.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (run, validate, plan, get, audit, operate, trash, xml, doctor, settings):
+    group.register(app)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        try:
+            typer.echo(f"gitvirt {metadata.version('gitvirt')}")
+        except metadata.PackageNotFoundError:
+            typer.echo("gitvirt (not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def shared(
+    context: typer.Context,
+    settings_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--settings", metavar="PATH", help="Settings file; else GITVIRT_SETTINGS, else /etc/gitvirt/settings.yaml."
+        ),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Override one setting; repeatable.")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a fault.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Keeps virtual machines the way a Git repository says they are.
+
+    --settings, --set and --debug may stand before or after the command.
+    """
+    del version
+    context.obj = Invocation(settings_path=settings_path, overrides=tuple(overrides or ()), debug=debug)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its code."""
+    sys.excepthook = _end_crashed
+    app(args=shared_options_first(sys.argv[1:] if arguments is None else arguments), prog_name="gitvirt")
+
+
+def shared_options_first(arguments: Sequence[str]) -> list[str]:
+    """The same arguments with those of the root command in front, where click wants them."""
+    shared_ones: list[str] = []
+    rest: list[str] = []
+    left = list(arguments)
+    while left:
+        argument = left.pop(0)
+        if argument == "--":
+            rest += [argument, *left]
+            break
+        if argument in _SHARED_FLAGS or argument.startswith(tuple(f"{name}=" for name in _SHARED_WITH_VALUE)):
+            shared_ones.append(argument)
+        elif argument in _SHARED_WITH_VALUE and left:
+            shared_ones += [argument, left.pop(0)]
+        else:
+            rest.append(argument)
+    return shared_ones + rest
+
+
+def _end_crashed(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
+    """A broken invariant has an exit code of its own, so that `diff` never says "differs" (1) when it fell over."""
+    traceback.print_exception(kind, fault, trace)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(130 if issubclass(kind, KeyboardInterrupt) else _CRASHED)

@@ -1,0 +1,77 @@
+"""``gitvirt audit``: who did what, when, because of which commit."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from reconciler import wiring
+from reconciler.cli.invocation import invocation
+from reconciler.cli.options import Output, OutputFormat, read_since
+from reconciler.cli.output import Column, write_objects
+from reconciler.daemon.views import time_text
+from reconciler.model.record import AuditEntry
+
+_COLUMNS: tuple[Column, ...] = (
+    ("TIME", lambda row: _local(row["at"])),
+    ("CAUSE", lambda row: str(row["cause"])),
+    ("ACTION", lambda row: str(row["action"])),
+    ("OBJECT", lambda row: str(row["object"] or "")),
+    ("RESULT", lambda row: str(row["result"])),
+    ("BY", lambda row: str(row["author"])),
+    ("REVISION", lambda row: str(row["revision"])[:12]),
+    ("REASON", lambda row: str(row["reason"])),
+)
+_WIDE: tuple[Column, ...] = (
+    ("IMPACT", lambda row: str(row["impact"] or "")),
+    ("FIELDS", lambda row: ", ".join(row["differences"])),
+    ("JOURNAL", lambda row: str(row["commit"])[:12]),
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(audit)
+
+
+def audit(
+    context: typer.Context,
+    vm: Annotated[str, typer.Option("--vm", help="Only this VM: NAME or NAMESPACE/NAME.")] = "",
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="A duration before now (2h) or an ISO time.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-l", min=1, help="At most so many entries.")] = 100,
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """Tell what happened, newest first, from the journal. `git log` in it tells the same, and more."""
+    entries = wiring.audit(invocation(context).settings, vm=vm or None, since=read_since(since), limit=limit)
+    write_objects(
+        [_view(entry) for entry in entries],
+        output,
+        columns=_COLUMNS,
+        wide=_WIDE,
+        name=lambda row: str(row["commit"]),
+        empty="the journal has nothing to tell",
+    )
+
+
+def _view(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "at": time_text(entry.at),
+        "cause": str(entry.cause),
+        "action": str(entry.action),
+        "object": str(entry.key) if entry.key else None,
+        "impact": str(entry.impact) if entry.impact else None,
+        "result": entry.result,
+        "revision": entry.revision,
+        "author": entry.author,
+        "reason": entry.reason,
+        "differences": list(entry.differences),
+        "commit": entry.commit,
+    }
+
+
+def _local(at: str) -> str:
+    return datetime.fromisoformat(at.replace("Z", "+00:00")).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,228 @@
+"""``gitvirt get``, ``describe`` and ``status``: what is true now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from reconciler import wiring
+from reconciler.cli.invocation import invocation, tell_note
+from reconciler.cli.options import Namespace, Output, OutputFormat, vm_arguments
+from reconciler.cli.output import Column, Row, age, write_json, write_objects, write_table, write_yaml
+from reconciler.model.errors import EngineError
+from reconciler.model.plain_text import one_line
+from reconciler.model.quantity import format_bytes
+from reconciler.settings import Settings
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    VM = "vm"
+    VMI = "vmi"
+    PVC = "pvc"
+    DV = "dv"
+    NET = "net"
+    ALL = "all"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(get)
+    app.command()(describe)
+    app.command()(status)
+
+
+def _fact(name: str) -> Any:
+    return lambda row: row["facts"].get(name, "")
+
+
+def _ready(row: Row) -> str:
+    found = next((c["status"] for c in row["conditions"] if c["type"] == "Ready"), None)
+    return "Unknown" if found is None else str(found)
+
+
+def _size(row: Row) -> str:
+    size = row["facts"].get("size_bytes", "")
+    return format_bytes(int(size)) if size.isdigit() else ""
+
+
+def _memory(row: Row) -> str:
+    mib = row["facts"].get("memory_mib", "")
+    return format_bytes(int(mib) << 20) if mib.isdigit() else ""
+
+
+def _message(row: Row) -> str:
+    return f"{row['state']}: {row['message']}" if row["message"] else row["state"] if row["state"] != "Ready" else ""
+
+
+_NAMES: Sequence[Column] = (("NAMESPACE", lambda row: row["namespace"]), ("NAME", lambda row: row["name"]))
+_STATUS: Column = ("STATUS", lambda row: row["status"])
+_LAST: Sequence[Column] = (("MESSAGE", _message),)
+_VM: Sequence[Column] = (
+    *_NAMES, _STATUS, ("READY", _ready), ("IP", _fact("ip")), ("CPU", _fact("cpus")), ("MEMORY", _memory),
+    ("UPTIME", lambda row: age(row["facts"].get("started_at")) if row["status"] == "Running" else ""), *_LAST,
+)  # fmt: skip
+_VOLUME: Sequence[Column] = (
+    *_NAMES, _STATUS, ("CAPACITY", _size), ("CLASS", _fact("class")), ("POOL", _fact("pool")),
+    ("PROGRESS", _fact("progress")), *_LAST,
+)  # fmt: skip
+_NET: Sequence[Column] = (*_NAMES, _STATUS, ("BRIDGE", _fact("bridge")), ("ADDRESS", _fact("address")), *_LAST)
+_ALL: Sequence[Column] = (("OBJECT", lambda row: row["object"]), _STATUS, ("READY", _ready), *_LAST)
+_REVISION: Column = ("REVISION", lambda row: row["revision"][:12])
+COLUMNS: Mapping[Kind, tuple[Sequence[Column], Sequence[Column]]] = {
+    Kind.VM: (_VM, (("IPS", _fact("ips")), ("ACCELERATOR", _fact("accelerator")), _REVISION)),
+    Kind.VMI: (_VM, (("IPS", _fact("ips")), ("ACCELERATOR", _fact("accelerator")), _REVISION)),
+    Kind.PVC: (
+        _VOLUME,
+        (("FORMAT", _fact("format")), ("VOLUME", _fact("volume")), ("SOURCE", _fact("source")), _REVISION),
+    ),
+    Kind.DV: (
+        _VOLUME,
+        (("FORMAT", _fact("format")), ("VOLUME", _fact("volume")), ("SOURCE", _fact("source")), _REVISION),
+    ),
+    Kind.NET: (_NET, (_REVISION,)),
+    Kind.ALL: (_ALL, (_REVISION,)),
+}
+"""Columns of each kind, and those that ``-o wide`` adds."""
+
+
+def get(
+    context: typer.Context,
+    kind: Annotated[Kind, typer.Argument(help="What to list.", case_sensitive=False)],
+    name: Annotated[str, typer.Argument(help="Only this one: NAME or NAMESPACE/NAME.")] = "",
+    namespace: Namespace = "",
+    output: Output = OutputFormat.TABLE,
+) -> None:
+    """List objects with what is true of them now. Exit code 1 when a named one is not there."""
+    documents = output in (OutputFormat.YAML, OutputFormat.JSON)
+    arguments = {"kind": str(kind), "documents": documents, **(vm_arguments(name, namespace) if name else {})}
+    if not name and namespace:
+        arguments["namespace"] = namespace
+    rows = _asked(invocation(context).settings, arguments)
+    if name and not rows:
+        tell_note(f"there is no {kind} {name}")
+        raise typer.Exit(1)
+    items: list[Any] = [row["live"] for row in rows if row["live"]] if kind is Kind.VMI and documents else rows
+    if documents and name and len(items) == 1:
+        (write_json if output is OutputFormat.JSON else write_yaml)(items[0])
+        return
+    columns, wide = COLUMNS[kind]
+    write_objects(
+        items, output, columns=columns, wide=wide, name=lambda row: str(row["object"]), empty=f"no {kind} found"
+    )
+
+
+def describe(
+    context: typer.Context,
+    kind: Annotated[Kind, typer.Argument(help="What it is.", case_sensitive=False)],
+    name: Annotated[str, typer.Argument(help="NAME or NAMESPACE/NAME.")],
+    namespace: Namespace = "",
+) -> None:
+    """Tell all about one object: state, conditions, live document, what is planned, and what happened last."""
+    settings = invocation(context).settings
+    arguments = {"kind": str(kind), "documents": True, **vm_arguments(name, namespace)}
+    rows = _asked(settings, arguments)
+    if not rows:
+        tell_note(f"there is no {kind} {name}")
+        raise typer.Exit(1)
+    for row in rows:
+        _describe_one(row)
+        entries = wiring.audit(settings, vm=row["object"], since=None, limit=5)
+        if entries:
+            typer.echo("\nLast entries of the journal:")
+            write_table(
+                ["TIME", "CAUSE", "ACTION", "RESULT", "REASON"],
+                [[f"{e.at:%Y-%m-%d %H:%M:%S}", str(e.cause), str(e.action), e.result, e.reason] for e in entries],
+            )
+
+
+def _asked(settings: Settings, arguments: Mapping[str, Any]) -> list[Row]:
+    """The objects asked for; what stood in the way of a fresh look is said, and ends the command when nothing is known."""
+    view = wiring.ask(settings, "get", arguments)
+    for message in view["messages"]:
+        tell_note(message)
+    if view["messages"] and not view["objects"]:
+        raise typer.Exit(EngineError.exit_code)
+    found: list[Row] = view["objects"]
+    return found
+
+
+def _describe_one(row: Row) -> None:
+    facts = [
+        ("Object", row["object"]),
+        ("State", row["state"]),
+        ("Status", row["status"]),
+        ("Message", row["message"]),
+        ("Declared in Git", "yes" if row["declared"] else "no"),
+        ("Applied revision", row["revision"]),
+        ("Observed", f"{age(row['observed_at'])} ago" if row["observed_at"] else "never"),
+        *((name.replace("_", " ").capitalize(), value) for name, value in row["facts"].items()),
+    ]
+    width = max(len(heading) for heading, _ in facts) + 2
+    for heading, value in facts:
+        if value:
+            typer.echo(f"{heading + ':':<{width}}{one_line(str(value))}")
+    if row["conditions"]:
+        typer.echo("\nConditions:")
+        write_table(
+            ["TYPE", "STATUS", "REASON", "MESSAGE"],
+            [[c["type"], "Unknown" if c["status"] is None else str(c["status"]), c["reason"], c["message"]]
+             for c in row["conditions"]],
+        )  # fmt: skip
+    if row["live"]:
+        typer.echo("\nLive:")
+        write_yaml(row["live"])
+
+
+def status(context: typer.Context, output: Output = OutputFormat.TABLE) -> None:
+    """Tell everything at a glance: source, host, holds, and every object that is not as declared."""
+    view = wiring.ask(invocation(context).settings, "status")
+    match output:
+        case OutputFormat.JSON:
+            write_json(view)
+        case OutputFormat.YAML:
+            write_yaml(view)
+        case OutputFormat.NAME:
+            for row in view["objects"]:
+                typer.echo(one_line(row["object"]))
+        case _:
+            _tell_status(view, everything=output is OutputFormat.WIDE)
+
+
+def _tell_status(view: Mapping[str, Any], *, everything: bool) -> None:
+    revision, source, host = view["revision"], view["source"], view["host"]
+    lines = [
+        ("owner", view["owner"]),
+        ("revision", f"{revision['commit'][:12]} {revision['subject']} ({revision['author']})" if revision else "none"),
+        ("source", f"{source['state']}{_ago(source['checked_at'])}{_said(source['message'])}"),
+        ("host", f"{host['hostname']}: {host['hypervisor']}, {host['accelerator']}" if host else "not observed"),
+        ("last cycle", f"{age(view['last_cycle_at'])} ago" if view["last_cycle_at"] else "none"),
+        ("suspended", view["suspended"]),
+    ]
+    for heading, value in lines:
+        if value:
+            typer.echo(f"{heading + ':':<12}{one_line(value)}")
+    errors = [problem for problem in view["problems"] if problem["severity"] == "error"]
+    if errors:
+        typer.echo(f"{'errors:':<12}{len(errors)} in the manifests; `gitvirt validate` on them tells where")
+    for hold in view["plan"]["held"] if view["plan"] else ():
+        how = f"; `gitvirt approve {hold['hold_id']}` releases it" if hold["approvable"] else ""
+        typer.echo(one_line(f"held:       {hold['hold_id']} {hold['reason']}{how}", 1000))
+    for message in view["messages"]:
+        tell_note(message)
+    rows = [row for row in view["objects"] if everything or row["state"] != "Ready" or row["kind"] == "VirtualMachine"]
+    if rows:
+        typer.echo("")
+        write_table([heading for heading, _ in _ALL], [[cell(row) for _, cell in _ALL] for row in rows])
+
+
+def _ago(at: str | None) -> str:
+    return f", looked at {age(at)} ago" if at else ""
+
+
+def _said(message: str) -> str:
+    return f": {message}" if message else ""

@@ -1,0 +1,69 @@
+"""What every command shares: the settings it was called with, and how faults end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from reconciler.model.errors import GitvirtError
+from reconciler.model.plain_text import one_line
+from reconciler.settings import Settings, load_settings
+
+_MAX_MESSAGE = 4000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invocation:
+    """One call of ``gitvirt``."""
+
+    settings_path: Path | None = None
+    overrides: Sequence[str] = ()
+    debug: bool = False
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The effective settings, read when a command first needs them.
+
+        Raises:
+            SettingsError: see `load_settings`.
+        """
+        return load_settings(self.settings_path, self.overrides)
+
+
+def invocation(context: typer.Context) -> Invocation:
+    """The call that a command belongs to."""
+    found = context.find_object(Invocation)
+    return found or Invocation()
+
+
+class FaultTellingGroup(TyperGroup):
+    """Ends a `GitvirtError` as one clear message and its exit code; with ``--debug`` the traceback comes first."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except GitvirtError as fault:
+            if invocation(ctx).debug:
+                Console(stderr=True).print_exception()
+            tell_fault(fault)
+            raise typer.Exit(fault.exit_code) from fault
+
+
+def tell_fault(fault: GitvirtError) -> None:
+    """The message of a fault on standard error, safe for a terminal, its own line breaks kept."""
+    lines = [one_line(line, _MAX_MESSAGE) if line.strip() else "" for line in str(fault).splitlines()]
+    indented = [f"  {line}" if number else line for number, line in enumerate(lines)]
+    typer.echo("gitvirt: " + "\n".join(indented), err=True)
+
+
+def tell_note(text: str) -> None:
+    """Something worth knowing that is not the result, on standard error."""
+    typer.echo(f"gitvirt: {one_line(text, _MAX_MESSAGE)}", err=True)

@@ -1,0 +1,144 @@
+"""``gitvirt plan``, ``diff`` and ``apply``: what would be done, whether anything would, and doing it once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from reconciler import wiring, wiring_files
+from reconciler.cli.invocation import Invocation, invocation, tell_fault, tell_note
+from reconciler.cli.options import TextFormat, read_duration
+from reconciler.cli.output import on_terminal, write_json, write_table, write_yaml
+from reconciler.cli.validate import write_problems
+from reconciler.model.errors import GitvirtError
+from reconciler.model.plain_text import one_line
+
+_CHANGES, _ERROR = 2, 1
+
+Base = Annotated[str | None, typer.Option("--base", help="What is: file, directory, REPO@REVISION or -.")]
+Head = Annotated[str | None, typer.Option("--head", help="What shall be: file, directory, REPO@REVISION or -.")]
+Format = Annotated[TextFormat, typer.Option("--output", "-o", help="How to write the plan.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(plan)
+    app.command()(diff)
+    app.command()(apply)
+
+
+def plan(
+    context: typer.Context,
+    base: Base = None,
+    head: Head = None,
+    output: Format = TextFormat.TEXT,
+    detailed_exitcode: Annotated[
+        bool,
+        typer.Option("--detailed-exitcode", "-detailed-exitcode", help="0 nothing to do, 1 error, 2 changes."),
+    ] = False,
+) -> None:
+    """Show what would be done, with impact and reason of each difference; nothing is changed.
+
+    Without --base and --head it compares the accepted revision with this host. With --head it compares manifests with
+    manifests (--base, or nothing) and needs neither daemon nor libvirt.
+    """
+    try:
+        answer, has_errors = _planned(invocation(context), base, head, output)
+    except GitvirtError as fault:
+        if not detailed_exitcode:
+            raise
+        tell_fault(fault)
+        raise typer.Exit(_ERROR) from fault
+    if has_errors:
+        raise typer.Exit(_ERROR)
+    if detailed_exitcode and (answer["changes"] or answer["held"]):
+        raise typer.Exit(_CHANGES)
+
+
+def diff(context: typer.Context, base: Base = None, head: Head = None, output: Format = TextFormat.TEXT) -> None:
+    """Show what differs. Exit code 0 when nothing does, 1 when something does, above 1 on an error."""
+    answer, has_errors = _planned(invocation(context), base, head, output)
+    if has_errors:
+        raise typer.Exit(_CHANGES)
+    if answer["changes"] or answer["held"] or answer["restart_required"]:
+        raise typer.Exit(1)
+
+
+def _planned(
+    call: Invocation, base: str | None, head: str | None, output: TextFormat
+) -> tuple[Mapping[str, Any], bool]:
+    """The plan as plain data, already written, and whether the manifests have errors."""
+    if head is None:
+        if base is not None:
+            raise typer.BadParameter("--base needs --head")
+        answer, text = wiring.live_plan(call.settings, colour=on_terminal(), markdown=output is TextFormat.MARKDOWN)
+        _write(answer, text, output)
+        return answer, False
+    if base == "-" == head:
+        raise typer.BadParameter("only one of --base and --head can be standard input")
+    found = wiring_files.plan_files(
+        call.settings, base, head, colour=on_terminal(), markdown=output is TextFormat.MARKDOWN
+    )
+    write_problems(found.problems, to_stderr=True)
+    _write(found.plan, found.text, output)
+    return found.plan, found.errors > 0
+
+
+def _write(answer: Mapping[str, Any], text: str, output: TextFormat) -> None:
+    match output:
+        case TextFormat.JSON:
+            write_json(answer)
+        case TextFormat.YAML:
+            write_yaml(answer)
+        case _:
+            typer.echo(text, nl=False)
+
+
+def apply(
+    context: typer.Context,
+    wait: Annotated[
+        str | None, typer.Option("--wait", metavar="DURATION", help="Go on for so long until all is done.")
+    ] = None,
+    output: Annotated[TextFormat, typer.Option("--output", "-o", help="How to write what was done.")] = TextFormat.TEXT,
+) -> None:
+    """Run one cycle: fetch, compare, apply, journal. Beside a daemon it is that daemon's cycle.
+
+    Imports and copies belong to the process that began them: without a daemon give --wait, and they go on meanwhile.
+    """
+
+    def tell(view: Mapping[str, Any]) -> None:
+        if output in (TextFormat.TEXT, TextFormat.MARKDOWN):
+            write_report(view)
+
+    view = wiring.apply_once(invocation(context).settings, wait_s=read_duration(wait, "--wait") or 0.0, progress=tell)
+    if output is TextFormat.JSON:
+        write_json(view)
+    elif output is TextFormat.YAML:
+        write_yaml(view)
+    if view["errors"] or any(change["result"] in ("failed", "refused", "unknown") for change in view["applied"]):
+        raise typer.Exit(1)
+
+
+def write_report(view: Mapping[str, Any]) -> None:
+    """What a cycle did, and what is left, for people."""
+    if view["applied"]:
+        rows = [
+            [c["object"], c["action"], c["result"], c["impact"], c["cause"], c["reason"] or c["why"]]
+            for c in view["applied"]
+        ]
+        write_table(["OBJECT", "ACTION", "RESULT", "IMPACT", "CAUSE", "REASON"], rows)
+    if view["source"]["state"] != "ready" and view["source"]["message"]:
+        tell_note(f"source {view['source']['state']}: {view['source']['message']}")
+    for message in view["messages"]:
+        tell_note(message)
+    plan_left = view["plan"]
+    for hold in plan_left["held"] if plan_left else ():
+        how = f"; `gitvirt approve {hold['hold_id']}` releases it" if hold["approvable"] else ""
+        typer.echo(one_line(f"held {hold['hold_id']}: {hold['reason']}{how}", 1000))
+    for entry in plan_left["blocked"] if plan_left else ():
+        typer.echo(one_line(f"{'waiting' if entry['waiting'] else 'blocked'} {entry['object']}: {entry['by']}", 1000))
+    left = plan_left["changes"] if plan_left else 0
+    commit = (view["revision"] or {}).get("commit", "")[:12]
+    typer.echo(f"{commit or 'no revision'}: {len(view['applied'])} done, {left} still to do.")

@@ -1,0 +1,103 @@
+"""``gitvirt run``: the daemon, in the foreground."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+import structlog
+import typer
+
+from reconciler import wiring
+from reconciler.cli.get import COLUMNS, Kind
+from reconciler.cli.invocation import invocation
+from reconciler.cli.output import write_table
+from reconciler.daemon import events
+from reconciler.daemon.addresses import awaits_address
+from reconciler.daemon.cycle import CycleReport
+from reconciler.daemon.log_setup import set_up_logging
+from reconciler.daemon.views import status_view
+from reconciler.model.status import ObjectState, ObjectStatus
+from reconciler.settings import DEFAULT_PATH, Settings
+
+_log = structlog.get_logger("gitvirt.run")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(run)
+
+
+def run(
+    context: typer.Context,
+    show_table: Annotated[
+        bool, typer.Option("--show-table", help="Print the table of VMs whenever they have settled after a change.")
+    ] = False,
+) -> None:
+    """Run the daemon in the foreground until SIGTERM or Ctrl-C; VMs go on running. SIGHUP reconciles at once."""
+    settings = invocation(context).settings
+    set_up_logging(settings.log)
+    _log.info(
+        events.DAEMON_STARTED, settings=settings.origin, owner=settings.policy.owner, engine=wiring.engine_uri(settings)
+    )
+    listeners = [SettledTable(settings)] if show_table else []
+    with wiring.daemon_of(settings, listeners) as running:
+        code = running.daemon.run()
+    if code:
+        raise typer.Exit(code)
+
+
+class SettledTable:
+    """Prints the table of VMs once nothing is under way any more, and again when that has changed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._shown: tuple[tuple[str, ...], ...] | None = None
+
+    def __call__(self, report: CycleReport, statuses: Sequence[ObjectStatus]) -> None:
+        """Hear of a cycle."""
+        vms = [status for status in statuses if status.key.kind == "VirtualMachine"]
+        if report.record.revision is None or not vms or not all(map(is_settled, vms)):
+            return
+        if any(status.state is ObjectState.PROGRESSING for status in statuses):
+            return
+        facts = tuple(
+            (str(vm.key), str(vm.state), vm.printable_status, vm.facts.get("ip", ""), vm.message) for vm in vms
+        )
+        if facts == self._shown:
+            return
+        first, self._shown = self._shown is None, facts
+        columns, _ = COLUMNS[Kind.VM]
+        rows = [status_view(vm, with_document=False) for vm in vms]
+        typer.echo("")
+        write_table([heading for heading, _ in columns], [[cell(row) for _, cell in columns] for row in rows])
+        if first:
+            self._tell_what_next(vms)
+        typer.echo("")
+
+    def _tell_what_next(self, vms: Sequence[ObjectStatus]) -> None:
+        origin = self._settings.origin
+        named = f" --settings {shlex.quote(origin)}" if origin.startswith("/") and origin != str(DEFAULT_PATH) else ""
+        vm = next((vm.key for vm in vms if vm.printable_status == "Running"), vms[0].key)
+        slow = "" if vms[0].facts.get("accelerator") != "qemu" else "  (QEMU emulation: no working KVM here)"
+        typer.echo(f"\nFollowing {self._settings.source.url} {self._settings.source.ref}{slow}. What to type next:")
+        for command, meaning in (
+            (f"gitvirt{named} get vm -o wide", "the same table, with more"),
+            (f"gitvirt{named} describe vm {vm.namespace}/{vm.name}", "all about one VM"),
+            (f"virsh console {vm.namespace}_{vm.name}", "its serial console; Ctrl-] leaves it"),
+            (f"gitvirt{named} audit", "who did what, when, because of which commit"),
+            (f"gitvirt{named} plan", "what would be done now"),
+        ):
+            typer.echo(f"  {command:<60} {meaning}")
+        typer.echo("  Ctrl-C stops the daemon, not the VMs.")
+
+
+def is_settled(vm: ObjectStatus) -> bool:
+    """Whether a VM is where it will stay: running with an address, or not to be running, or waiting for a person."""
+    if vm.state is ObjectState.PROGRESSING or vm.printable_status in ("Starting", "Stopping", "Provisioning"):
+        return False
+    if vm.state in (ObjectState.READY, ObjectState.STAGED) and vm.printable_status == "Running":
+        return bool(vm.facts.get("ip")) or not awaits_address(vm, datetime.now(UTC))
+    return True

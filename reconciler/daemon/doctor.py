@@ -1,0 +1,188 @@
+"""``gitvirt doctor``: everything gitvirt needs on this machine, what it found, and what to do about the rest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from reconciler.daemon.control import is_answering
+from reconciler.daemon.key import load_key
+from reconciler.model.errors import EngineError, GitvirtError, RequirementError, SourceError
+from reconciler.model.live import HostFacts
+from reconciler.model.quantity import GIB
+from reconciler.ports import Engine
+from reconciler.settings import Settings, redacted_url
+from reconciler.source.limits import DEFAULT_LIMITS
+from reconciler.source.remotes import remote_for
+
+_OLDEST_PYTHON = (3, 11)
+_SYSTEM_PATH = "/usr/sbin:/sbin:/usr/local/sbin"
+_LOW_SPACE_BYTES = 2 * GIB
+_EMULATION = (
+    "QEMU emulation: no working KVM was found, so guests run many times slower. Turn virtualization on in the firmware, "
+    "or allow nested virtualization, and see that /dev/kvm is there"
+)
+
+
+class State(StrEnum):
+    """How a check came out. A warning works, with a limit that is worth knowing."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that is needed: what was found, and what to do when it is not as it should be."""
+
+    name: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A program the engine runs, and the Debian package that brings it."""
+
+    name: str
+    package: str
+    optional: bool = False
+
+
+def examine(settings: Settings, *, open_engine: Callable[[], Engine], programs: Sequence[Program]) -> tuple[Check, ...]:
+    """Look at everything. Nothing is changed; the repository is asked for its head and not fetched."""
+    return (
+        *_machine(settings, programs),
+        *_host(settings, open_engine),
+        *_files(settings),
+        _source(settings),
+        _socket(settings.control_socket),
+    )
+
+
+def _machine(settings: Settings, programs: Sequence[Program]) -> Iterator[Check]:
+    yield _ok("settings", settings.origin)
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info >= _OLDEST_PYTHON:
+        yield _ok("python", version)
+    else:
+        yield _failed("python", version, "install Python 3.11 or newer")
+    for program in programs:
+        path = shutil.which(program.name) or shutil.which(program.name, path=_SYSTEM_PATH)
+        if path:
+            yield _ok(program.name, path)
+        else:
+            state = State.WARNING if program.optional else State.FAILED
+            yield Check(name=program.name, state=state, found="not found", remedy=f"apt-get install {program.package}")
+
+
+def _host(settings: Settings, open_engine: Callable[[], Engine]) -> Iterator[Check]:
+    name = settings.engine.name
+    try:
+        engine = open_engine()
+    except RequirementError as fault:
+        yield _failed(name, "library not found", str(fault))
+        return
+    try:
+        observation = engine.observe(None)
+    except EngineError as fault:
+        yield _failed(name, "no connection", str(fault))
+        return
+    finally:
+        engine.close()
+    host = observation.host
+    yield _ok(name, f"{host.hypervisor or 'connected'} on {host.hostname}, {host.cpus} CPUs, {host.memory_mib} MiB")
+    if host.accelerator == "kvm":
+        yield _ok("acceleration", "KVM")
+    else:
+        yield Check(name="acceleration", state=State.WARNING, found="emulation", remedy=_EMULATION)
+    yield from _pools(settings, host)
+    for bridge in settings.policy.allowed_bridges:
+        if bridge in host.bridges:
+            yield _ok(f"bridge {bridge}", "there")
+        else:
+            yield _failed(f"bridge {bridge}", "not there", "make it, or take it out of allowedBridges")
+    for gap in observation.unreadable:
+        yield _failed("observation", "something cannot be read", gap.reason)
+
+
+def _pools(settings: Settings, host: HostFacts) -> Iterator[Check]:
+    found = {pool.name: pool for pool in host.pools}
+    policy = settings.policy
+    classes = {entry.pool for entry in policy.storage_classes.values()}
+    for name in sorted({policy.default_pool, *classes}):
+        pool = found.get(name)
+        what = f"pool {name}"
+        if pool is None and name == policy.default_pool:
+            yield Check(name=what, state=State.WARNING, found="not there yet", remedy="it is made at the first use")
+        elif pool is None:
+            yield _failed(what, "not there", "define and start it in libvirt, or correct storageClasses")
+        elif not pool.active:
+            yield _failed(what, "not active", f"virsh pool-start {name}")
+        else:
+            free = f"{pool.available_bytes / GIB:.1f} of {pool.capacity_bytes / GIB:.1f} GiB free"
+            if pool.available_bytes < _LOW_SPACE_BYTES:
+                yield Check(
+                    name=what, state=State.WARNING, found=free, remedy="make room: imports and growth will fail"
+                )
+            else:
+                yield _ok(what, free)
+
+
+def _files(settings: Settings) -> Iterator[Check]:
+    key_file = settings.key_file
+    try:
+        load_key(key_file)
+        yield _ok("keyFile", str(key_file))
+    except RequirementError as fault:
+        if key_file.exists() or key_file.is_symlink():
+            yield _failed("keyFile", str(key_file), str(fault))
+        else:
+            yield _directory("keyFile", key_file.parent, f"{key_file} is made on the first run")
+    yield _directory("stateDirectory", settings.state_directory, "")
+    yield _directory("runtimeDirectory", settings.runtime_directory, "")
+
+
+def _directory(name: str, path: Path, note: str) -> Check:
+    """Whether a directory can be used or made."""
+    existing = next(parent for parent in (path, *path.parents) if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        return _failed(name, f"{existing} cannot be written", f"run as root, or set {name}")
+    return _ok(name, note or (str(path) if existing == path else f"{path} is made on the first run"))
+
+
+def _source(settings: Settings) -> Check:
+    source = settings.source
+    if not source.url:
+        return _failed("source", "none named", "set source.url")
+    shown = redacted_url(source.url)
+    try:
+        head = remote_for(source.url, DEFAULT_LIMITS).look(source.ref)
+    except SourceError as fault:
+        return _failed("source", shown, str(fault))
+    if not head.commit:
+        return _failed("source", f"{shown} has no {source.ref}", "set source.branch to one that exists, or push it")
+    return _ok("source", f"{shown} {source.ref} at {head.commit[:12]}")
+
+
+def _socket(path: Path) -> Check:
+    try:
+        answering = is_answering(path)
+    except GitvirtError as fault:
+        return _failed("daemon", str(path), str(fault))
+    return _ok("daemon", f"answers on {path}" if answering else "not running; commands work without one")
+
+
+def _ok(name: str, found: str) -> Check:
+    return Check(name=name, state=State.OK, found=found)
+
+
+def _failed(name: str, found: str, remedy: str) -> Check:
+    return Check(name=name, state=State.FAILED, found=found, remedy=remedy)

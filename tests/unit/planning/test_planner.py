@@ -1,0 +1,322 @@
+"""Desired against live: what a plan says, holds and leaves alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from nodeexec.simulated.clock import SimulatedClock, SteppedWorkers
+from nodeexec.simulated.engine import SimulatedEngine
+from nodeexec.simulated.host import Host
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveObject, LiveVm, LiveVolume, TrashItem, Unreadable
+from reconciler.model.plan import Action, Cause, Impact, Plan
+from reconciler.model.policy import Mode, Policy
+from reconciler.model.power import PowerState, PowerStep, RunHistory, StopReason
+from reconciler.model.resolved import SourceKind, VolumeSource
+from reconciler.planning.offline import as_if_live, plan_between
+from reconciler.planning.planner import make_plan
+from reconciler.planning.render import render_markdown, render_text
+from reconciler.planning.resolve import resolve
+from tests.unit.planning.building import NOW, POLICY, claim, declared, digest, observed, vm
+
+ENGINE = SimulatedEngine(Host(SimulatedClock()), owner="gitvirt", clock=SimulatedClock(), workers=SteppedWorkers())
+WEB = vm("web") + claim("web-root")
+VM, PVC = "VirtualMachine", "PersistentVolumeClaim"
+
+
+def key(kind: str, name: str) -> ObjectKey:
+    return ObjectKey(kind, "default", name)
+
+
+def live_of(text: str, policy: Policy = POLICY) -> dict[ObjectKey, LiveObject]:
+    desired = resolve(declared(text), observed(), policy=policy, digest=digest)
+    return {k: as_if_live(resolved, policy, "r0") for k, resolved in desired.objects.items()}
+
+
+def plan(text: str, live: dict[ObjectKey, LiveObject], policy: Policy = POLICY, **more: Any) -> Plan:
+    observation = observed(
+        *live.values(), **{n: more.pop(n) for n in ("trash", "unreadable", "foreign_vms") if n in more}
+    )
+    complete = more.pop("complete", True)
+    desired = resolve(replace(declared(text), complete=complete), observation, policy=policy, digest=digest)
+    return make_plan(desired, observation, policy=policy, engine=ENGINE, now=NOW, **more)
+
+
+def many(count: int) -> str:
+    return "".join(vm(f"vm{i:02}") + claim(f"vm{i:02}-root") for i in range(count))
+
+
+def test_everything_new_in_order_networks_storage_vms() -> None:
+    result = plan(WEB, {})
+    assert [str(c.key) for c in result.changes] == [
+        "PodNetwork/pod", "PersistentVolumeClaim/default/web-root", "VirtualMachine/default/web"
+    ]  # fmt: skip
+    assert all(c.action is Action.CREATE and c.cause is Cause.COMMIT for c in result.changes)
+    assert result.changes[-1].power is PowerStep.START
+    assert key(PVC, "web-root") in result.changes[-1].needs
+
+
+def test_what_is_as_wanted_gives_an_empty_plan() -> None:
+    result = plan(WEB, live_of(WEB))
+    assert (result.changes, result.held, result.blocked, result.notes) == ((), (), (), ())
+    assert "nothing to do" in render_text(result)
+
+
+def test_same_input_same_bytes_same_id() -> None:
+    one, two = plan(many(3), {}), plan(many(3), {})
+    assert json.dumps(one.to_dict()) == json.dumps(two.to_dict()) and one.plan_id == two.plan_id
+    assert plan(many(2), {}).plan_id != one.plan_id
+
+
+def test_a_destroyed_guest_is_drift_and_started() -> None:
+    live = live_of(WEB)
+    web = live[key(VM, "web")]
+    assert isinstance(web, LiveVm)
+    live[web.key] = replace(web, running=None, power=PowerState.OFF, stop_reason=StopReason.DESTROYED)
+    (change,) = plan(WEB, live).changes
+    assert (change.action, change.cause, change.power) == (Action.UPDATE, Cause.DRIFT, PowerStep.START)
+    assert change.differences[0].path == "spec.runStrategy"
+    assert (change.differences[0].before, change.differences[0].after) == ("Stopped", "Running")
+
+
+def test_memory_is_staged_and_waits_for_the_restart_that_a_person_does() -> None:
+    bigger = WEB.replace("128Mi", "256Mi")
+    (change,) = plan(bigger, live_of(WEB)).changes
+    assert (change.action, change.impact, change.cause) == (Action.UPDATE, Impact.RESTART, Cause.COMMIT)
+    memory = change.differences[0]
+    assert memory.path == "spec.template.spec.domain.memory.guest"
+    assert (memory.before, memory.after, memory.impact) == ("128Mi", "256Mi", Impact.RESTART)
+    live = live_of(WEB)
+    staged = live_of(bigger)[key(VM, "web")]
+    assert isinstance(staged, LiveVm)
+    old = live[staged.key]
+    assert isinstance(old, LiveVm)
+    live[staged.key] = replace(staged, running=old.running)
+    result = plan(bigger, live)
+    assert result.changes == () and [d.path for d in result.restart_required[staged.key]] == [memory.path]
+    # It clears itself when the spec matches again.
+    assert not plan(WEB, {**live, staged.key: old}).restart_required
+
+
+def test_restart_policy_immediate_and_an_operators_restart() -> None:
+    annotated = vm("web", annotations="{gitvirt.io/restart-policy: Immediate}") + claim("web-root")
+    (change,) = plan(annotated.replace("128Mi", "256Mi"), live_of(annotated)).changes
+    assert (change.action, change.power) == (Action.RESTART, PowerStep.RESTART)
+    (asked,) = plan(WEB, live_of(WEB), restarts=frozenset({key(VM, "web")})).changes
+    assert (asked.action, asked.cause) == (Action.RESTART, Cause.OPERATOR)
+
+
+def test_a_change_of_a_vm_that_is_off_costs_nothing() -> None:
+    halted = vm("web", strategy="Halted") + claim("web-root")
+    (change,) = plan(halted.replace("128Mi", "256Mi"), live_of(halted)).changes
+    assert change.impact is Impact.NONE and change.power is None
+
+
+def test_a_label_is_recorded_and_touches_nothing() -> None:
+    labelled = WEB.replace("{name: web, annotations: {}}", "{name: web, annotations: {}, labels: {team: a}}")
+    (change,) = plan(labelled, live_of(WEB)).changes
+    assert change.impact is Impact.NONE and change.differences[0].path.startswith("metadata.labels")
+
+
+def test_a_claim_grows_live_and_never_shrinks() -> None:
+    (change,) = plan(WEB.replace("1Gi", "2Gi"), live_of(WEB)).changes
+    assert (change.impact, change.differences[0].path) == (Impact.LIVE, "spec.resources.requests.storage")
+    assert (change.differences[0].before, change.differences[0].after) == ("1Gi", "2Gi")
+    smaller = plan(WEB.replace("1Gi", "512Mi"), live_of(WEB))
+    assert all(d.path != "spec.resources.requests.storage" or d.impact is Impact.NONE
+               for c in smaller.changes for d in c.differences)  # fmt: skip
+    assert [note.code for note in smaller.notes] == ["volume-larger"]
+
+
+def test_removed_from_git_goes_vm_first_then_disk() -> None:
+    base = many(8)
+    result = plan(base.replace(vm("vm03") + claim("vm03-root"), ""), live_of(base))
+    assert [(str(c.key), c.action) for c in result.changes] == [
+        ("VirtualMachine/default/vm03", Action.DELETE),
+        ("PersistentVolumeClaim/default/vm03-root", Action.DELETE),
+    ]
+    assert result.changes[0].power is PowerStep.STOP and result.changes[0].impact is Impact.REPLACE
+
+
+def test_a_disk_that_a_vm_still_uses_is_never_trashed() -> None:
+    live = live_of(WEB)
+    volume = live[key(PVC, "web-root")]
+    assert isinstance(volume, LiveVolume)
+    live[volume.key] = replace(volume, used_by=(key(VM, "web"),))
+    # The VM stays (held at its last applied document, because its claim is gone), so the claim stays.
+    result = plan(vm("web") + claim("other"), {**live, **live_of(claim("other"))})
+    assert not [c for c in result.changes if c.action is Action.DELETE]
+    assert key(PVC, "web-root") in {entry.key for entry in result.blocked}
+
+
+def test_nothing_is_deleted_on_an_incomplete_reading() -> None:
+    base = many(8)
+    without = base.replace(vm("vm03") + claim("vm03-root"), "")
+    assert plan(without, live_of(base), complete=False).changes == ()
+    gap = Unreadable(reason="pool default is not active", kinds=frozenset({PVC}))
+    result = plan(without, live_of(base), unreadable=(gap,))
+    assert [str(c.key) for c in result.changes] == ["VirtualMachine/default/vm03"]
+    unread_vm = Unreadable(reason="broken XML", key=key(VM, "vm05"))
+    kept = plan(without, live_of(base), unreadable=(unread_vm,))
+    assert key(PVC, "vm03-root") not in {c.key for c in kept.changes}
+
+
+def test_what_cannot_be_read_is_not_created_again() -> None:
+    gap = Unreadable(reason="broken", key=key(VM, "web"))
+    live = {k: v for k, v in live_of(WEB).items() if k.kind != VM}
+    result = plan(WEB, live, unreadable=(gap,))
+    assert result.changes == () and key(VM, "web") in {entry.key for entry in result.blocked}
+
+
+def test_foreign_objects_are_not_touched() -> None:
+    live = live_of(WEB)
+    web = live[key(VM, "web")]
+    assert isinstance(web, LiveVm) and web.marks is not None
+    foreign = plan(WEB, {**live, web.key: replace(web, marks=None)})
+    assert foreign.changes == () and "not owned" in foreign.blocked[0].by
+    other = plan(WEB, {**live, web.key: replace(web, marks=replace(web.marks, owner="them"))})
+    assert other.changes == () and "'them'" in other.blocked[0].by
+    gone = plan(claim("web-root"), {**live, web.key: replace(web, marks=replace(web.marks, owner="them"))})
+    assert web.key not in {c.key for c in gone.changes}
+
+
+def test_blast_radius_holds_only_its_class_until_approved() -> None:
+    base, rest = many(20), many(15) + vm("new") + claim("new-root")
+    result = plan(rest, live_of(base))
+    assert {h.rule for h in result.held} == {"blast-radius"} and len(result.held) == 2
+    assert [str(c.key) for c in result.changes] == [
+        "PersistentVolumeClaim/default/new-root",
+        "VirtualMachine/default/new",
+    ]
+    vms = next(h for h in result.held if h.changes[0].key.kind == VM)
+    released = plan(rest, live_of(base), approved={vms.hold_id})
+    assert len([c for c in released.changes if c.action is Action.DELETE]) == 5
+    assert [h.hold_id for h in released.held] == [h.hold_id for h in result.held if h is not vms]
+
+
+def test_blast_radius_three_of_many_go_and_all_of_two_wait() -> None:
+    assert plan(many(37), live_of(many(40))).held == ()
+    assert {h.rule for h in plan("", live_of(many(2))).held} == {"blast-radius"}
+    assert len(plan("", live_of(many(1))).changes) == 3
+
+
+def test_blast_radius_counts_what_was_done_within_the_hour() -> None:
+    def trashed(minutes: int, index: int) -> TrashItem:
+        return TrashItem(
+            item=f"i{index}", key=key(VM, f"old{index}"), owner="gitvirt", trashed_at=NOW - timedelta(minutes=minutes), pool="default"
+        )  # fmt: skip
+
+    base = many(20)
+    without = many(19)
+    recent = tuple(trashed(10, i) for i in range(3))
+    assert [h.rule for h in plan(without, live_of(base), trash=recent).held] == ["blast-radius"]
+    old = tuple(trashed(61, i) for i in range(3))
+    assert plan(without, live_of(base), trash=old).held == ()
+
+
+def test_a_deletion_that_has_begun_goes_on() -> None:
+    base = many(20)
+    live = live_of(base)
+    for index in range(5):
+        found = live[key(VM, f"vm{index:02}")]
+        assert isinstance(found, LiveVm)
+        live[found.key] = replace(found, history=RunHistory(runs=1, stop_requested_at=NOW, stop_asked_by="delete"))
+    rest = many(20)
+    for index in range(5):
+        rest = rest.replace(vm(f"vm{index:02}"), "")
+    result = plan(rest, live)
+    assert len([c for c in result.changes if c.key.kind == VM]) == 5
+
+
+def test_prune_annotations() -> None:
+    for said, rule in (
+        ("{gitvirt.io/prune: 'false'}", "prune-disabled"),
+        ("{argocd.argoproj.io/sync-options: 'Prune=false'}", "prune-disabled"),
+        ("{kustomize.toolkit.fluxcd.io/prune: disabled}", "prune-disabled"),
+        ("{gitvirt.io/prune: confirm}", "prune-confirm"),
+    ):
+        base = vm("web", annotations=said) + claim("web-root") + many(3)
+        (hold,) = plan(claim("web-root") + many(3), live_of(base)).held
+        assert hold.rule == rule and hold.approvable is (rule == "prune-confirm")
+    confirmed = plan(claim("web-root") + many(3), live_of(base), approved={hold.hold_id})
+    assert [c.action for c in confirmed.changes] == [Action.DELETE]
+
+
+def test_report_mode_and_suspension_hold_everything() -> None:
+    report = plan(WEB, {}, policy=replace(POLICY, mode=Mode.REPORT))
+    assert report.changes == () and {h.rule for h in report.held} == {"report-mode"}
+    unset = replace(POLICY, mode=None)
+    assert plan(WEB, {}, policy=unset).changes
+    assert plan(WEB, {}, policy=unset, foreign_vms=("someone",)).held[0].rule == "report-mode"
+    assert plan(WEB, {}, suspended="by ann").held[0].rule == "suspended"
+
+
+def test_a_claim_comes_back_from_the_trash_unless_a_fresh_disk_is_asked_for() -> None:
+    item = TrashItem(
+        item="20260301T110000Z_pvc", key=key(PVC, "web-root"), owner="gitvirt", trashed_at=NOW, pool="default",
+        source=VolumeSource(kind=SourceKind.BLANK),
+    )  # fmt: skip
+    older = replace(item, item="20260201T110000Z_pvc", trashed_at=NOW - timedelta(days=28))
+    back = next(c for c in plan(WEB, {}, trash=(older, item)).changes if c.key.kind == PVC)
+    assert back.restore == item.item and "trash" in back.reason
+    fresh = WEB.replace(
+        "metadata: {name: web-root}",
+        f"metadata: {{name: web-root, annotations: {{gitvirt.io/fresh-disk: {item.item}}}}}",
+    )
+    assert next(c for c in plan(fresh, {}, trash=(older, item)).changes if c.key.kind == PVC).restore == ""
+    other_source = replace(item, source=VolumeSource(kind=SourceKind.HTTP, url="http://x/y"))
+    assert next(c for c in plan(WEB, {}, trash=(other_source,)).changes if c.key.kind == PVC).restore == ""
+
+
+def test_a_vm_waits_for_an_import_and_says_how_far_it_is() -> None:
+    live = live_of(WEB)
+    volume = live[key(PVC, "web-root")]
+    assert isinstance(volume, LiveVolume)
+    del live[key(VM, "web")]
+    live[volume.key] = replace(volume, phase="ImportInProgress", progress=0.4)
+    result = plan(WEB, live)
+    assert result.changes == ()
+    entry = next(entry for entry in result.blocked if entry.key.kind == VM)
+    assert entry.waiting and "ImportInProgress (40%)" in entry.by
+    live[volume.key] = replace(volume, phase="Failed", reason="404", retry_at=NOW + timedelta(seconds=7))
+    waiting = plan(WEB, live)
+    assert waiting.changes == () and waiting.retry_after_s == 7
+    live[volume.key] = replace(volume, phase="Failed", reason="404", retry_at=NOW)
+    assert [c.key for c in plan(WEB, live).changes] == [volume.key]
+
+
+def test_one_bad_object_never_blocks_another() -> None:
+    text = vm("broken") + WEB
+    result = plan(text, {})
+    assert key(VM, "web") in {c.key for c in result.changes}
+    assert [e.key for e in result.blocked] == [key(VM, "broken")] and "broken-root" in result.blocked[0].by
+
+
+def test_offline_plan_between_two_revisions() -> None:
+    base, head = WEB + vm("old") + claim("old-root"), WEB.replace("128Mi", "256Mi") + claim("old-root")
+    result = plan_between(declared(base), declared(head), engine=ENGINE, policy=POLICY, digest=digest)
+    assert [(c.action, c.key.name) for c in result.changes] == [(Action.UPDATE, "web"), (Action.DELETE, "old")]
+    from_nothing = plan_between(None, declared(WEB), engine=ENGINE, policy=POLICY, digest=digest)
+    assert [c.action for c in from_nothing.changes] == [Action.CREATE] * 3
+
+
+def test_offline_hold_has_the_id_of_the_live_one() -> None:
+    base, rest = many(20), many(15)
+    offline = plan_between(declared(base), declared(rest), engine=ENGINE, policy=POLICY, digest=digest)
+    live = {k: replace(v, fingerprint=f"live-{k}") for k, v in live_of(base).items()}
+    assert [h.hold_id for h in offline.held] == [h.hold_id for h in plan(rest, live).held]
+
+
+def test_rendered_plans_cannot_be_broken_by_what_they_show() -> None:
+    evil = WEB.replace(
+        "{name: web, annotations: {}}", '{name: web, annotations: {note: "a|b`<img src=x>\\u001b[31mred\\nline"}}'
+    )
+    result = plan(evil, live_of(WEB))
+    text, markdown = render_text(result), render_markdown(result)
+    assert "\x1b" not in text and "<img" not in markdown
+    assert all(
+        line.count("|") in (0, 6, 7) or not line.startswith("|") for line in markdown.replace("\\|", "").splitlines()
+    )
