@@ -1,6 +1,6 @@
 """`make bench`: each figure beside its own lower bound, measured in the same run. Prints a table and writes JSON.
 
-    python -m bench [NAME …]
+python -m bench [NAME …]
 """
 
 from __future__ import annotations

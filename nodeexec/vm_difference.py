@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodeexec.recorded import recorded_only
-from nodeexec.spec_fields import (
-    DISK_FIELDS,
-    INTERFACE_FIELDS,
-    VM_FIELDS,
-    FieldFacts,
+from nodeexec.spec_fields import DISK_FIELDS, INTERFACE_FIELDS, VM_FIELDS, FieldFacts
+from nodeexec.spec_verdicts import (
     LiveMeans,
     Verdict,
     disk_added,
@@ -27,6 +24,9 @@ from reconciler.model.quantity import KIB, MIB, format_bytes
 from reconciler.model.resolved import ResolvedVm
 
 TEMPLATE = "spec.template.spec"
+IN_XML = "xml:"
+"""Begins the path of what no manifest can say: a place in the hypervisor's own configuration."""
+
 STORED_ONLY = "only the stored configuration differs; the guest runs as declared"
 BALLOON_PLACE = "currentMemory"
 """The foreign field by which an engine says that a guest has less memory than its VM, in KiB (a balloon blown up by hand)."""
@@ -106,6 +106,8 @@ def vm_differences(wanted: ResolvedVm, live: LiveVm) -> tuple[Difference, ...]:
 
 def _vm_path(facts: FieldFacts, spec: DomainSpec) -> str:
     """Where the manifest says the field: as resolved, or its usual place."""
+    if facts.paths[0].startswith(IN_XML):
+        return facts.paths[0]
     usual = f"{TEMPLATE}.{facts.paths[0]}"
     group = facts.name.split(".")[0]
     origin = spec.origins.get(facts.name) or (spec.origins.get(group) if facts.name == "cpu.sockets" else None)
@@ -202,7 +204,7 @@ def _foreign_differences(spec: DomainSpec, live: LiveVm) -> Iterator[Difference]
             verdict = Verdict(Impact.LIVE, "memory was taken from the guest through its balloon", LiveMeans.SET_MEMORY)
             after: Any = format_bytes(spec.memory_mib * MIB)
         else:
-            path, after = f"xml:{place}", None
+            path, after = f"{IN_XML}{place}", None
             verdict = Verdict(Impact.RESTART, "no manifest says this; it is taken out of the configuration")
         yield _difference(path, text, after, place in stored, place in running, verdict, live.running is not None)
 

@@ -170,10 +170,11 @@ def _overridden(raw: RawSettings, overrides: Sequence[str]) -> RawSettings:
             raise SettingsError(f"--set {text}: write it as key.path=value, for instance --set source.interval=10s.")
         path = tuple(match["path"].split("."))
         holder = body
-        for part in path[:-1]:
-            below = holder.setdefault(part, {})
-            if below is None:
-                below = holder[part] = {}
+        for depth, part in enumerate(path[:-1], start=1):
+            if holder.get(part) is None:
+                holder[part] = {}
+                touched.add(path[:depth])
+            below = holder[part]
             if not isinstance(below, dict):
                 raise SettingsError(f"--set {match['path']}: {part} is a value, not a group of settings.")
             holder = below
@@ -196,8 +197,13 @@ def settings_schema() -> Mapping[str, Any]:
 
 def _refuse_faults(raw: RawSettings) -> None:
     validator = jsonschema.Draft202012Validator(settings_schema())
-    faults = sorted(validator.iter_errors(raw.body), key=lambda fault: [str(part) for part in fault.absolute_path])
-    messages = [line for fault in faults for line in _explained(raw, fault)]
+    # A value of the wrong type breaks every other rule of its place too; the type says it all.
+    faults = sorted(
+        validator.iter_errors(raw.body),
+        key=lambda fault: ([str(part) for part in fault.absolute_path], fault.validator != "type"),
+    )
+    first_of_place = {tuple(fault.absolute_path): fault for fault in reversed(faults)}
+    messages = [line for fault in reversed(first_of_place.values()) for line in _explained(raw, fault)]
     if not messages:
         return
     more = len(messages) - _SHOWN_FAULTS

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+import structlog
+
 from reconciler.daemon.addresses import look_for_addresses
 from reconciler.daemon.clock import SystemClock
 from reconciler.daemon.control import ControlServer, user_name
@@ -22,6 +24,7 @@ from reconciler.daemon.doctor import Check, examine
 from reconciler.daemon.event_pump import EventPump
 from reconciler.daemon.key import ensure_key, keyed_digest
 from reconciler.daemon.lock import OwnerLock
+from reconciler.daemon.log_setup import set_up_logging
 from reconciler.daemon.loop import CycleLoop
 from reconciler.daemon.operations import Operations, Turn
 from reconciler.daemon.service import ENDED, Daemon, LoopTurn, Parts
@@ -32,11 +35,10 @@ from reconciler.daemon.views import report_view
 from reconciler.daemon.wake import Wake
 from reconciler.journal.git_journal import GitJournal
 from reconciler.model.errors import RequirementError, SettingsError
-from reconciler.model.record import AuditEntry
 from reconciler.model.revision import SourceState
 from reconciler.model.status import ObjectStatus
 from reconciler.ports import Clock, Engine
-from reconciler.settings import Settings
+from reconciler.settings import LogSettings, Settings
 from reconciler.source.git_source import GitSource
 from reconciler.web.health import Health
 from reconciler.web.metrics import Metrics
@@ -89,6 +91,12 @@ class InlineTurn:
         return self._cycle.run(wake)
 
 
+def keep_quiet() -> None:
+    """Until the daemon sets its own logging up: what a library logs must not get between the lines of a result."""
+    if not structlog.is_configured():
+        set_up_logging(LogSettings(level="warning"))
+
+
 def build_core(settings: Settings) -> Core:
     """Everything a cycle needs, opened as far as needed.
 
@@ -97,6 +105,7 @@ def build_core(settings: Settings) -> Core:
         RequirementError: a directory, the key or the engine's library is missing.
         SourceError, JournalError: the repository's URL or the state directory is of no use.
     """
+    keep_quiet()
     if not settings.source.url:
         raise SettingsError(
             f"no repository is named in {settings.origin}: set source.url, for instance --set source.url=/srv/vms.git."
@@ -256,21 +265,18 @@ def _why_not_ready(cycle: Cycle, report: CycleReport) -> str:
     return ""
 
 
-def ask(settings: Settings, verb: str, arguments: Mapping[str, Any] | None = None) -> Any:
-    """Have a verb carried out: by the daemon where one runs, else by this process, which then takes the lock to act.
+def ask_here(settings: Settings, verb: str, arguments: Mapping[str, Any]) -> Any:
+    """Have a verb carried out by this process, which takes the lock to act.
 
     Raises:
         GitvirtError: whatever stands in the way.
     """
-    answer = ask_daemon(settings.control_socket, verb, arguments)
-    if answer is not None:
-        return answer
     with nullcontext() if verb in READING_VERBS else owner_lock(settings):
         core = build_core(settings)
         try:
             operations = core.operations(InlineTurn(core.cycle), settings)
             core.source.fetch()
-            return operations.serve(verb, arguments or {}, calling_user())
+            return operations.serve(verb, arguments, calling_user())
         finally:
             core.engine.close()
 
@@ -326,26 +332,12 @@ def engine_uri(settings: Settings) -> str:
 
 def examine_machine(settings: Settings) -> tuple[Check, ...]:
     """What this machine has of what gitvirt needs."""
+    keep_quiet()
     choice = engine_choice(settings)
     clock = SystemClock()
     return examine(
         settings,
         open_engine=lambda: choice.open(settings, clock, ThreadWorkers(choice.threads)),
+        why_slow=choice.why_slow,
         programs=choice.programs,
     )
-
-
-def audit(settings: Settings, *, vm: str | None, since: Any, limit: int | None) -> Sequence[AuditEntry]:
-    """What happened, newest first."""
-    return tuple(open_journal(settings).entries(vm=vm, since=since, limit=limit))
-
-
-def live_plan(settings: Settings, *, colour: bool, markdown: bool) -> tuple[Mapping[str, Any], str]:
-    """What would be done on this host now: the daemon's answer, or worked out here. As plain data and as text.
-
-    Raises:
-        GitvirtError: whatever stands in the way.
-    """
-    answer = ask(settings, "plan", {"style": "markdown" if markdown else "colour" if colour else "text"})
-    text = answer.pop("text")
-    return answer, text

@@ -41,6 +41,14 @@ class EngineChoice(Protocol):
         """Its pure half."""
         ...
 
+    def why_slow(self, engine: Engine) -> str:
+        """Why guests of an engine that was opened here do not run on KVM.
+
+        Raises:
+            EngineError: the engine cannot be reached.
+        """
+        ...
+
     def before_cycle(self) -> None:
         """Called before each cycle, on its thread."""
         ...
@@ -79,7 +87,7 @@ class _Libvirt:
             if error.name != "libvirt" and not str(error.name).startswith("libvirt"):
                 raise
             raise RequirementError(MISSING_LIBVIRT) from error
-        return LibvirtEngine(libvirt_settings(settings), policy=settings.policy, clock=clock, workers=workers)
+        return LibvirtEngine(libvirt_settings(settings), settings.policy, clock, workers)
 
     def pure(self, settings: Settings) -> Engine:
         from nodeexec.libvirt.compare import compare  # noqa: PLC0415
@@ -87,12 +95,19 @@ class _Libvirt:
         from nodeexec.libvirt.flavour import Flavour  # noqa: PLC0415
         from nodeexec.libvirt.support import check  # noqa: PLC0415
 
-        accelerator = libvirt_settings(settings).accelerator
+        own = libvirt_settings(settings)
         flavour = Flavour(
-            accelerator="kvm" if accelerator == "auto" else accelerator, seed_pool=settings.policy.default_pool
+            accelerator="kvm" if own.accelerator == "auto" else own.accelerator,
+            seed_pool=settings.policy.default_pool,
+            console_log_directory=own.console_log_directory,
         )
         pure = PureEngine("libvirt", check=check, compare=compare, describe=lambda vm: build(vm.domain, flavour))
         return cast("Engine", pure)
+
+    def why_slow(self, engine: Engine) -> str:
+        from nodeexec.libvirt.engine import LibvirtEngine  # noqa: PLC0415
+
+        return engine.kvm_proof().reason if isinstance(engine, LibvirtEngine) else ""
 
     def before_cycle(self) -> None:
         """Nothing: a real host needs no push."""
@@ -149,6 +164,10 @@ class _Simulated:
         from nodeexec.spec_difference import compare  # noqa: PLC0415
 
         return cast("Engine", PureEngine("simulated", check=lambda _: (), compare=compare, describe=described))
+
+    def why_slow(self, engine: Engine) -> str:
+        del engine
+        return "the host is simulated"
 
     def before_cycle(self) -> None:
         """Let the host's time pass."""

@@ -10,7 +10,7 @@ from nodeexec.libvirt.flavour import Carried, Flavour
 from nodeexec.libvirt.naming import name_of
 from nodeexec.libvirt.safe_xml import Element, parse_xml
 from nodeexec.libvirt.xml_place import add, ensure, find, find_all, read
-from nodeexec.spec_fields import same_machine
+from nodeexec.spec_verdicts import same_machine
 from reconciler.model.domain import DomainSpec
 
 _SATA_PORTS = 6

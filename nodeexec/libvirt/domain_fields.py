@@ -14,8 +14,11 @@ from nodeexec.libvirt.fields_disks import DISKS
 from nodeexec.libvirt.fields_interfaces import INTERFACES
 from nodeexec.libvirt.fields_machine import IDENTITY_ROWS, MACHINE_ROWS
 from nodeexec.libvirt.fields_refused import KEPT, REFUSED
-from nodeexec.libvirt.table import Devices, Joint, Row, Shape
+from nodeexec.libvirt.table import Devices, Joint, Kept, Row, Shape
 from nodeexec.libvirt.xml_place import element_path
+from nodeexec.spec_fields import DISK_FIELDS, INTERFACE_FIELDS, VM_FIELDS
+
+TEMPLATE = "template.spec"
 
 TABLE: tuple[Shape, ...] = (
     *IDENTITY_ROWS,
@@ -90,3 +93,20 @@ def known_children(devices: Devices) -> frozenset[str]:
         places = {element_path(place) for place in row.places} if isinstance(row, Row) else set()
         known |= places | set(row.knows)
     return frozenset(path.split("/")[0] for path in known)
+
+
+def honoured_leaves() -> tuple[str, ...]:
+    """Leaves of a VirtualMachine, below ``spec``, that a row or `Kept` answers for."""
+    names = {name for row in field_rows() for name in fields_of(row)}
+    by_list = {"disks": DISK_FIELDS, "interfaces": INTERFACE_FIELDS}
+    facts = [entry for entry in VM_FIELDS if entry.name in names]
+    for devices in device_lists():
+        item_names = {name for row in devices.rows for name in fields_of(row)}
+        facts += [entry for entry in by_list[devices.list_field] if entry.name in item_names]
+    honoured = [f"{TEMPLATE}.{leaf}" for entry in facts for leaf in entry.honours]
+    return (*honoured, *(path for shape in TABLE if isinstance(shape, Kept) for path in shape.paths))
+
+
+def fields_of(row: Row | Joint) -> tuple[str, ...]:
+    """The names of a row's fields."""
+    return (row.field,) if isinstance(row, Row) else row.fields

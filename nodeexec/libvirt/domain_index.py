@@ -37,6 +37,7 @@ class DomainIndex:
         self._lock = threading.Lock()
         self._entries: dict[str, IndexedDomain] = {}
         self._complete = False
+        self._generation = events.generation
 
     def put(self, readings: Iterable[DomainReading], *, complete: bool) -> None:
         """Take in what was read. ``complete``: these are all domains there are.
@@ -55,8 +56,11 @@ class DomainIndex:
         Raises:
             libvirt.libvirtError, ValueError: a domain cannot be read.
         """
-        if fresh or not self._complete or not self._events.listening:
+        generation = self._events.generation
+        stale = not self._complete or generation != self._generation
+        if fresh or stale or not self._events.listening:
             self._events.take_touched()
+            self._generation = generation
             readings = (self._domains.read(handle) for handle in self._domains.all())
             self.put([reading for reading in readings if reading is not None], complete=True)
             return

@@ -25,7 +25,7 @@ from nodeexec.libvirt.naming import DeviceKind, alias_of, name_of
 from nodeexec.libvirt.safe_xml import Element, parse_xml, to_text
 from nodeexec.libvirt.table import FOREIGN_FIELDS, Devices, Joint, Reading, Row, Writing
 from nodeexec.libvirt.xml_place import add, ensure, find_all, read, write
-from nodeexec.spec_fields import same_machine
+from nodeexec.spec_verdicts import same_machine
 from reconciler.model.domain import ClockSpec, CpuSpec, DiskSpec, DomainSpec, InterfaceSpec, ScratchSource
 
 __all__ = ["ParsedDomain", "build", "carried_from", "device_xml", "live_device_xml", "parse"]

@@ -18,6 +18,7 @@ from nodeexec.libvirt.settings import ImportLimits
 from nodeexec.libvirt.volume_files import VolumeError
 
 _CHUNK = 1 << 20
+_NETWORK_CHUNK = 1 << 16
 _GZIP_MAGIC, _XZ_MAGIC, _ZSTD_MAGIC = b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
 _XZ_MEMORY = 512 << 20
 _ALGORITHMS = ("sha256", "sha512", "sha384", "sha224", "sha1", "md5")
@@ -63,7 +64,7 @@ def download(
             announced = int(answer.headers.get("content-length") or 0)
             total(announced)
             received = 0
-            for chunk in answer.iter_raw(_CHUNK):
+            for chunk in answer.iter_raw(_NETWORK_CHUNK):
                 keep_going()
                 received += len(chunk)
                 if max(received, announced) > limits.max_download_bytes:

@@ -81,6 +81,7 @@ class LibvirtEngine:
         )
         self._executor = Executor(
             connection=self._connection,
+            events=self._events,
             policy=policy,
             domains=self._domains,
             observer=self._observer,

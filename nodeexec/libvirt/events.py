@@ -49,8 +49,11 @@ EndRecorder = Callable[[str, StopReason], None]
 class EventStream:
     """Keys from libvirt and from the engine's own background work, in the order in which they came.
 
-    Nothing is registered before `start`: a command that only plans neither listens nor writes.
+    Nothing is registered before `listen`: a command that only plans neither listens nor writes.
     """
+
+    generation: int
+    """Counts lost connections: what was kept up to date by events of an earlier one may be stale."""
 
     def __init__(self) -> None:
         self._record_end: EndRecorder = _nobody
@@ -60,9 +63,11 @@ class EventStream:
         self._own_refreshes: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._listening = False
+        self._handed_out = False
         self._lost = False
         self._recorder: threading.Thread | None = None
         self._touched: set[str] = set()
+        self.generation = 0
 
     def serve(self, *, record_end: EndRecorder, agent_changed: Callable[[str], None]) -> None:
         """Who is told of a guest's end, and of an agent that came or went, before the key goes out."""
@@ -71,21 +76,31 @@ class EventStream:
 
     @property
     def listening(self) -> bool:
-        """Whether somebody reads the events."""
+        """Whether events are taken note of."""
         return self._listening
 
-    def start(self, connection: Any) -> Iterator[ObjectKey]:
-        """Listen on ``connection`` and every later one. The iterator blocks between events and ends with `close`.
+    def listen(self, connection: Any) -> None:
+        """Take note of events on ``connection`` and every later one, from the first call on.
 
         Raises:
             libvirt.libvirtError: the connection refuses.
         """
         with self._lock:
-            first, self._listening = not self._listening, True
-            if first:
-                self._recorder = threading.Thread(target=self._record_ends, name="libvirt-ends", daemon=True)
-                self._recorder.start()
-                self.register(connection)
+            if self._listening:
+                return
+            self._listening = True
+            self._recorder = threading.Thread(target=self._record_ends, name="libvirt-ends", daemon=True)
+            self._recorder.start()
+        self.register(connection)
+
+    def start(self, connection: Any) -> Iterator[ObjectKey]:
+        """Listen, and hand the keys out. The iterator blocks between events and ends with `close`.
+
+        Raises:
+            libvirt.libvirtError: the connection refuses.
+        """
+        self._handed_out = True
+        self.listen(connection)
         return iter(self._keys.get, None)
 
     def opened(self, connection: Any) -> None:
@@ -100,12 +115,13 @@ class EventStream:
     def lost(self) -> None:
         """The connection broke: events may have been missed."""
         self._lost = True
+        self.generation += 1
         with self._lock:
             self._own_refreshes.clear()
 
     def emit(self, key: ObjectKey) -> None:
         """Say that there is something to see at ``key``."""
-        if self._listening:
+        if self._handed_out:
             self._keys.put(key)
 
     def expect_refresh(self, pool: str) -> None:

@@ -11,6 +11,7 @@ import libvirt
 from nodeexec.libvirt.connection import Connection
 from nodeexec.libvirt.domains import Domains
 from nodeexec.libvirt.errors import ApplyEndedError, Fault, translate
+from nodeexec.libvirt.events import EventStream
 from nodeexec.libvirt.executor_networks import NetworkChanges
 from nodeexec.libvirt.executor_vms import VmChanges
 from nodeexec.libvirt.executor_volumes import VolumeChanges
@@ -38,6 +39,7 @@ class Executor:
     """Dispatches by kind and turns every fault of the environment into an outcome."""
 
     connection: Connection
+    events: EventStream
     policy: Policy
     domains: Domains
     observer: Observer
@@ -160,6 +162,8 @@ class Executor:
     def _safely(self, doing: str, act: Callable[[Steps], Outcome]) -> Outcome:
         steps = Steps()
         try:
+            # Whoever acts on guests has to note how they end.
+            self.events.listen(self.connection.get())
             return act(steps)
         except ApplyEndedError as ended:
             return replace(ended.outcome, steps=tuple(steps.done))

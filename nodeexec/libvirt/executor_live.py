@@ -15,7 +15,7 @@ from nodeexec.libvirt.flavour import Flavour
 from nodeexec.libvirt.live_steps import LiveStep, live_steps
 from nodeexec.libvirt.safe_xml import parse_xml
 from nodeexec.libvirt.steps import Steps
-from nodeexec.spec_fields import LiveMeans
+from nodeexec.spec_verdicts import LiveMeans
 from reconciler.model.domain import DomainSpec
 from reconciler.model.plan import Difference
 

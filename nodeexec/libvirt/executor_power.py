@@ -189,7 +189,7 @@ def started(marks: DomainMarks, guest: Guest | None, now: datetime, boot_id: str
     history = guest.history if guest is not None else marks.history
     last = marks.end_reason or (guest.reading.ended if guest is not None else None)
     by_us = history.stop_requested_at is not None
-    begun, ended = history.started_at, history.ended_at
+    begun, ended = history.started_at, history.ended_at if marks.end_reason is not None else now
     short = begun is not None and ended is not None and (ended - begun).total_seconds() < SHORT_RUN_S
     failed = (last is StopReason.FAILED or short) and not by_us
     return replace(

@@ -13,7 +13,7 @@ from nodeexec.libvirt.naming import DeviceKind, alias_of, name_of
 from nodeexec.libvirt.safe_xml import Element
 from nodeexec.libvirt.table import FOREIGN_FIELDS, Joint, Reading, Row, Writing
 from nodeexec.libvirt.xml_place import add, ensure, find, find_all
-from nodeexec.spec_fields import DEFAULT_VIDEO
+from nodeexec.spec_verdicts import DEFAULT_VIDEO
 from reconciler.model.domain import DomainSpec
 
 AGENT_CHANNEL = "org.qemu.guest_agent.0"

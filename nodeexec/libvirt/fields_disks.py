@@ -23,7 +23,7 @@ from nodeexec.libvirt.naming import (
 from nodeexec.libvirt.safe_xml import Element
 from nodeexec.libvirt.table import Devices, Joint, Reading, Row, Writing
 from nodeexec.libvirt.xml_place import add, ensure, find
-from nodeexec.spec_fields import UNKNOWN_CHAIN
+from nodeexec.spec_verdicts import UNKNOWN_CHAIN
 from reconciler.model.domain import (
     Binding,
     ClaimSource,
@@ -96,7 +96,7 @@ def write_source(element: Element, disk: DiskSpec, writing: Writing) -> None:
         return
     pool, volume, format = place
     driver.set("type", format)
-    if isinstance(disk.source, ClaimSource | ScratchSource):
+    if isinstance(disk.source, ClaimSource | ScratchSource) and disk.binding is Binding.DISK:
         driver.set("discard", "unmap")
     add(element, "source", pool=pool, volume=volume)
 

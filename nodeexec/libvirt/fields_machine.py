@@ -105,7 +105,7 @@ def read_hyperv(root: Element, _reading: Reading) -> Mapping[str, Any]:
         if element is None:
             continue
         state = element.get("state", "on")
-        value = element.get(_HYPERV_VALUES.get(name, ""))
+        value = element.get(_HYPERV_VALUES[name]) if name in _HYPERV_VALUES else None
         found[name] = value if value and state == "on" else state
         direct = find(element, "direct")
         if direct is not None:

@@ -22,37 +22,17 @@ KEPT: tuple[Kept, ...] = (
     Kept(paths=("updateVolumesStrategy",), why="a claim is exchanged at a restart"),
     Kept(paths=("template.metadata.*",), why="labels and annotations, kept with the applied document"),
     Kept(paths=(f"{_T}.hostname", f"{_T}.subdomain"), why="reaches the guest through cloud-init"),
-    Kept(paths=(f"{_T}.accessCredentials[].sshPublicKey.*",), why="reaches the guest through cloud-init"),
+    Kept(
+        paths=(
+            f"{_T}.accessCredentials[].sshPublicKey.source.secret.secretName",
+            f"{_T}.accessCredentials[].sshPublicKey.propagationMethod.noCloud.*",
+            f"{_T}.accessCredentials[].sshPublicKey.propagationMethod.configDrive.*",
+        ),
+        why="reaches the guest through cloud-init",
+    ),
     Kept(paths=(f"{_T}.terminationGracePeriodSeconds",), why="how long a stop waits before it is forced"),
     Kept(paths=(f"{_T}.nodeSelector.*",), why="decides whether the VM is here"),
-    Kept(paths=(f"{_T}.networks[].name", f"{_T}.networks[].multus.*", f"{_T}.networks[].pod"), why="the NIC's network"),
-    Kept(
-        paths=tuple(
-            f"{_T}.volumes[].{kind}"
-            for kind in (
-                "name",
-                "persistentVolumeClaim.claimName",
-                "persistentVolumeClaim.hotpluggable",
-                "persistentVolumeClaim.readOnly",
-                "dataVolume.name",
-                "dataVolume.hotpluggable",
-                "cloudInitNoCloud.*",
-                "cloudInitConfigDrive.*",
-                "configMap.*",
-                "secret.*",
-                "emptyDisk.capacity",
-            )
-        ),
-        why="the disk's source",
-    ),
-    Kept(paths=(f"{_DISK}.name", f"{_DISK}.lun.readonly", f"{_DISK}.disk", f"{_DISK}.cdrom"), why="the disk itself"),
-    Kept(
-        paths=(f"{_NIC}.name", f"{_NIC}.bridge", f"{_NIC}.masquerade"),
-        why="the NIC itself; either binding plugs it into the network it names",
-    ),
     Kept(paths=(f"{_V}.autoattachPodInterface",), why="decides whether a VM without NICs gets one"),
-    Kept(paths=(f"{_D}.firmware.bootloader.bios", f"{_D}.firmware.bootloader.efi"), why="the firmware"),
-    Kept(paths=(f"{_D}.devices.watchdog.name", f"{_D}.devices.watchdog.i6300esb"), why="the watchdog"),
     Kept(paths=(f"{_V}.logSerialConsole",), why="the serial console is always logged"),
 )
 """Declared, honoured or remembered, and without a row of its own."""
@@ -67,9 +47,12 @@ REFUSED: tuple[Refused, ...] = (
     Refused(paths=(f"{_T}.resourceClaims[].*", f"{_T}.networks[].resourceClaim.*"), reason=_CLUSTER),
     Refused(paths=(f"{_T}.utilityVolumes[].*",), reason="utility volumes are a means of KubeVirt's own"),
     Refused(
-        paths=tuple(f"{_T}.accessCredentials[].{name}.*" for name in ("userPassword",)),
-        reason="passwords are not set through the guest agent",
-        hint="set them in cloud-init's userData",
+        paths=(
+            f"{_T}.accessCredentials[].userPassword.*",
+            f"{_T}.accessCredentials[].sshPublicKey.propagationMethod.qemuGuestAgent.*",
+        ),
+        reason="nothing is written into a guest through its agent",
+        hint="use cloud-init: its userData, or propagationMethod noCloud",
     ),
     Refused(
         paths=(f"{_T}.networks[].pod.vmNetworkCIDR", f"{_T}.networks[].pod.vmIPv6NetworkCIDR"),
@@ -98,7 +81,7 @@ REFUSED: tuple[Refused, ...] = (
         hint="use a claim, a DataVolume, cloud-init, a ConfigMap, a Secret or an emptyDisk",
     ),
     Refused(
-        paths=(f"{_DISK}.lun.bus", f"{_DISK}.lun.reservation", f"{_DISK}.lun"),
+        paths=(f"{_DISK}.lun.*",),
         reason="a lun passes SCSI commands to a real device, and claims here are files",
         hint="use disk with bus scsi",
     ),
@@ -147,6 +130,7 @@ REFUSED: tuple[Refused, ...] = (
                 "tpm",
                 "watchdog.diag288.*",
                 "disableHotplug",
+                "autoattachInputDevice",
             )
         ),
         reason=_LATER,

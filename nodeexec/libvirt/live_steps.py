@@ -11,7 +11,7 @@ from nodeexec.libvirt.controllers import carried_from
 from nodeexec.libvirt.domain_xml import device_xml, live_device_xml, parse
 from nodeexec.libvirt.flavour import Flavour
 from nodeexec.libvirt.naming import DeviceKind
-from nodeexec.spec_fields import LiveMeans
+from nodeexec.spec_verdicts import LiveMeans
 from reconciler.model.domain import Binding, DiskSpec, DomainSpec, InterfaceSpec
 from reconciler.model.plan import Difference, Impact
 from reconciler.model.quantity import KIB

@@ -1,11 +1,172 @@
-"""What this engine cannot honour in a valid manifest: `Engine.check`."""
+"""What this engine cannot honour in a valid manifest: `Engine.check`.
+
+A VirtualMachine is checked against the table: a leaf that no row, `Kept` or `Refused` names is not supported, so that
+nothing in a manifest is ever ignored in silence. Claims, DataVolumes and networks have short tables of their own.
+"""
 
 from __future__ import annotations
 
-from reconciler.model.document import Document
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from nodeexec.libvirt.domain_fields import TABLE, honoured_leaves
+from nodeexec.libvirt.leaves import Leaf, could_hold, fits, leaves_of, root_of
+from nodeexec.libvirt.support_storage import CLAIM, DATA_VOLUME, Supported
+from nodeexec.libvirt.table import Refused
+from reconciler.model.document import Document, FieldPath, dotted
 from reconciler.model.problem import Problem
+from reconciler.model.problem_codes import problem
+
+NOT_SUPPORTED = "field-not-supported"
+WITHOUT_EFFECT = "field-without-effect"
+_UNKNOWN = Refused(
+    paths=(), reason="this engine has no place for it", hint="take it out; docs/support.md lists what is supported"
+)
+_VM = Supported(honoured=honoured_leaves(), refused=tuple(shape for shape in TABLE if isinstance(shape, Refused)))
+_TABLES = {"VirtualMachine": _VM, "PersistentVolumeClaim": CLAIM, "DataVolume": DATA_VOLUME}
+_THREAD_BUSES = frozenset({"virtio"})
 
 
 def check(document: Document) -> tuple[Problem, ...]:
     """Problems ``field-not-supported`` (error) and ``field-without-effect`` (warning), in the order of the document."""
-    raise NotImplementedError
+    found: list[Problem] = []
+    if document.key.kind in _TABLES:
+        found += _leaf_problems(document)
+    if document.key.kind == "VirtualMachine":
+        found += _thread_problems(document)
+    if document.key.kind == "NetworkAttachmentDefinition":
+        found += _network_problems(document)
+    return tuple(found)
+
+
+def _leaf_problems(document: Document) -> Iterator[Problem]:
+    seen: set[FieldPath] = set()
+    for leaf in leaves_of(document.spec):
+        verdict = judged(leaf, document.key.kind)
+        if verdict is not None and verdict[1] not in seen:
+            seen.add(verdict[1])
+            yield _problem(document, ("spec", *verdict[1]), verdict[0])
+
+
+def judged(leaf: Leaf, kind: str) -> tuple[Refused, FieldPath] | None:
+    """The refusal that a leaf of a VirtualMachine, PersistentVolumeClaim or DataVolume meets, and where; None when it is
+    honoured or asks for nothing.
+    """
+    if leaf.asks_for_nothing or leaf.value is None:
+        return None
+    ruling = _ruling(kind, leaf.name)
+    if ruling is None:
+        return None
+    refused, pattern = ruling
+    if isinstance(leaf.value, Mapping):
+        if refused is _UNKNOWN and any(could_hold(leaf.name, known) for known in _TABLES[kind].patterns):
+            return None
+    elif leaf.value in refused.allowed:
+        return None
+    return refused, root_of(leaf, pattern)
+
+
+@lru_cache(maxsize=4096)
+def _ruling(kind: str, name: str) -> tuple[Refused, str] | None:
+    """What the table says of a leaf's name, whatever its value: the same few hundred names come in every manifest."""
+    table = _TABLES[kind]
+    if any(fits(name, pattern) for pattern in table.honoured):
+        return None
+    for refused in table.refused:
+        for pattern in refused.paths:
+            if fits(name, pattern):
+                return refused, pattern
+    return _UNKNOWN, name
+
+
+def _problem(document: Document, path: Sequence[str | int], refused: Refused) -> Problem:
+    code = WITHOUT_EFFECT if refused.harmless else NOT_SUPPORTED
+    tail = dotted(tuple(path)).rpartition(".")[2]
+    return problem(
+        code,
+        document.place(path, key=True),
+        f"{tail}: {refused.reason}",
+        object=document.key,
+        path=dotted(tuple(path)),
+        hint=refused.hint or ("" if refused.harmless else "take it out"),
+    )
+
+
+def _thread_problems(document: Document) -> Iterator[Problem]:
+    """Only virtio disks can have an I/O thread to themselves."""
+    path = ("spec", "template", "spec", "domain", "devices", "disks")
+    node: Any = document.body
+    for part in path:
+        node = node.get(part) or {}
+    for index, disk in enumerate(node):
+        bus = (disk.get("disk") or {}).get("bus") or "sata"
+        if disk.get("dedicatedIOThread") and (disk.get("cdrom") is not None or bus not in _THREAD_BUSES):
+            refused = Refused(
+                paths=(),
+                reason="only a disk on the virtio bus has an I/O thread of its own",
+                hint="set disk.bus: virtio",
+            )
+            yield _problem(document, (*path, index, "dedicatedIOThread"), refused)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cni:
+    """A key of a CNI configuration that is not honoured."""
+
+    key: str
+    refused: Refused
+
+
+def _cni(key: str, reason: str, hint: str = "", *, harmless: bool = False) -> _Cni:
+    return _Cni(key, Refused(paths=(), reason=reason, hint=hint, harmless=harmless))
+
+
+_VLAN = "libvirt takes no VLAN tag on a Linux bridge (only on Open vSwitch)"
+_BRIDGE_KEYS = (
+    _cni("vlan", _VLAN, "name a bridge of the host that carries that VLAN (settings.allowedBridges)"),
+    _cni("vlanTrunk", _VLAN, "name a bridge of the host that carries those VLANs (settings.allowedBridges)"),
+    _cni("preserveDefaultVlan", _VLAN, harmless=True),
+    _cni("macspoofchk", "guests may send from any MAC address on this network", harmless=True),
+    _cni("hairpinMode", "ports of the bridge have the kernel's defaults", harmless=True),
+    _cni("promiscMode", "the bridge has the kernel's defaults", harmless=True),
+    _cni("portIsolation", "ports of the bridge reach each other", harmless=True),
+)
+_IPAM_TYPES = ("host-local", "static", "")
+_PLUGIN = Refused(paths=(), reason="only the bridge plugin itself is read", harmless=True)
+
+
+def _network_problems(document: Document) -> Iterator[Problem]:
+    """The CNI configuration; that it is JSON at all is for the manifest's own checks to say."""
+    path = ("spec", "config")
+    try:
+        config = json.loads(document.spec.get("config") or "{}")
+    except (ValueError, TypeError):
+        return
+    plugins = config.get("plugins") if isinstance(config, Mapping) else None
+    chain = [plugin for plugin in (plugins if isinstance(plugins, list) else [config]) if isinstance(plugin, Mapping)]
+    if not chain:
+        return
+    first: Mapping[str, Any] = chain[0]
+    kind = first.get("type")
+    if kind != "bridge":
+        reason = f"CNI type {kind!r} is not known to this engine"
+        yield _problem(document, path, Refused(paths=(), reason=reason, hint="use type bridge"))
+        return
+    for entry in _BRIDGE_KEYS:
+        if first.get(entry.key):
+            where = f"{entry.key}: {entry.refused.reason}"
+            yield _problem(
+                document,
+                path,
+                Refused(paths=(), reason=where, hint=entry.refused.hint, harmless=entry.refused.harmless),
+            )
+    ipam = (first.get("ipam") or {}).get("type") or ""
+    if ipam not in _IPAM_TYPES:
+        reason = f"addresses of IPAM type {ipam!r} cannot be handed out here"
+        yield _problem(document, path, Refused(paths=(), reason=reason, hint="use host-local, or leave ipam out"))
+    for plugin in chain[1:]:
+        reason = f"plugin {plugin.get('type')!r}: {_PLUGIN.reason}"
+        yield _problem(document, path, Refused(paths=(), reason=reason, harmless=True))

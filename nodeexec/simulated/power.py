@@ -177,6 +177,8 @@ def _power_on(state: HostState, name: str, monotonic: float) -> None:
     domain = state.domains[name]
     if domain.stored is None:
         raise HostError(f"domain {name} has no configuration", transient=False)
+    if domain.running is not None:
+        raise HostError(f"domain {name} is running already", transient=False)
     refuse_impossible_disks(state, name, domain.stored)
     for nic in domain.stored.interfaces:
         refuse_missing_network(state, nic.network)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import traceback
@@ -12,24 +13,50 @@ from types import TracebackType
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
-from reconciler.cli import audit, doctor, get, operate, plan, run, settings, trash, validate, xml
 from reconciler.cli.invocation import FaultTellingGroup, Invocation
 
 _SHARED_WITH_VALUE = ("--settings", "--set")
 _SHARED_FLAGS = ("--debug",)
 _CRASHED = 70
 
-app = typer.Typer(
-    name="gitvirt",
-    cls=FaultTellingGroup,
-    help="Keeps virtual machines the way a Git repository says they are.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for group in (run, validate, plan, get, audit, operate, trash, xml, doctor, settings):
-    group.register(app)
+MODULE_OF = {
+    "run": "run",
+    "validate": "validate",
+    "plan": "plan",
+    "diff": "plan",
+    "apply": "plan",
+    "get": "get",
+    "describe": "get",
+    "status": "get",
+    "audit": "audit",
+    **dict.fromkeys(
+        ("start", "stop", "pause", "restart", "suspend", "resume", "release", "approve", "reconcile"), "operate"
+    ),
+    "trash": "trash",
+    "xml": "xml",
+    "doctor": "doctor",
+    "settings": "settings",
+}
+"""Each command and the module of ``reconciler.cli`` that registers it: a call loads only what its command needs."""
+
+
+def build_app(command: str = "") -> typer.Typer:
+    """The command line with the group of ``command``, or with all groups where that is none."""
+    app = typer.Typer(
+        name="gitvirt",
+        cls=FaultTellingGroup,
+        help="Keeps virtual machines the way a Git repository says they are.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(shared)
+    chosen = MODULE_OF.get(command)
+    for module in (chosen,) if chosen else dict.fromkeys(MODULE_OF.values()):
+        importlib.import_module(f"reconciler.cli.{module}").register(app)
+    return app
 
 
 def _tell_version(wanted: bool) -> None:
@@ -41,7 +68,6 @@ def _tell_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def shared(
     context: typer.Context,
     settings_path: Annotated[
@@ -69,11 +95,14 @@ def shared(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
     sys.excepthook = _end_crashed
-    app(args=shared_options_first(sys.argv[1:] if arguments is None else arguments), prog_name="gitvirt")
+    shared_ones, rest = split_shared(sys.argv[1:] if arguments is None else arguments)
+    # Called itself, the Typer object would put a hook of its own in place of ours.
+    command = get_command(build_app(rest[0] if rest else ""))
+    command(args=[*shared_ones, *rest], prog_name="gitvirt")
 
 
-def shared_options_first(arguments: Sequence[str]) -> list[str]:
-    """The same arguments with those of the root command in front, where click wants them."""
+def split_shared(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The options of the root command, which click wants in front, wherever they stand; and the rest."""
     shared_ones: list[str] = []
     rest: list[str] = []
     left = list(arguments)
@@ -88,7 +117,7 @@ def shared_options_first(arguments: Sequence[str]) -> list[str]:
             shared_ones += [argument, left.pop(0)]
         else:
             rest.append(argument)
-    return shared_ones + rest
+    return shared_ones, rest
 
 
 def _end_crashed(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:

@@ -7,11 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from reconciler import wiring
+from reconciler import wiring_ask
 from reconciler.cli.invocation import invocation
 from reconciler.cli.options import Output, OutputFormat, read_since
 from reconciler.cli.output import Column, write_objects
-from reconciler.daemon.views import time_text
 from reconciler.model.record import AuditEntry
 
 _COLUMNS: tuple[Column, ...] = (
@@ -46,7 +45,7 @@ def audit(
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """Tell what happened, newest first, from the journal. `git log` in it tells the same, and more."""
-    entries = wiring.audit(invocation(context).settings, vm=vm or None, since=read_since(since), limit=limit)
+    entries = wiring_ask.audit(invocation(context).settings, vm=vm or None, since=read_since(since), limit=limit)
     write_objects(
         [_view(entry) for entry in entries],
         output,
@@ -59,7 +58,7 @@ def audit(
 
 def _view(entry: AuditEntry) -> dict[str, Any]:
     return {
-        "at": time_text(entry.at),
+        "at": entry.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "cause": str(entry.cause),
         "action": str(entry.action),
         "object": str(entry.key) if entry.key else None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reconciler import wiring
+from reconciler import wiring_ask
 from reconciler.cli.invocation import invocation, tell_note
 from reconciler.cli.options import Namespace, Output, OutputFormat, vm_arguments
 from reconciler.cli.output import Column, Row, age, write_json, write_objects, write_table, write_yaml
@@ -131,7 +131,7 @@ def describe(
         raise typer.Exit(1)
     for row in rows:
         _describe_one(row)
-        entries = wiring.audit(settings, vm=row["object"], since=None, limit=5)
+        entries = wiring_ask.audit(settings, vm=row["object"], since=None, limit=5)
         if entries:
             typer.echo("\nLast entries of the journal:")
             write_table(
@@ -142,7 +142,7 @@ def describe(
 
 def _asked(settings: Settings, arguments: Mapping[str, Any]) -> list[Row]:
     """The objects asked for; what stood in the way of a fresh look is said, and ends the command when nothing is known."""
-    view = wiring.ask(settings, "get", arguments)
+    view = wiring_ask.ask(settings, "get", arguments)
     for message in view["messages"]:
         tell_note(message)
     if view["messages"] and not view["objects"]:
@@ -180,7 +180,7 @@ def _describe_one(row: Row) -> None:
 
 def status(context: typer.Context, output: Output = OutputFormat.TABLE) -> None:
     """Tell everything at a glance: source, host, holds, and every object that is not as declared."""
-    view = wiring.ask(invocation(context).settings, "status")
+    view = wiring_ask.ask(invocation(context).settings, "status")
     match output:
         case OutputFormat.JSON:
             write_json(view)

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from reconciler import wiring
+from reconciler import wiring_ask
 from reconciler.cli.invocation import invocation
 from reconciler.cli.options import For, Namespace, TextFormat, VmName, read_duration, vm_arguments
 from reconciler.cli.output import write_json, write_yaml
-from reconciler.cli.plan import write_report
+from reconciler.cli.report import write_report
 from reconciler.model.plain_text import one_line
 
 All = Annotated[bool, typer.Option("--all", help="Everything, instead of one VM.")]
@@ -115,7 +115,7 @@ def _target(vm: str, namespace: str, everything: bool) -> dict[str, Any]:
 
 def _act(context: typer.Context, verb: str, arguments: Mapping[str, Any], output: TextFormat) -> None:
     given = {name: value for name, value in arguments.items() if value not in (None, "")}
-    view = wiring.ask(invocation(context).settings, verb, given)
+    view = wiring_ask.ask(invocation(context).settings, verb, given)
     match output:
         case TextFormat.JSON:
             write_json(view)

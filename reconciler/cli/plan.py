@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from reconciler import wiring, wiring_files
-from reconciler.cli.invocation import Invocation, invocation, tell_fault, tell_note
+from reconciler import wiring, wiring_ask, wiring_files
+from reconciler.cli.invocation import Invocation, invocation, tell_fault
 from reconciler.cli.options import TextFormat, read_duration
-from reconciler.cli.output import on_terminal, write_json, write_table, write_yaml
+from reconciler.cli.output import on_terminal, write_json, write_yaml
+from reconciler.cli.report import write_report
 from reconciler.cli.validate import write_problems
 from reconciler.model.errors import GitvirtError
-from reconciler.model.plain_text import one_line
 
 _CHANGES, _ERROR = 2, 1
 
@@ -73,7 +73,7 @@ def _planned(
     if head is None:
         if base is not None:
             raise typer.BadParameter("--base needs --head")
-        answer, text = wiring.live_plan(call.settings, colour=on_terminal(), markdown=output is TextFormat.MARKDOWN)
+        answer, text = wiring_ask.live_plan(call.settings, colour=on_terminal(), markdown=output is TextFormat.MARKDOWN)
         _write(answer, text, output)
         return answer, False
     if base == "-" == head:
@@ -119,26 +119,3 @@ def apply(
         write_yaml(view)
     if view["errors"] or any(change["result"] in ("failed", "refused", "unknown") for change in view["applied"]):
         raise typer.Exit(1)
-
-
-def write_report(view: Mapping[str, Any]) -> None:
-    """What a cycle did, and what is left, for people."""
-    if view["applied"]:
-        rows = [
-            [c["object"], c["action"], c["result"], c["impact"], c["cause"], c["reason"] or c["why"]]
-            for c in view["applied"]
-        ]
-        write_table(["OBJECT", "ACTION", "RESULT", "IMPACT", "CAUSE", "REASON"], rows)
-    if view["source"]["state"] != "ready" and view["source"]["message"]:
-        tell_note(f"source {view['source']['state']}: {view['source']['message']}")
-    for message in view["messages"]:
-        tell_note(message)
-    plan_left = view["plan"]
-    for hold in plan_left["held"] if plan_left else ():
-        how = f"; `gitvirt approve {hold['hold_id']}` releases it" if hold["approvable"] else ""
-        typer.echo(one_line(f"held {hold['hold_id']}: {hold['reason']}{how}", 1000))
-    for entry in plan_left["blocked"] if plan_left else ():
-        typer.echo(one_line(f"{'waiting' if entry['waiting'] else 'blocked'} {entry['object']}: {entry['by']}", 1000))
-    left = plan_left["changes"] if plan_left else 0
-    commit = (view["revision"] or {}).get("commit", "")[:12]
-    typer.echo(f"{commit or 'no revision'}: {len(view['applied'])} done, {left} still to do.")

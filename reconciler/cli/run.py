@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -39,11 +40,14 @@ def run(
     """Run the daemon in the foreground until SIGTERM or Ctrl-C; VMs go on running. SIGHUP reconciles at once."""
     settings = invocation(context).settings
     set_up_logging(settings.log)
-    _log.info(
-        events.DAEMON_STARTED, settings=settings.origin, owner=settings.policy.owner, engine=wiring.engine_uri(settings)
-    )
     listeners = [SettledTable(settings)] if show_table else []
     with wiring.daemon_of(settings, listeners) as running:
+        _log.info(
+            events.DAEMON_STARTED,
+            settings=settings.origin,
+            owner=settings.policy.owner,
+            engine=wiring.engine_uri(settings),
+        )
         code = running.daemon.run()
     if code:
         raise typer.Exit(code)
@@ -78,8 +82,9 @@ class SettledTable:
         typer.echo("")
 
     def _tell_what_next(self, vms: Sequence[ObjectStatus]) -> None:
-        origin = self._settings.origin
-        named = f" --settings {shlex.quote(origin)}" if origin.startswith("/") and origin != str(DEFAULT_PATH) else ""
+        origin = Path(self._settings.origin)
+        is_named = origin.is_file() and origin != DEFAULT_PATH
+        named = f" --settings {shlex.quote(str(origin.resolve()))}" if is_named else ""
         vm = next((vm.key for vm in vms if vm.printable_status == "Running"), vms[0].key)
         slow = "" if vms[0].facts.get("accelerator") != "qemu" else "  (QEMU emulation: no working KVM here)"
         typer.echo(f"\nFollowing {self._settings.source.url} {self._settings.source.ref}{slow}. What to type next:")

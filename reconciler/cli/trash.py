@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from reconciler import wiring
+from reconciler import wiring_ask
 from reconciler.cli.invocation import invocation, tell_note
 from reconciler.cli.options import Output, OutputFormat
 from reconciler.cli.output import Column, age, write_objects
-from reconciler.cli.plan import write_report
+from reconciler.cli.report import write_report
 from reconciler.model.plain_text import one_line
 
 _COLUMNS: tuple[Column, ...] = (
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def trash_list(context: typer.Context, output: Output = OutputFormat.TABLE) -> None:
     """List the trash, newest first."""
-    items = wiring.ask(invocation(context).settings, "trash-list")["items"]
+    items = wiring_ask.ask(invocation(context).settings, "trash-list")["items"]
     write_objects(
         items, output, columns=_COLUMNS, wide=_WIDE, name=lambda row: str(row["item"]), empty="the trash is empty"
     )
@@ -50,7 +50,7 @@ def trash_restore(
 
     A claim that comes back to the repository takes its disk by itself; this is for looking at one that did not.
     """
-    write_report(wiring.ask(invocation(context).settings, "trash-restore", {"item": item}))
+    write_report(wiring_ask.ask(invocation(context).settings, "trash-restore", {"item": item}))
 
 
 def trash_empty(
@@ -66,7 +66,7 @@ def trash_empty(
     if not yes:
         typer.confirm(f"Destroy {what} for good?", abort=True)
     arguments = {"all": True} if everything else {"items": items}
-    view = wiring.ask(invocation(context).settings, "trash-empty", arguments)
+    view = wiring_ask.ask(invocation(context).settings, "trash-empty", arguments)
     for item in view["emptied"]:
         typer.echo(f"destroyed {one_line(item)}")
     for fault in view["failed"]:

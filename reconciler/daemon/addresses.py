@@ -14,9 +14,11 @@ PATIENCE_S = 300.0
 
 
 def awaits_address(vm: ObjectStatus, now: datetime) -> bool:
-    """Whether a VM runs, has no address, and started so lately that one may come."""
+    """Whether a VM runs, has a NIC and no address, and started so lately that one may come."""
     started = vm.facts.get("started_at")
     if vm.key.kind != "VirtualMachine" or vm.printable_status != "Running" or vm.facts.get("ip") or not started:
+        return False
+    if (vm.live or {}).get("status", {}).get("interfaces") == []:
         return False
     return (now - datetime.fromisoformat(started)).total_seconds() < PATIENCE_S
 

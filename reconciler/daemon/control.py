@@ -109,7 +109,8 @@ class ControlServer:
                 channel.settimeout(_READ_TIMEOUT_S)
                 answer = self._answer(channel)
                 try:
-                    channel.sendall(encode(answer))
+                    if answer is not None:
+                        channel.sendall(encode(answer))
                 except OSError as error:
                     _log.info(
                         events.REQUEST_REFUSED, reason=f"the caller did not wait for the answer: {error.strerror}"
@@ -117,17 +118,20 @@ class ControlServer:
         finally:
             self._free.release()
 
-    def _answer(self, channel: socket.socket) -> Mapping[str, Any]:
+    def _answer(self, channel: socket.socket) -> Mapping[str, Any] | None:
+        """The answer; None for a caller that only knocked."""
         pid, uid = peer_of(channel)
-        if uid not in (0, os.geteuid()):
-            _log.warning(events.REQUEST_REFUSED, reason="not root and not the daemon's user", uid=uid, pid=pid)
-            return fault_answer(DaemonError("only root and the daemon's own user may ask; use sudo."))
         try:
-            request = decode_request(read_line(channel, MAX_REQUEST_BYTES))
+            line = read_line(channel, MAX_REQUEST_BYTES)
+            if not line:
+                return None
+            if uid not in (0, os.geteuid()):
+                raise DaemonError("only root and the daemon's own user may ask; use sudo.")
+            request = decode_request(line)
             user = user_name(uid, request.asked_by)
             result = self._handler(request, user)
         except GitvirtError as fault:
-            _log.info(events.REQUEST_REFUSED, reason=str(fault), uid=uid)
+            _log.info(events.REQUEST_REFUSED, reason=str(fault), uid=uid, pid=pid)
             return fault_answer(fault)
         _log.debug(events.REQUEST_SERVED, verb=request.verb, user=user)
         return {"ok": True, "result": result}

@@ -110,7 +110,7 @@ class Cycle:
             except EngineError as error:
                 record = self._idle_record(started_at, wake, [*messages, str(error)])
                 return self._finish(record, None, source_status, ENGINE_RETRY_S)
-            attempted = self._apply(before.plan, wake)
+            attempted = self._apply(before.plan, wake, scope)
             after = self._look_again(before, attempted, messages)
             self._look = after
             finished = self._settle(after)
@@ -220,11 +220,11 @@ class Cycle:
         )
         return _Look(observation=observation, desired=desired, plan=plan)
 
-    def _apply(self, plan: Plan, wake: Wake) -> tuple[AppliedChange, ...]:
-        """Carry out what is due, and remember how it went."""
+    def _apply(self, plan: Plan, wake: Wake, scope: frozenset[ObjectKey] | None) -> tuple[AppliedChange, ...]:
+        """Carry out what is due, and remember how it went. ``scope`` are the objects that were looked at for a reason."""
         now_s = self._clock.monotonic()
         self._retries.forget(wake.restarts | {action.key for action in wake.operator if action.key})
-        due = self._retries.due(plan.changes, now_s, wake.keys)
+        due = self._retries.due(plan.changes, now_s, scope)
         postponed = {change.key for change in plan.changes} - {change.key for change in due}
         attempted, waiting = execute(
             due, postponed=postponed, engine=self._engine, workers=self._workers, clock=self._clock

@@ -45,12 +45,14 @@ class Retries:
         for key in list(self._attempts) if keys is None else list(keys):
             self._attempts.pop(key, None)
 
-    def due(self, changes: Iterable[Change], now_s: float, woken: Collection[ObjectKey]) -> tuple[Change, ...]:
-        """Changes to attempt now. An event makes work in progress due at once, but never hurries a fault's back-off."""
+    def due(self, changes: Iterable[Change], now_s: float, woken: Collection[ObjectKey] | None) -> tuple[Change, ...]:
+        """Changes to attempt now. An event about an object or what it needs (``woken``; None is everything) makes work in
+        progress due at once, but never hurries a fault's back-off.
+        """
         result = []
         for change in changes:
             attempt = self._attempts.get(change.key)
-            hurried = attempt is not None and not attempt.fault and change.key in woken
+            hurried = attempt is not None and not attempt.fault and (woken is None or change.key in woken)
             if attempt is None or attempt.due_at <= now_s or hurried:
                 result.append(change)
         return tuple(result)

@@ -24,8 +24,8 @@ _OLDEST_PYTHON = (3, 11)
 _SYSTEM_PATH = "/usr/sbin:/sbin:/usr/local/sbin"
 _LOW_SPACE_BYTES = 2 * GIB
 _EMULATION = (
-    "QEMU emulation: no working KVM was found, so guests run many times slower. Turn virtualization on in the firmware, "
-    "or allow nested virtualization, and see that /dev/kvm is there"
+    "guests run many times slower than on KVM; turn virtualization on in the firmware, or allow nested virtualization, "
+    "and see that /dev/kvm is there"
 )
 
 
@@ -56,11 +56,19 @@ class Program:
     optional: bool = False
 
 
-def examine(settings: Settings, *, open_engine: Callable[[], Engine], programs: Sequence[Program]) -> tuple[Check, ...]:
-    """Look at everything. Nothing is changed; the repository is asked for its head and not fetched."""
+def examine(
+    settings: Settings,
+    *,
+    open_engine: Callable[[], Engine],
+    why_slow: Callable[[Engine], str],
+    programs: Sequence[Program],
+) -> tuple[Check, ...]:
+    """Look at everything. Nothing is changed; the repository is asked for its head and not fetched. ``why_slow`` says why
+    an engine's guests do not run on KVM.
+    """
     return (
         *_machine(settings, programs),
-        *_host(settings, open_engine),
+        *_host(settings, open_engine, why_slow),
         *_files(settings),
         _source(settings),
         _socket(settings.control_socket),
@@ -83,7 +91,7 @@ def _machine(settings: Settings, programs: Sequence[Program]) -> Iterator[Check]
             yield Check(name=program.name, state=state, found="not found", remedy=f"apt-get install {program.package}")
 
 
-def _host(settings: Settings, open_engine: Callable[[], Engine]) -> Iterator[Check]:
+def _host(settings: Settings, open_engine: Callable[[], Engine], why_slow: Callable[[Engine], str]) -> Iterator[Check]:
     name = settings.engine.name
     try:
         engine = open_engine()
@@ -92,6 +100,7 @@ def _host(settings: Settings, open_engine: Callable[[], Engine]) -> Iterator[Che
         return
     try:
         observation = engine.observe(None)
+        slow = "" if observation.host.accelerator == "kvm" else why_slow(engine)
     except EngineError as fault:
         yield _failed(name, "no connection", str(fault))
         return
@@ -102,7 +111,8 @@ def _host(settings: Settings, open_engine: Callable[[], Engine]) -> Iterator[Che
     if host.accelerator == "kvm":
         yield _ok("acceleration", "KVM")
     else:
-        yield Check(name="acceleration", state=State.WARNING, found="emulation", remedy=_EMULATION)
+        found = f"QEMU emulation{f': {slow}' if slow else ''}"
+        yield Check(name="acceleration", state=State.WARNING, found=found, remedy=_EMULATION)
     yield from _pools(settings, host)
     for bridge in settings.policy.allowed_bridges:
         if bridge in host.bridges:

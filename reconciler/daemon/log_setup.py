@@ -31,12 +31,14 @@ def set_up_logging(settings: LogSettings, stream: TextIO | None = None) -> None:
     if console:
         finishing: list[structlog.typing.Processor] = [
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False, key="timestamp"),
-            structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=22),
+            _short,
+            structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=18, sort_keys=False),
         ]
     else:
         finishing = [
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _telling_first,
             structlog.processors.JSONRenderer(default=str),
         ]
     structlog.configure(
@@ -55,6 +57,21 @@ def _log_thread_fault(fault: threading.ExceptHookArgs) -> None:
     structlog.get_logger().error(
         events.WORK_FAILED, work=name, error=f"{fault.exc_type.__name__}: {fault.exc_value}", exc_info=fault.exc_value
     )
+
+
+def _short(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """A line for a person: lists as words, and nothing that says "nothing special"."""
+    for key, value in list(event.items()):
+        if isinstance(value, list):
+            event[key] = ", ".join(value)
+        elif (key, value) in (("impact", "none"), ("cause", "commit")):
+            del event[key]
+    return event
+
+
+def _telling_first(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """When, how grave and what, before the facts: that is how people read a line."""
+    return {name: event[name] for name in ("timestamp", "level", "event") if name in event} | dict(event)
 
 
 def _plain_values(_: Any, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -19,8 +19,9 @@ from reconciler.journal.audit import Wanted, choose
 from reconciler.journal.message import compose_message, dominant_cause
 from reconciler.journal.novelty import Noteworthy, Seen, identity
 from reconciler.journal.object_files import HELD_FILE, PROBLEMS_FILE, from_yaml, object_path, to_yaml
+from reconciler.journal.packing import pack_objects
 from reconciler.journal.reading import parse_message
-from reconciler.journal.store import BRANCH, GIT_FAULTS, GITVIRT, JournalStore, Person, one_writer
+from reconciler.journal.store import BRANCH, GIT_FAULTS, GITVIRT, JournalStore, Person, one_writer, prepare_libgit2
 from reconciler.model.errors import JournalError
 from reconciler.model.plain_text import one_line
 from reconciler.model.plan import Cause
@@ -31,11 +32,20 @@ from reconciler.ports import Clock
 class GitJournal:
     """The journal in ``STATE/journal.git``. Opened at the first use; may be used from several threads."""
 
-    def __init__(self, *, state_directory: Path, clock: Clock) -> None:
-        """Nothing is read or made yet."""
+    def __init__(
+        self,
+        *,
+        state_directory: Path,
+        clock: Clock,
+        background: Callable[[str, Callable[[], None]], None] | None = None,
+    ) -> None:
+        """``background`` is `Workers.background`: where packing runs, about once in 250 commits and for a second or so;
+        at once when None. Nothing is read or made yet.
+        """
         self.path = state_directory / "journal.git"
         self._lock_file = state_directory / "journal.lock"
         self._clock = clock
+        self._background = background or (lambda _, function: function())
         self._lock = threading.Lock()
         self._store: JournalStore | None = None
         self._seen: Seen | None = None
@@ -102,11 +112,15 @@ class GitJournal:
                 store = JournalStore(self.path)
                 self._store = store
                 commit = self._commit(store, record, news, notice)
-            with contextlib.suppress(*GIT_FAULTS):
-                # Packing is a convenience; the commit stands, and the next write tries again.
-                store.pack_when_due()
+            if store.packing_is_due():
+                self._background("journal-packing", self._pack)
         self._seen = (self._seen or Seen()).after(record)
         return commit
+
+    def _pack(self) -> None:
+        # A convenience: every commit stands without it, and the next time tries again.
+        with contextlib.suppress(*GIT_FAULTS):
+            pack_objects(self.path)
 
     def _opened(self) -> JournalStore | None:
         """The store; None when the repository there cannot be opened as one."""
@@ -161,6 +175,7 @@ class GitJournal:
         """Every entry that may be about the wanted object, newest first."""
         if not self.path.exists():
             return
+        prepare_libgit2()
         needle = wanted.needle if wanted else b""
         try:
             repository = pygit2.Repository(str(self.path), pygit2.enums.RepositoryOpenFlag.BARE)

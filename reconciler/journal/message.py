@@ -89,7 +89,9 @@ def _hold_block(hold: Hold) -> list[str]:
 
 def _problem_block(problem: Problem) -> list[str]:
     about = f" {one_line(str(problem.object), SUBJECT_LIMIT)}" if problem.object else ""
-    lines = [f"{PROBLEM_SIGN}{one_line(str(problem.place), 300)} {problem.severity} {one_line(problem.code, 60)}{about}"]
+    lines = [
+        f"{PROBLEM_SIGN}{one_line(str(problem.place), 300)} {problem.severity} {one_line(problem.code, 60)}{about}"
+    ]
     return lines + _text("field", problem.path) + _text("message", problem.message) + _text("hint", problem.hint)
 
 

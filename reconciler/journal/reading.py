@@ -14,7 +14,7 @@ from reconciler.model.plan import Action, Cause, Impact
 from reconciler.model.record import AuditEntry
 
 _CHANGE = re.compile(r"(\S+) (\S+) (\S+) (\S+) cause=(\S+) took=([0-9.]+) at=(\S+)")
-_HELD = re.compile(r"(\S+) (\S+) (\S+) cause=(\S+) rule=(\S+) hold=(\S+)")
+_HELD = re.compile(r"(\S+) (\S+) (\S+) cause=(\S+) rule=(\S*) hold=(\S*)")
 _PROBLEM = re.compile(r"(\S+) (\S+) (\S+)")
 _OPERATOR = re.compile(r"(\S+) by (.*) at=(\S+?)(?: on=(\S+))?")
 _BLOCK_OF = {"Change": CHANGE_SIGN, "Hold": HOLD_SIGN, "Problem": PROBLEM_SIGN, "Operator": OPERATOR_SIGN}
@@ -35,7 +35,9 @@ class _Context:
 def parse_message(commit: str, message: str, at: datetime) -> tuple[AuditEntry, ...]:
     """What a commit tells, in the order of execution. ``at`` is the commit's time, for entries without an own one."""
     head, _, last = message.rstrip("\n").rpartition("\n\n")
-    trailers = [(name, value) for name, separator, value in (line.partition(": ") for line in last.split("\n")) if separator]
+    trailers = [
+        (name, value) for name, separator, value in (line.partition(": ") for line in last.split("\n")) if separator
+    ]
     first = dict(reversed(trailers))
     context = _Context(
         commit,

@@ -13,6 +13,7 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import FileMode, ObjectType
 
+from reconciler.journal.packing import LOOSE_LIMIT
 from reconciler.model.errors import JournalError
 from reconciler.model.plain_text import one_line
 
@@ -26,6 +27,14 @@ Person = tuple[str, str]
 GITVIRT: Person = ("gitvirt", _EMAIL)
 
 
+def prepare_libgit2() -> None:
+    """Set what libgit2 only has for the whole process: flush objects and refs to disk; open the journal also when the
+    daemon's user is another one (file rights decide who may).
+    """
+    pygit2.settings.enable_fsync_gitdir(True)
+    pygit2.settings.owner_validation = False
+
+
 class JournalStore:
     """An opened journal. Not for several threads at a time."""
 
@@ -35,8 +44,7 @@ class JournalStore:
         Raises:
             pygit2.GitError, OSError: it cannot be opened or made.
         """
-        pygit2.settings.enable_fsync_gitdir(True)
-        pygit2.settings.owner_validation = False
+        prepare_libgit2()
         self.path = path
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,28 +122,12 @@ class JournalStore:
         self._loose += 1
         return builder.write() if len(builder) else None
 
-    def pack_when_due(self, loose_limit: int = 5000, packs_limit: int = 20) -> None:
-        """Gather loose objects into a pack, and many packs into one, now and then: history grows for years.
-
-        Objects are removed only after the pack that holds them is on disk; a crash in between leaves them twice.
-        """
-        if self._loose < loose_limit:
-            return
-        packs = list((self.path / "objects" / "pack").glob("*.pack"))
-        loose = _loose_objects(self.path)
-        everything = len(packs) >= packs_limit
-        builder = pygit2.PackBuilder(self.repository)
-        for oid in self.repository.odb if everything else (pygit2.Oid(hex=name) for name in loose):
-            builder.add(oid)
-        builder.write()
-        for name in loose:
-            (self.path / "objects" / name[:2] / name[2:]).unlink(missing_ok=True)
-        now = set((self.path / "objects" / "pack").glob("*.pack"))
-        if everything and now - set(packs):
-            for pack in packs:
-                pack.with_suffix(".idx").unlink(missing_ok=True)
-                pack.unlink(missing_ok=True)
+    def packing_is_due(self) -> bool:
+        """Whether many objects have gathered since the last packing; says so once."""
+        if self._loose < LOOSE_LIMIT:
+            return False
         self._loose = 0
+        return True
 
     def verify(self) -> str:
         """Read what the next commit builds on: the head and all of its trees. The fault found, or nothing."""
@@ -166,11 +158,6 @@ def estimate_loose(path: Path) -> int:
         return 256 * sum(1 for _ in (path / "objects" / "17").iterdir())
     except OSError:
         return 0
-
-
-def _loose_objects(path: Path) -> list[str]:
-    names = (entry for entry in (path / "objects").glob("[0-9a-f][0-9a-f]/*") if len(entry.name) == 38)
-    return [entry.parent.name + entry.name for entry in names]
 
 
 @contextmanager

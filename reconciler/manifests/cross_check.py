@@ -19,6 +19,7 @@ from reconciler.model.problem_codes import problem
 
 CONTENTION_CODES = frozenset({"disk-claimed-twice", "mac-duplicate", "uuid-duplicate"})
 _MAX_SUGGESTED_FROM = 500
+_MAX_SUGGESTIONS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,16 +108,16 @@ def _missing(
     incomplete: bool,
 ) -> Iterator[Problem]:
     names: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for key in known:
-        names[key.kind, key.namespace].append(key.name)
-    for key, one in facts.items():
-        for need in one.needs:
-            if need.wanted not in known:
-                candidates = names[need.wanted.kind, need.wanted.namespace]
-                hint = _hint(need, candidates, incomplete)
-                what = f"the {_noun(need)} {need.wanted.namespace}/{need.wanted.name} is not declared"
-                place = documents[key].place(need.path)
-                yield problem(need.code, place, what, object=key, path=dotted(need.path), hint=hint)
+    for key in sorted(known):
+        if len(names[key.kind, key.namespace]) < _MAX_SUGGESTED_FROM:
+            names[key.kind, key.namespace].append(key.name)
+    missing = [(key, need) for key, one in facts.items() for need in one.needs if need.wanted not in known]
+    for number, (key, need) in enumerate(missing):
+        candidates = names[need.wanted.kind, need.wanted.namespace] if number < _MAX_SUGGESTIONS else ()
+        hint = _hint(need, candidates, incomplete)
+        what = f"the {_noun(need)} {need.wanted.namespace}/{need.wanted.name} is not declared"
+        place = documents[key].place(need.path)
+        yield problem(need.code, place, what, object=key, path=dotted(need.path), hint=hint)
 
 
 def _noun(need: Need) -> str:
@@ -124,7 +125,7 @@ def _noun(need: Need) -> str:
 
 
 def _hint(need: Need, candidates: Sequence[str], incomplete: bool) -> str:
-    near = similar(need.wanted.name, sorted(candidates)[:_MAX_SUGGESTED_FROM])
+    near = similar(need.wanted.name, candidates)
     if near:
         return f"did you mean {near}?"
     if incomplete:

@@ -18,6 +18,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from reconciler.manifests.limits import DEFAULT_LIMITS
 from reconciler.manifests.scalars import read_plain
 
 Spot = tuple[int, int]
@@ -50,13 +51,18 @@ class RawText:
         parser, self._data = CParser(self._data.removeprefix(b"\xef\xbb\xbf")), None
         try:
             while (event := parser.get_event()) is not None:
-                if isinstance(event, MappingStartEvent | SequenceStartEvent):
-                    self._read_collection(parser, event)
+                if isinstance(event, MappingStartEvent | SequenceStartEvent) and not self._read_collection(
+                    parser, event
+                ):
+                    return
         except yaml.YAMLError:
             return
 
-    def _read_collection(self, parser: CParser, start: Any) -> None:
-        """Walk one document's collections. Frames are (place of a mapping or None for a list, key that waits)."""
+    def _read_collection(self, parser: CParser, start: Any) -> bool:
+        """Walk one document's collections; False when they are too deep to go on.
+
+        Frames are (place of a mapping or None for a list, key that waits).
+        """
         frames: list[tuple[Spot | None, str | None]] = [(_frame_spot(start), None)]
         while frames:
             event = parser.get_event()
@@ -74,6 +80,9 @@ class RawText:
                 frames.append((_frame_spot(event), None))
             elif isinstance(event, ScalarEvent) and not event.style and event.tag is None:
                 self._note(event, mapping, key)
+            if len(frames) > DEFAULT_LIMITS.depth:
+                return False
+        return True
 
     def _note(self, event: Any, mapping: Spot | None, key: str | None) -> None:
         self._plain[_spot(event)] = event.value

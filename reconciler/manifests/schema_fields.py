@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
@@ -11,6 +12,12 @@ from reconciler.model.document import FieldPath
 _CLOSE_ENOUGH = 0.7
 _LONGEST_COMPARED = 100
 _MAX_DEPTH = 16
+
+Place = tuple[str, ...]
+"""Field names from the root down to a mapping, ``[]`` for the items of a list."""
+
+_PLACES: dict[str, dict[str, list[Place]]] = {}
+"""What has been walked, by ``$id``."""
 
 
 def similar(name: str, candidates: Sequence[str]) -> str:
@@ -26,14 +33,24 @@ def similar(name: str, candidates: Sequence[str]) -> str:
 def belongs_at(schema: Mapping[str, Any], name: str, parent: FieldPath) -> str:
     """The place, as a dotted path with ``[]`` for list items, nearest to ``parent`` that has a field of that name."""
     here = tuple("[]" if isinstance(part, int) else part for part in parent)
-    places = list(_places(schema, schema, name, (), frozenset()))
+    places = _places_of(schema).get(name, ())
     if not places:
         return ""
     nearest = min(places, key=lambda place: (_steps(here, place), len(place), place))
     return ".".join((*nearest, name)).replace(".[]", "[]")
 
 
-def _steps(here: tuple[str, ...], there: tuple[str, ...]) -> int:
+def _places_of(schema: Mapping[str, Any]) -> dict[str, list[Place]]:
+    """For each field name of a schema the places that have it; walked once a schema."""
+    found = _PLACES.get(schema["$id"])
+    if found is None:
+        found = _PLACES[schema["$id"]] = defaultdict(list)
+        for name, place in _fields(schema, schema, (), frozenset()):
+            found[name].append(place)
+    return found
+
+
+def _steps(here: Place, there: Place) -> int:
     """How many levels up and down lie between two places."""
     shared = 0
     for one, other in zip(here, there, strict=False):
@@ -43,20 +60,18 @@ def _steps(here: tuple[str, ...], there: tuple[str, ...]) -> int:
     return len(here) + len(there) - 2 * shared
 
 
-def _places(
-    root: Mapping[str, Any], node: Mapping[str, Any], name: str, path: tuple[str, ...], above: frozenset[str]
-) -> Iterator[tuple[str, ...]]:
-    """Every place whose mapping has the field, each definition visited once on a way down."""
+def _fields(
+    root: Mapping[str, Any], node: Mapping[str, Any], path: Place, above: frozenset[str]
+) -> Iterator[tuple[str, Place]]:
+    """Every field and the place that has it; no definition is entered again on the way down from itself."""
     reference = node.get("$ref")
     if isinstance(reference, str):
         if reference in above or len(path) > _MAX_DEPTH:
             return
         above |= {reference}
         node = root["$defs"][reference.removeprefix("#/$defs/")]
-    properties = node.get("properties", {})
-    if name in properties:
-        yield path
-    for field, inner in properties.items():
-        yield from _places(root, inner, name, (*path, field), above)
+    for name, inner in node.get("properties", {}).items():
+        yield name, path
+        yield from _fields(root, inner, (*path, name), above)
     if isinstance(node.get("items"), Mapping):
-        yield from _places(root, node["items"], name, (*path, "[]"), above)
+        yield from _fields(root, node["items"], (*path, "[]"), above)

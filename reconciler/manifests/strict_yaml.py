@@ -8,11 +8,11 @@ value is null is dropped, since kubectl sends it to a server that takes it as ab
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 from yaml._yaml import CParser
-from yaml.events import DocumentEndEvent, DocumentStartEvent, StreamEndEvent
+from yaml.events import DocumentStartEvent, StreamEndEvent
 
 from reconciler.manifests.limits import DEFAULT_LIMITS, ParseLimits
 from reconciler.manifests.yaml_faults import encoding_problem, syntax_problem
@@ -49,30 +49,38 @@ def parse_stream(data: bytes, file: str, *, limits: ParseLimits = DEFAULT_LIMITS
     try:
         return _parse(data, file, limits, 1)
     except RefusedError as refusal:
-        return ParsedStream(documents=(), problems=(refusal.found,))
+        if refusal.whole_file:
+            return ParsedStream(documents=(), problems=(refusal.found,))
+        fault = refusal.found
     except yaml.YAMLError as error:
-        return _parse_in_parts(data, file, limits, error)
+        fault = syntax_problem(error, data, file, 1)
+    return _parse_in_parts(data, file, limits, fault)
 
 
-def _parse_in_parts(data: bytes, file: str, limits: ParseLimits, first_error: yaml.YAMLError) -> ParsedStream:
-    """Read a file that has a syntax error somewhere, document by document."""
+def _parse_in_parts(data: bytes, file: str, limits: ParseLimits, first: Problem) -> ParsedStream:
+    """Read a file that has a fault somewhere, document by document; none is read beyond its fault."""
     starts = [0, *(match.start() for match in _DOCUMENT_START.finditer(data) if match.start())]
     if len(starts) > limits.documents:
-        return ParsedStream(documents=(), problems=(syntax_problem(first_error, data, file, 1),))
+        return ParsedStream(documents=(), problems=(first,))
     documents: list[ParsedDocument] = []
     problems: list[Problem] = []
+    parsed: ParsedStream | None = None
     line = 1
     for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
         part = data[start:end]
+        used = sum(len(document.marks) // 2 for document in parsed.documents) if parsed else 0
+        limits = replace(limits, nodes=limits.nodes - used)
+        parsed = None
         try:
             parsed = _parse_part(part, file, limits, line)
         except RefusedError as refusal:
+            if refusal.whole_file:
+                return ParsedStream(documents=(), problems=(refusal.found,))
             problems.append(refusal.found)
         except yaml.YAMLError as error:
             problems.append(syntax_problem(error, part, file, line))
         else:
             documents += parsed.documents
-            problems += parsed.problems
         line += part.count(b"\n")
     return ParsedStream(documents=tuple(documents), problems=tuple(problems))
 
@@ -96,22 +104,13 @@ def _parse(data: bytes, file: str, limits: ParseLimits, first_line: int) -> Pars
     next_event = CParser(data).get_event
     reader = DocumentReader(next_event, file, limits, first_line)
     documents: list[ParsedDocument] = []
-    problems: list[Problem] = []
     while type(event := next_event()) is not StreamEndEvent:
         if type(event) is not DocumentStartEvent:
             continue
         if len(documents) >= limits.documents:
             text = f"the file has more than {limits.documents} documents"
             raise RefusedError(problem("yaml-too-large", Place(file), text, hint="split the file"), whole_file=True)
-        try:
-            parsed = reader.document()
-        except RefusedError as refusal:
-            if refusal.whole_file:
-                raise
-            problems.append(refusal.found)
-            while type(next_event()) is not DocumentEndEvent:
-                pass
-        else:
-            if parsed.body is not None or parsed.problems:
-                documents.append(parsed)
-    return ParsedStream(documents=tuple(documents), problems=tuple(problems))
+        parsed = reader.document()
+        if parsed.body is not None or parsed.problems:
+            documents.append(parsed)
+    return ParsedStream(documents=tuple(documents))

@@ -47,8 +47,9 @@ def _hint(what: str, line: str, column: int) -> str:
     """Advice for the usual causes of a syntax error."""
     if "\t" in line[: column + 1]:
         return "there is a tab; YAML is indented with spaces"
-    if "cannot start any token" in what and line[column : column + 1] in _RESERVED_STARTS:
-        return f"text that begins with {line[column]} needs quotes"
+    start = line[column : column + 1]
+    if "cannot start any token" in what and start and start in _RESERVED_STARTS:
+        return f"text that begins with {start} needs quotes"
     if "mapping values are not allowed" in what:
         return "text with a colon and a space needs quotes; or the line is indented too far"
     if "did not find expected key" in what or "did not find expected '-'" in what:

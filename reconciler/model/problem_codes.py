@@ -6,7 +6,7 @@ row in `AREAS`) and reports it through `problem`.
 
 from __future__ import annotations
 
-from reconciler.model.codes import files, objects, sets
+from reconciler.model.codes import engines, files, objects, sets
 from reconciler.model.codes.entry import ProblemCode
 from reconciler.model.keys import ObjectKey
 from reconciler.model.problem import Place, Problem
@@ -19,6 +19,7 @@ AREAS: tuple[tuple[str, tuple[ProblemCode, ...]], ...] = (
     ("Claims, DataVolumes, Secrets and ConfigMaps", objects.STORAGE),
     ("NetworkAttachmentDefinition", objects.NETWORK),
     ("Between objects", sets.CROSS),
+    ("What an engine can do", engines.ENGINE),
 )
 """All codes by area: heading and codes, in the order of the documentation."""
 

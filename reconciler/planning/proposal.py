@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveObject, Observation
+from reconciler.model.live import LiveObject, LiveVm, Observation
 from reconciler.model.plan import Blocked, Cause, Change, Difference, Hold, Note
 from reconciler.model.policy import Policy
+from reconciler.model.power import StopReason
 from reconciler.model.resolved import DesiredState, Resolved
 from reconciler.ports import Engine
 
@@ -36,6 +37,8 @@ class Circumstances:
         if wanted.key in self.failed:
             return Cause.RETRY
         if live is None or live.marks is None or live.marks.applied is None:
+            return Cause.COMMIT
+        if isinstance(live, LiveVm) and live.stop_reason is StopReason.NEVER_RAN:
             return Cause.COMMIT
         return Cause.DRIFT if live.marks.applied == wanted.applied else Cause.COMMIT
 

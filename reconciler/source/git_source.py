@@ -69,6 +69,7 @@ class GitSource:
         self._fetching, self._reading = threading.Lock(), threading.RLock()
         self._mirror: Mirror | None = None
         self._damage = ""
+        self._unlisted = ("", "")
         self._snapshot: tuple[Snapshot, Listing] | None = None
         self._judged: tuple[str, str, Verdict] | None = None
         if self._path.is_symlink():
@@ -100,6 +101,8 @@ class GitSource:
                 # The remote answered; what failed is our own copy: a full disk, a damaged object, missing rights.
                 state = SourceState.UNREACHABLE
                 message = f"The local copy {self._path} could not be used: {one_line(str(fault))}. {self._keeps()}"
+            if state == SourceState.READY and head == self._unlisted[0]:
+                state, message = SourceState.REFUSED, self._unlisted[1]
             if self._damage and state != SourceState.READY:
                 message = f"{message} The local copy is damaged and will be rebuilt: {one_line(self._damage)}."
             self._status = SourceStatus(state=state, checked_at=self._clock.now(), head=head, message=message)
@@ -119,8 +122,12 @@ class GitSource:
                 return self._snapshot[0]
             try:
                 self._snapshot = self._read(self._mirror, commit, self._mirror.read(PREVIOUS), None)
-            except SourceError as fault:
+            except DamagedError as fault:
                 self._damage = str(fault)
+                return None
+            except SourceError as fault:
+                # Accepted under wider limits than those of today; it is whole, so there is nothing to fetch anew.
+                self._unlisted = (commit, f"{commit[:12]} was accepted before and is now refused: {fault}.")
                 return None
             return self._snapshot[0]
 
@@ -230,7 +237,10 @@ class GitSource:
     def _absent(self, found: RemoteHead) -> Verdict:
         name = one_line(self._ref.removeprefix("refs/heads/"))
         if found.unborn:
-            return SourceState.EMPTY, f"{self._remote.shown} has no commit yet: push manifests to {name!r}. {self._keeps()}"
+            return (
+                SourceState.EMPTY,
+                f"{self._remote.shown} has no commit yet: push manifests to {name!r}. {self._keeps()}",
+            )
         return (
             SourceState.REF_MISSING,
             f"{name!r} is not in {self._remote.shown} ({found.fault}): push it again, or change the ref in the "
@@ -285,9 +295,7 @@ class GitSource:
             "stays accepted. Push a head that descends from it, or let the settings accept rewrites of this source."
         )
 
-    def _read(
-        self, mirror: Mirror, commit: str, previous: str, known: Listing | None
-    ) -> tuple[Snapshot, Listing]:
+    def _read(self, mirror: Mirror, commit: str, previous: str, known: Listing | None) -> tuple[Snapshot, Listing]:
         """A commit's manifest files.
 
         Raises:

@@ -138,7 +138,9 @@ def full_ref(ref: str) -> str:
     """
     full = ref if ref == "HEAD" or ref.startswith("refs/") else f"refs/heads/{ref}"
     if not ref or not pygit2.reference_is_valid_name(full):
-        raise SourceError(f"{one_line(ref)!r} is no name for a branch or ref: use a branch such as main, or refs/tags/v1")
+        raise SourceError(
+            f"{one_line(ref)!r} is no name for a branch or ref: use a branch such as main, or refs/tags/v1"
+        )
     return full
 
 

@@ -16,7 +16,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.power import PowerStep
 from reconciler.model.resolved import Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
 from reconciler.planning.resolve_network import resolve_network
-from reconciler.planning.resolve_vm import References, resolve_vm
+from reconciler.planning.resolve_vm import References, VolumePlace, resolve_vm
 from reconciler.planning.resolve_volume import resolve_volume
 
 API = {
@@ -127,7 +127,10 @@ class Site:
         }
         spec = {"runStrategy": run_strategy, "template": template}
         manifest = document("VirtualMachine", self.namespace, name, spec, annotations)
-        references = References(documents={}, volumes=self.volumes, networks=frozenset(self.networks))
+        places = {
+            key: VolumePlace(key=key, pool=volume.pool, format=volume.format) for key, volume in self.volumes.items()
+        }
+        references = References(documents={}, volumes=places, networks=frozenset(self.networks))
         return resolve_vm(manifest, references, policy=self.policy, digest=digest)
 
     @staticmethod

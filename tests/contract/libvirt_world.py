@@ -27,6 +27,10 @@ from tests.contract.builders import Site
 from tests.contract.guests import image_of
 
 _SLOW_S = 1.5
+_PARENT = Path("/var/tmp")
+_PREFIX = "gitvirt-contract-"
+_RUN = "run"
+"""File of a world's directory: process id and token of the run it belongs to."""
 
 
 class _Images(BaseHTTPRequestHandler):
@@ -64,10 +68,12 @@ class LibvirtWorld:
     def __init__(self) -> None:
         self._token = uuid.uuid4().hex[:6]
         namespace = f"ct{self._token}"
-        self._directory = Path(tempfile.mkdtemp(prefix="gitvirt-contract-", dir="/var/tmp"))
-        self._directory.chmod(0o755)
-        self._pool = self._directory / "pool"
         self._connection = libvirt.open("qemu:///system")
+        sweep_killed_runs(self._connection)
+        self._directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_PARENT))
+        self._directory.chmod(0o755)
+        (self._directory / _RUN).write_text(f"{os.getpid()} {self._token}", encoding="ascii")
+        self._pool = self._directory / "pool"
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Images)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         policy = Policy(
@@ -94,28 +100,9 @@ class LibvirtWorld:
         finally:
             self._server.shutdown()
             self._server.server_close()
-            self._remove_all()
+            remove_all(self._connection, self._token)
             self._connection.close()
             shutil.rmtree(self._directory, ignore_errors=True)
-
-    def _remove_all(self) -> None:
-        prefix = f"{self.site.namespace}_"
-        for domain in self._connection.listAllDomains():
-            if domain.name().startswith(prefix):
-                if domain.isActive():
-                    domain.destroy()
-                if domain.isPersistent():
-                    domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
-        for network in self._connection.listAllNetworks():
-            if network.name().startswith(prefix):
-                if network.isActive():
-                    network.destroy()
-                network.undefine()
-        for pool in self._connection.listAllStoragePools():
-            if pool.name() == self.site.policy.default_pool:
-                if pool.isActive():
-                    pool.destroy()
-                pool.undefine()
 
     def bridge(self, number: int) -> str:
         return f"gc{self._token}{number}"
@@ -190,3 +177,36 @@ class LibvirtWorld:
             aside.rename(self._pool)
 
         return brighten
+
+
+def remove_all(connection: libvirt.virConnect, token: str) -> None:
+    """Remove every domain, network and pool of one world, whatever state they are in."""
+    prefix = f"ct{token}_"
+    for domain in connection.listAllDomains():
+        if domain.name().startswith(prefix):
+            if domain.isActive():
+                domain.destroy()
+            if domain.isPersistent():
+                domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+    for network in connection.listAllNetworks():
+        if network.name().startswith(prefix):
+            if network.isActive():
+                network.destroy()
+            network.undefine()
+    for pool in connection.listAllStoragePools():
+        if pool.name() == f"gvc-{token}":
+            if pool.isActive():
+                pool.destroy()
+            pool.undefine()
+
+
+def sweep_killed_runs(connection: libvirt.virConnect) -> None:
+    """Remove the worlds of test runs that were killed before they could clean up: their process is gone."""
+    for directory in _PARENT.glob(f"{_PREFIX}*"):
+        try:
+            pid, token = (directory / _RUN).read_text(encoding="ascii").split()
+        except (OSError, ValueError):
+            continue
+        if not Path(f"/proc/{pid}").exists():
+            remove_all(connection, token)
+            shutil.rmtree(directory, ignore_errors=True)

@@ -17,7 +17,7 @@ from nodeexec.libvirt.live_steps import live_steps
 from nodeexec.libvirt.marks import DomainMarks, from_metadata, to_metadata
 from nodeexec.libvirt.naming import DeviceKind, network_name
 from nodeexec.spec_difference import compare
-from nodeexec.spec_fields import LiveMeans
+from nodeexec.spec_verdicts import LiveMeans
 from reconciler.model.document import Document
 from reconciler.model.domain import (
     Binding,
@@ -213,6 +213,23 @@ def test_an_untouched_vm_shows_no_difference(name: str, host: Flavour, define: A
     domain = define(domain_xml.build(spec, host))
     assert _differences(spec, domain) == ()
     domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    assert _differences(spec, domain) == ()
+
+
+@pytest.mark.parametrize("model", ["", "host-passthrough", "host-model", "qemu64"])
+def test_an_untouched_vm_on_kvm_shows_no_difference(model: str, host: Flavour, define: Any, connection: Any) -> None:
+    """Started paused: such a KVM need not be one that can boot a guest."""
+    try:
+        connection.getDomainCapabilities(None, "x86_64", "q35", "kvm")
+    except libvirt.libvirtError as error:
+        pytest.skip(f"libvirt finds no KVM here: {error}")
+    spec = _spec(cpu=CpuSpec(sockets=2, max_sockets=2, model=model, features=(("pcid", "disable"),)))
+    domain = define(domain_xml.build(spec, replace(host, accelerator="kvm")))
+    assert _differences(spec, domain) == ()
+    try:
+        domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    except libvirt.libvirtError as error:
+        pytest.skip(f"KVM starts no guest here: {error}")
     assert _differences(spec, domain) == ()
 
 

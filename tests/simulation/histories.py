@@ -126,7 +126,7 @@ def make_history(seed: int, length: int = 7) -> History:
     fleets = [fleet]
     for number in range(length):
         if chance.random() < 0.55:
-            if len(fleets) > 1 and chance.random() < 0.2:
+            if len(fleets) > 1 and chance.random() < 0.3:
                 fleet, subject = chance.choice(fleets), "revert"
             else:
                 fleet, subject = _changed(fleet, chance, number)

@@ -6,19 +6,20 @@ person could.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import count
 from typing import Any
 
 from nodeexec.simulated import trash, volume_changes
-from nodeexec.simulated.faults import AnswerLostError
+from nodeexec.simulated.faults import AnswerLostError, FaultKind
 from nodeexec.simulated.host import Mutation
 from nodeexec.simulated.state import HostDomain, HostState, HostTrash, VolumePlace, domain_name
 from nodeexec.simulated.steps import Steps
 from nodeexec.simulated.vm_changes import VmChanges
 from nodeexec.simulated.volume_changes import VolumeChanges
-from reconciler.daemon import cycle, cycle_declared
+from reconciler.daemon import cycle_declared
+from reconciler.daemon.cycle_retries import Retries
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Change, Hold
 from reconciler.model.resolved import ResolvedVm, ResolvedVolume, RestartPolicy
@@ -45,7 +46,7 @@ def owner_mark_after_the_effect(patch: Patch) -> None:
     """A domain is defined first and marked in a second step."""
 
     def create(changes: VmChanges, change: Change, wanted: ResolvedVm) -> Outcome:
-        executor = changes._executor  # noqa: SLF001 (a planted bug stands where the code does)
+        executor = changes._executor
         steps = Steps.of(executor, change)
         name = domain_name(change.key)
 
@@ -58,7 +59,7 @@ def owner_mark_after_the_effect(patch: Patch) -> None:
 
         steps.do("define domain", define)
         steps.do("mark domain", mark)
-        changes._make_seeds(wanted, steps)  # noqa: SLF001
+        changes._make_seeds(wanted, steps)
         return changes.power.carry_out(change, steps, change.power) if change.power else steps.outcome()
 
     patch(VmChanges, "create", create)
@@ -82,10 +83,10 @@ def shrink_to_the_request(patch: Patch) -> None:
     good = VolumeChanges.update
 
     def update(changes: VolumeChanges, change: Change, wanted: ResolvedVolume) -> Outcome:
-        for place, volume in changes._executor.state.volumes.items():  # noqa: SLF001
+        for place, volume in changes._executor.state.volumes.items():
             if place[1] == f"{domain_name(change.key)}.{volume.format}" and wanted.size_bytes < volume.size_bytes:
                 smaller = replace(volume, size_bytes=wanted.size_bytes)
-                Steps.of(changes._executor, change).do("resize volume", volume_changes._replace_volume(smaller))  # noqa: SLF001
+                Steps.of(changes._executor, change).do("resize volume", volume_changes._replace_volume(smaller))
                 break
         return good(changes, change, wanted)
 
@@ -150,12 +151,12 @@ def restore_copies_an_empty_disk(patch: Patch) -> None:
 
 def retries_never_end_their_wait(patch: Patch) -> None:
     """What failed once is never due again."""
-    good = cycle.Retries.note
+    good = Retries.note
 
-    def note(retries: cycle.Retries, key: Any, outcome: Outcome, now_s: float) -> None:
+    def note(retries: Retries, key: Any, outcome: Outcome, now_s: float) -> None:
         good(retries, key, replace(outcome, retry_after_s=1e9 if outcome.is_fault else outcome.retry_after_s), now_s)
 
-    patch(cycle.Retries, "note", note)
+    patch(Retries, "note", note)
 
 
 PLANTED: tuple[Callable[[Patch], None], ...] = (
@@ -172,3 +173,6 @@ PLANTED: tuple[Callable[[Patch], None], ...] = (
     retries_never_end_their_wait,
 )
 """All of them."""
+
+NEEDS: Mapping[Callable[[Patch], None], FaultKind] = {retry_after_unknown: FaultKind.UNKNOWN}
+"""The kind of fault that a bug needs to show, where it is one kind: looked for first, to be quick."""

@@ -18,15 +18,25 @@ def all_faults(points: int) -> Iterator[Fault]:
             yield Fault(kind, at)
 
 
-def runs_of(seed: int, *, faults: int | None = FAULTS_A_HISTORY) -> Iterator[Result]:
-    """A history without a fault, then with ``faults`` of its faults (None: all), chosen by the seed."""
+def runs_of(seed: int, *, faults: int | None = FAULTS_A_HISTORY, only: FaultKind | None = None) -> Iterator[Result]:
+    """A history without a fault, then with ``faults`` of its faults (None: all), chosen by the seed; ``only`` of one
+    kind where that is given.
+    """
     calm = run_once(seed)
     yield calm
-    chosen = list(all_faults(len(calm.points)))
+    chosen = [fault for fault in all_faults(len(calm.points)) if only is None or fault.kind is only]
     if faults is not None:
         chosen = random.Random(seed).sample(chosen, min(faults, len(chosen)))
     for fault in chosen:
         yield run_once(seed, fault)
+
+
+def calm_then_faulty(histories: int, *, only: FaultKind | None = None) -> Iterator[Result]:
+    """That many histories without faults, then the same with them: finds first what needs no fault."""
+    for seed in range(histories):
+        yield run_once(seed)
+    for seed in range(histories):
+        yield from runs_of(seed, only=only)
 
 
 def runs(first_seed: int = 0, *, faults: int | None = FAULTS_A_HISTORY) -> Iterator[Result]:

@@ -18,7 +18,11 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 WEB = ObjectKey("VirtualMachine", "default", "web")
 REVISION = Revision(commit="a" * 40, author="Ada", email="ada@example.org", subject="Add web")
 MEMORY = Difference(
-    path="spec.template.spec.domain.memory.guest", before="2Gi", after="4Gi", impact=Impact.RESTART, reason="no hot-plug"
+    path="spec.template.spec.domain.memory.guest",
+    before="2Gi",
+    after="4Gi",
+    impact=Impact.RESTART,
+    reason="no hot-plug",
 )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import yaml
 
 from reconciler.journal.audit import AUDIT_COLUMNS, audit_dict, audit_row
 from reconciler.journal.git_journal import GitJournal
+from reconciler.journal.packing import loose_objects, pack_objects
 from reconciler.model.errors import JournalError
 from reconciler.model.keys import POD_NETWORK, ObjectKey
 from reconciler.model.outcome import Result
@@ -21,10 +21,15 @@ from reconciler.model.problem import Place, Problem, Severity
 from reconciler.model.record import OperatorAction
 from reconciler.model.revision import Revision
 from reconciler.ports import Journal
-from tests.unit.journal.building import MEMORY, NOW, REVISION, WEB, applied, git, record
+from tests.unit.journal.building import MEMORY, NOW, REVISION, WEB, FixedClock, applied, git, record
 
-LIVE = {"kind": "VirtualMachineInstance", "status": {"phase": "Running", "power": PowerState.RUNNING, "ips": ("10.0.0.1",)}}
-LOST = Problem(code="claim-missing", severity=Severity.ERROR, place=Place("a.yaml", 3, 1), message="no such claim", object=WEB)
+LIVE = {
+    "kind": "VirtualMachineInstance",
+    "status": {"phase": "Running", "power": PowerState.RUNNING, "ips": ("10.0.0.1",)},
+}
+LOST = Problem(
+    code="claim-missing", severity=Severity.ERROR, place=Place("a.yaml", 3, 1), message="no such claim", object=WEB
+)
 
 
 def hold(identifier: str = "abc123", key: ObjectKey = WEB) -> Hold:
@@ -132,7 +137,9 @@ def test_repetition_is_told_once_also_after_a_restart(journal, make_journal):
     same = applied(result=Result.PROGRESSING, said="import at 97 %")
     assert journal.write(record(stuck, held=(hold(),), problems=(LOST,)))
     assert journal.write(record(same, held=(hold(),), problems=(LOST,))) == ""
-    moved = Problem(code=LOST.code, severity=LOST.severity, place=Place("a.yaml", 9, 1), message=LOST.message, object=WEB)
+    moved = Problem(
+        code=LOST.code, severity=LOST.severity, place=Place("a.yaml", 9, 1), message=LOST.message, object=WEB
+    )
     restarted = make_journal()
     assert restarted.write(record(held=(hold(),), problems=(moved,))) == ""
     assert restarted.write(record(held=(hold("def456"),), problems=(LOST,)))
@@ -150,7 +157,9 @@ def test_hostile_text_forges_nothing(journal):
     asked = OperatorAction(verb="stop it", by=f"{evil} at=2020-01-01T00:00:00Z on=VirtualMachine/a/b", at=NOW)
     done = applied(key, reason=evil, said=evil, restore=evil)
     journal.write(
-        record(done, revision=author, problems=(problem,), operator=(asked,), messages=(evil,), live={key: {evil: evil}})
+        record(
+            done, revision=author, problems=(problem,), operator=(asked,), messages=(evil,), live={key: {evil: evil}}
+        )
     )
     message = git(journal.path, "log", "-1", "--format=%an%n%ae%n%B")
     assert all(character == "\n" or character.isprintable() for character in message)
@@ -203,7 +212,11 @@ def one_tree_emptied(path: Path) -> None:
     target.write_bytes(b"")
 
 
-DAMAGES = [(fault, restarted) for fault in (objects_gone, branch_emptied, branch_gone, one_tree_emptied) for restarted in (0, 1)]
+DAMAGES = [
+    (fault, restarted)
+    for fault in (objects_gone, branch_emptied, branch_gone, one_tree_emptied)
+    for restarted in (0, 1)
+]
 
 
 # A running journal reads its configuration no more.
@@ -257,19 +270,31 @@ def test_lock_files_of_a_killed_writer_do_not_stop_it(journal):
     assert journal.write(record(applied(), live={WEB: {}}, after_s=1))
 
 
-def test_a_long_history_is_packed_and_whole(tmp_path, journal):
-    journal.write(record(applied(), live={WEB: LIVE}))
-    store = journal._store
-    commits = 1
+def test_a_long_history_is_packed_and_whole(make_journal):
+    journal, reader = make_journal(), make_journal()
     for number in range(60):
-        assert journal.write(record(applied(), live={WEB: {"n": number}}, after_s=number + 1))
-        commits += 1
-        store.pack_when_due(loose_limit=20, packs_limit=3)
-    packs = list((journal.path / "objects/pack").glob("*.pack"))
-    assert 1 <= len(packs) <= 4
-    assert sum(1 for _ in (journal.path / "objects").glob("??/*")) < 40
+        assert journal.write(record(applied(), live={WEB: {"n": number}}, after_s=number))
+        if number % 5 == 4:
+            pack_objects(journal.path, packs_limit=3)
+            assert len(list(reader.entries())) == number + 1
+    assert 1 <= len(list((journal.path / "objects/pack").glob("*.pack"))) <= 4
+    assert loose_objects(journal.path) == []
     git(journal.path, "fsck", "--strict", "--full")
-    assert len(list(journal.entries())) == commits
-    fresh = GitJournal(state_directory=tmp_path / "state", clock=journal._clock)
-    assert len(list(fresh.entries())) == commits
-    assert subprocess.run(["git", "-C", journal.path, "count-objects"], check=True, capture_output=True).returncode == 0
+    assert len(list(journal.entries())) == 60
+
+
+def test_packing_happens_by_itself_in_the_background(tmp_path):
+    asked = []
+    journal = GitJournal(
+        state_directory=tmp_path, clock=FixedClock(), background=lambda name, function: asked.append((name, function))
+    )
+    keys = [ObjectKey("VirtualMachine", "default", f"vm{number}") for number in range(400)]
+    for number in range(5):
+        journal.write(
+            record(*map(applied, keys), live={key: {"n": [number, key.name]} for key in keys}, after_s=number)
+        )
+    assert [name for name, _ in asked] == ["journal-packing"]
+    asked[0][1]()
+    assert loose_objects(journal.path) == []
+    assert journal.write(record(applied(), live={WEB: LIVE}, after_s=9))
+    git(journal.path, "fsck", "--strict", "--full")

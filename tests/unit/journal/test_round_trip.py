@@ -21,7 +21,18 @@ from reconciler.model.record import AppliedChange, CycleRecord, OperatorAction
 from reconciler.model.revision import Revision
 
 EVIL = st.sampled_from(
-    ["", "\n\n", "* update x: y", "Change: a/b c d e cause=drift", "  reason: x", "! ", "\x1b[0m", "\r\n", "\u2028", "at="]
+    [
+        "",
+        "\n\n",
+        "* update x: y",
+        "Change: a/b c d e cause=drift",
+        "  reason: x",
+        "! ",
+        "\x1b[0m",
+        "\r\n",
+        "\u2028",
+        "at=",
+    ]
 )
 ANY = st.characters(codec=None)  # lone surrogates too
 TEXT = st.lists(st.one_of(EVIL, st.text(ANY, max_size=12)), max_size=4).map("".join)

@@ -27,8 +27,8 @@ def vm(
         devices.append(f"disks: [{{name: d, {disk}}}]")
         tail += f"\n      volumes: [{{name: d, {volume}}}]"
     if mac:
-        devices.append(f"interfaces: [{{name: n, bridge: {{}}, macAddress: '{mac}'}}]")
-        tail += "\n      networks: [{name: n, pod: {}}]"
+        devices.append(f"interfaces: [{{name: nic, bridge: {{}}, macAddress: '{mac}'}}]")
+        tail += "\n      networks: [{name: nic, pod: {}}]"
     firmware = f"firmware: {{uuid: {uuid}}}\n        " if uuid else ""
     return edited(text, "devices: {}", f"{firmware}devices: {{{', '.join(devices)}}}{tail}")
 
@@ -214,7 +214,7 @@ def test_addresses_and_uuids_of_two_vms() -> None:
         ("uuid-duplicate", uuid, 2),
     ]
     assert sorted(codes(found)) == ["mac-duplicate"] * 3 + ["uuid-duplicate"] * 2
-    assert "and 1 more" in found.problems[0].message
+    assert all("and 1 more" in one.message for one in found.problems if one.code == "mac-duplicate")
 
 
 def test_documents_without_positions_can_be_checked() -> None:
@@ -234,7 +234,7 @@ def test_templates_become_data_volumes_with_positions_in_the_vm() -> None:
         "metadata": {"name": "two-root", "namespace": "shop"},
         "spec": {"source": {"blank": {}}, "storage": {"resources": {"requests": {"storage": "1Gi"}}}},
     }
-    assert str(volume.place(("spec", "storage", "resources", "requests", "storage"))) == "vm.yaml:10:50"
+    assert str(volume.place(("spec", "storage", "resources", "requests", "storage"))) == "vm.yaml:10:49"
     assert str(volume.place(("spec", "source"), key=True)) == "vm.yaml:9:7"
     assert str(volume.place(("metadata", "name"))) == "vm.yaml:7:22"
     assert str(volume.place(("kind",))) == "vm.yaml:7:5"

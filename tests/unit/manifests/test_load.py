@@ -84,6 +84,7 @@ def test_server_written_fields_and_status_are_tolerated() -> None:
         (edited(CLAIM, "{name: webserver-pvc}", "{name: a, name: b}"), "yaml-duplicate-key", "vm.yaml:3:21"),
         (edited(WEBSERVER, "VirtualMachine", "Virtualmachine"), "kind-unknown", "vm.yaml:2:7"),
         (edited(WEBSERVER, "VirtualMachine", "VirtualMachines"), "kind-unknown", "vm.yaml:2:7"),
+        (edited(CLAIM, "PersistentVolumeClaim", "PersistentVolumeCliam"), "kind-unknown", "vm.yaml:2:7"),
         (edited(CLAIM, "  resources", "\tresources"), "yaml-syntax", "vm.yaml:6:1"),
     ],
 )
@@ -110,6 +111,12 @@ def test_an_invalid_object_keeps_its_key(text: str) -> None:
     assert [invalid.key for invalid in loaded.invalid] == [ObjectKey("VirtualMachine", "default", "webserver-vm")]
     assert loaded.unidentified == ()
     assert all(one.object == loaded.invalid[0].key for one in loaded.problems)
+
+
+@pytest.mark.parametrize("kind", ["PersistentVolume", "VirtualMachineInstance", "Service", "DataSource", "Node"])
+def test_kinds_that_only_resemble_known_ones_are_identified(kind: str) -> None:
+    loaded = load(f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: web}}\n")
+    assert (len(loaded.invalid), loaded.unidentified) == (1, ())
 
 
 def test_other_kinds_are_invalid_but_identified() -> None:

@@ -43,7 +43,7 @@ def test_the_bases_are_valid(text: str) -> None:
         (DATA_VOLUME, "requests: {storage: 1Gi}", "requests: {}", "claim-no-size"),
         (DATA_VOLUME, "http://files", "ftp://files", "url-invalid"),
         (DATA_VOLUME, "http://files.example.org/guest.qcow2", "guest.qcow2", "url-invalid"),
-        (DATA_VOLUME, "http://files.example.org/guest.qcow2", "http://[x/", "url-invalid"),
+        (DATA_VOLUME, "http://files.example.org/guest.qcow2", "'http://[x/'", "url-invalid"),
         (DATA_VOLUME, "guest.qcow2}", "guest.qcow2, checksum: 'sha256:abc'}", "checksum-invalid"),
         (DATA_VOLUME, "guest.qcow2}", f"guest.qcow2, checksum: 'crc:{'a' * 64}'}}", "checksum-invalid"),
         (SECRET, "aGVsbG8=", "hello!", "base64-invalid"),
@@ -72,7 +72,7 @@ def test_each_rule(text: str, old: str, new: str, code: str) -> None:
             "source: {http: {url: http://files.example.org/guest.qcow2}}", "sourceRef: {kind: DataSource, name: a}"
         ),
         DATA_VOLUME.replace("http: {url: http://files.example.org/guest.qcow2}", "blank: {}"),
-        SECRET.replace("{key: aGVsbG8=}", "{key: |\n    aGVs\n    bG8=\n}"),
+        SECRET.replace(" {key: aGVsbG8=}", "\n  key: |\n    aGVs\n    bG8=\n"),
     ],
 )
 def test_what_is_allowed(text: str) -> None:

@@ -58,7 +58,7 @@ def test_the_base_is_valid() -> None:
             "6:3",
         ),
         ("  runStrategy: Halted\n", "", "vm-no-run-strategy", "spec.runStrategy", "5:3"),
-        ("cdrom: {bus: sata}}", "cdrom: {bus: sata}, disk: {}}", "vm-one-type", f"{DEVICES}.disks[1].disk", "21:45"),
+        ("cdrom: {bus: sata}}", "cdrom: {bus: sata}, disk: {}}", "vm-one-type", f"{DEVICES}.disks[1].disk", "21:46"),
         ("{name: root, boot", "{name: rot, boot", "vm-disk-no-volume", f"{DEVICES}.disks[0].name", "20:20"),
         (
             "{name: root, dataV",
@@ -119,11 +119,11 @@ def test_the_base_is_valid() -> None:
         ("guest: 1Gi", "guest: 0", "quantity-invalid", "spec.template.spec.domain.memory.guest", "15:25"),
         ("guest: 1Gi", "guest: -1Gi", "quantity-invalid", "spec.template.spec.domain.memory.guest", "15:25"),
         ("guest: 1Gi", "guest: 1e999", "quantity-invalid", "spec.template.spec.domain.memory.guest", "15:25"),
-        ("requests: {memory: 1Gi", "requests: {memory: 3Gi", "vm-memory-order", None, "17:41"),
+        ("requests: {memory: 1Gi", "requests: {memory: 3Gi", "vm-memory-order", None, "17:40"),
         ("sockets: 1,", "sockets: 5,", "vm-cpu-invalid", "spec.template.spec.domain.cpu.sockets", "14:24"),
         ("sockets: 1,", "sockets: 0,", "vm-cpu-invalid", "spec.template.spec.domain.cpu.sockets", "14:24"),
         ("sockets: 1,", "cores: -1,", "vm-cpu-invalid", "spec.template.spec.domain.cpu.cores", "14:22"),
-        ('userData: "#cloud-config"', "{}", "schema-unknown-field", None, None),
+        ('userData: "#cloud-config"', "userdata: a", "schema-unknown-field", None, None),
         (
             '{userData: "#cloud-config"}',
             "{}",

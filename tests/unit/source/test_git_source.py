@@ -205,6 +205,17 @@ def test_too_many_files_refuse_the_revision(upstream, make_source):
     assert source.accepted().revision.commit == good
 
 
+def test_a_lowered_limit_refuses_what_was_accepted_and_rebuilds_nothing(upstream, make_source, tmp_path):
+    upstream.commit(WEB)
+    make_source().fetch()
+    source = make_source(limits=SourceLimits(files=1))
+    assert source.accepted() is None
+    status = source.fetch()
+    assert status.state == SourceState.REFUSED
+    assert "is now refused: more than" in status.message
+    assert list((tmp_path / "state" / "source").glob("*.damaged-*")) == []
+
+
 def test_approvals_of_all_new_commits_survive_a_restart(upstream, make_source):
     upstream.commit(WEB, "Start\n\nGitvirt-Approve: old")
     source = make_source()

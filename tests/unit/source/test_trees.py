@@ -46,7 +46,9 @@ def test_hostile_names_are_refused_and_shown_harmlessly(upstream, make_source):
     ]
     upstream.commit_tree([("100644", "blob", blob, name) for name in names])
     tree = upstream.git("rev-parse", "main^{tree}")
-    upstream.commit_tree([("40000", "tree", tree, b".."), ("40000", "tree", tree, b"\xfe"), ("40000", "tree", tree, b"s")])
+    upstream.commit_tree(
+        [("40000", "tree", tree, b".."), ("40000", "tree", tree, b"\xfe"), ("40000", "tree", tree, b"s")]
+    )
     source = make_source()
     status = source.fetch()
     assert status.state == SourceState.READY, status.message
@@ -81,7 +83,18 @@ def test_deep_directories_are_refused(upstream, make_source):
 
 def random_files(chance: random.Random) -> dict[str, tuple[str, str]]:
     """path → (mode, text) of a random little tree, with a file where another one has a directory."""
-    names = ["a.yaml", "b.yml", "c.json", "d.md", "x/a.yaml", "x/y/a.yaml", "x/y/b.yaml", ".hid/a.yaml", "z", "z/a.yaml"]
+    names = [
+        "a.yaml",
+        "b.yml",
+        "c.json",
+        "d.md",
+        "x/a.yaml",
+        "x/y/a.yaml",
+        "x/y/b.yaml",
+        ".hid/a.yaml",
+        "z",
+        "z/a.yaml",
+    ]
     chosen = {name for name in names if chance.random() < 0.5}
     if "z/a.yaml" in chosen:
         chosen.discard("z")

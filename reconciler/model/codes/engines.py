@@ -1,0 +1,20 @@
+"""What an engine cannot honour in a valid object."""
+
+from __future__ import annotations
+
+from reconciler.model.codes.entry import ERROR, WARNING, ProblemCode
+
+ENGINE = (
+    ProblemCode(
+        "field-not-supported",
+        ERROR,
+        "The field is one of KubeVirt's, CDI's or CNI's own, and this engine cannot do what it asks for.",
+        "Take the field out, or do what the hint says; `docs/support.md` lists what each field comes to.",
+    ),
+    ProblemCode(
+        "field-without-effect",
+        WARNING,
+        "The field is accepted and does nothing on this engine (it schedules on a cluster, for instance).",
+        "Leave it for the cluster that reads the same manifest, or take it out.",
+    ),
+)

@@ -1,0 +1,100 @@
+"""Live changes as a booted guest sees them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.model.outcome import Result
+from reconciler.model.power import PowerState, PowerStep, StopReason
+from reconciler.model.quantity import MIB
+from tests.contract.builders import create, update
+from tests.live.conftest import LiveHost
+from tests.live.image_server import ImageServer
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+
+@pytest.fixture
+def guest_disk(libvirt_engine: LiveHost, demo_image: Path) -> Iterator[Any]:
+    """A root disk with the demo guest."""
+    server = ImageServer({"guest.qcow2": demo_image.read_bytes()})
+    try:
+        source = {"http": {"url": server.url("guest.qcow2")}}
+        yield libvirt_engine.made(libvirt_engine.site.data_volume("root", source, size="80Mi"))
+    finally:
+        server.close()
+
+
+def test_nics_and_disks_come_and_go_and_disks_grow(libvirt_engine: LiveHost, guest_disk: Any) -> None:
+    host = libvirt_engine
+    first, second = host.dhcp_network("first", 1), host.dhcp_network("second", 2)
+    data = host.made(host.site.claim("data"))
+
+    def vm(nics: dict[str, Any], disks: dict[str, Any]) -> Any:
+        return host.site.vm(
+            "web", disks={"root": guest_disk, **disks}, nics=nics, memory="128Mi", user_data="#cloud-config\nhostname: web-1\n"
+        )
+
+    small = vm({"default": first}, {})
+    large = vm({"default": first, "second": second}, {"data": data})
+    host.applied(create(small, power=PowerStep.START))
+
+    # A guest without a kernel lets go of nothing: that has to be said, and be done later.
+    host.applied(update(large, host.vm(small.key)))
+    early = host.engine.apply(update(small, host.vm(small.key)))
+    assert early.result is Result.PROGRESSING, early
+    assert "released" in early.reason
+    assert {d.stored for d in host.engine.compare(small, host.vm(small.key))} == {False}
+    host.until(lambda: host.vm(small.key).guest_agent, 90)
+    host.settle(lambda live: update(small, live or host.vm(small.key)), small.key, 60)
+    assert host.engine.compare(small, host.vm(small.key)) == ()
+
+    live = host.until(lambda: (v := host.vm(small.key)).interfaces[0].ips and v, 60)
+    assert live.interfaces[0].ips[0].startswith("10.213.1.")
+    host.until(lambda: host.vm(small.key).guest_hostname == "web-1", 30)
+    boot = host.agent(small.key, "cat /proc/sys/kernel/random/boot_id")
+
+    begun = time.monotonic()
+    host.applied(update(large, host.vm(small.key)))
+    assert time.monotonic() - begun < 2.0
+    assert host.engine.compare(large, host.vm(small.key)) == ()
+    mac = large.domain.interfaces[1].mac
+    host.until(lambda: mac in host.agent(small.key, "cat /sys/class/net/*/address"), 20)
+    host.until(lambda: "vdc" in host.agent(small.key, "ls /sys/block") or None, 20)
+    sizes = "cat /sys/block/vd?/size"
+    assert str(16 * MIB // 512) in host.agent(small.key, sizes).split()
+
+    bigger = host.site.claim("data", "32Mi")
+    host.applied(update(bigger, host.volume(data.key)))
+    host.until(lambda: str(32 * MIB // 512) in host.agent(small.key, sizes).split(), 10)
+    host.until(lambda: any(ip.startswith("10.213.2.") for nic in host.vm(small.key).interfaces for ip in nic.ips), 30)
+
+    host.settle(lambda live: update(small, live or host.vm(small.key)), small.key, 60)
+    assert mac not in host.agent(small.key, "cat /sys/class/net/*/address")
+    assert host.engine.compare(small, host.vm(small.key)) == ()
+    assert host.agent(small.key, "cat /proc/sys/kernel/random/boot_id") == boot
+
+
+def test_a_graceful_stop_of_a_guest_and_a_stop_from_inside(libvirt_engine: LiveHost, guest_disk: Any) -> None:
+    host = libvirt_engine
+    vm = host.site.vm("web", disks={"root": guest_disk}, memory="128Mi", user_data="#cloud-config\n{}\n", grace_s=60)
+    host.applied(create(vm, power=PowerStep.START))
+    host.until(lambda: host.vm(vm.key).guest_agent, 90)
+    outcomes = host.settle(
+        lambda live: update(vm, live or host.vm(vm.key), power=PowerStep.STOP), vm.key, 60
+    )
+    assert outcomes[0].result is Result.PROGRESSING
+    assert not any("forced" in step for outcome in outcomes for step in outcome.steps)
+    assert host.vm(vm.key).stop_reason is StopReason.GITVIRT
+    host.applied(update(vm, host.vm(vm.key), power=PowerStep.START))
+    host.until(lambda: host.vm(vm.key).guest_agent, 90)
+    host.forget_events()
+    host.domain(vm.key).shutdownFlags(1)
+    host.until(lambda: host.vm(vm.key).power is PowerState.OFF, 60)
+    host.next_event(vm.key)
+    assert host.vm(vm.key).stop_reason is StopReason.GUEST

@@ -1,0 +1,206 @@
+"""Imports from a real web server: in the background, checked, resumable, and never in anybody's way."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import lzma
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.model.outcome import Result
+from reconciler.model.quantity import MIB
+from tests.contract.builders import create, delete, is_ready, update
+from tests.live.conftest import LiveHost
+from tests.live.image_server import ImageServer
+
+pytestmark = pytest.mark.live
+
+CONTENT = hashlib.sha256(b"gitvirt").digest() * (MIB // 32)
+
+
+@pytest.fixture
+def server() -> Iterator[ImageServer]:
+    made = ImageServer({})
+    yield made
+    made.close()
+
+
+def http(server: ImageServer, name: str, **more: str) -> dict[str, Any]:
+    return {"http": {"url": server.url(name), **more}}
+
+
+def content_of(path: Path) -> bytes:
+    raw = path.with_suffix(".check")
+    subprocess.run(["qemu-img", "convert", "-O", "raw", str(path), str(raw)], check=True)
+    data = raw.read_bytes()
+    raw.unlink()
+    return data
+
+
+def failed(host: LiveHost, volume: Any) -> str:
+    host.until(lambda: host.volume(volume.key).phase == "Failed", 20)
+    return host.volume(volume.key).reason
+
+
+def test_a_slow_import_shows_progress_and_delays_nobody(libvirt_engine: LiveHost, server: ImageServer) -> None:
+    host = libvirt_engine
+    server.files["disk.raw"], server.delay_s = CONTENT, 0.1
+    volume = host.site.data_volume("root", http(server, "disk.raw"))
+    begun = time.monotonic()
+    outcome = host.engine.apply(create(volume))
+    assert outcome.result is Result.PROGRESSING
+    other = host.site.claim("other")
+    host.applied(create(other))
+    assert is_ready(host.look(other.key))
+    assert time.monotonic() - begun < 1.0
+    seen = [host.until(lambda: host.volume(volume.key).progress, 10)]
+    host.until(lambda: (host.volume(volume.key).progress or 1.0) > seen[0], 10)
+    assert host.volume(volume.key).phase == "ImportInProgress"
+    host.forget_events()
+    host.until(lambda: is_ready(host.look(volume.key)), 20)
+    host.next_event(volume.key)
+    data = content_of(host.pool / host.volume(volume.key).volume)
+    assert data[:MIB] == CONTENT
+    assert len(data) == 16 * MIB
+    assert not os.listdir(host.pool / ".gitvirt" / "incoming")
+    assert host.engine.compare(volume, host.volume(volume.key)) == ()
+
+
+def test_packed_images_are_unpacked_and_the_checksum_is_of_the_file(
+    libvirt_engine: LiveHost, server: ImageServer
+) -> None:
+    host = libvirt_engine
+    server.files |= {"disk.raw.gz": gzip.compress(CONTENT), "disk.raw.xz": lzma.compress(CONTENT)}
+    for name in ("gz", "xz"):
+        packed = server.files[f"disk.raw.{name}"]
+        checksum = f"sha256:{hashlib.sha256(packed).hexdigest()}"
+        volume = host.made(host.site.data_volume(f"from-{name}", http(server, f"disk.raw.{name}", checksum=checksum)))
+        assert content_of(host.pool / host.volume(volume.key).volume)[:MIB] == CONTENT
+
+
+def test_a_wrong_checksum_fails_without_a_volume(libvirt_engine: LiveHost, server: ImageServer) -> None:
+    host = libvirt_engine
+    server.files["disk.raw"] = CONTENT
+    volume = host.site.data_volume("root", http(server, "disk.raw", checksum="sha256:" + "0" * 64))
+    host.engine.apply(create(volume))
+    reason = failed(host, volume)
+    assert "checksum" in reason
+    assert hashlib.sha256(CONTENT).hexdigest() in reason
+    assert "sesame" not in reason
+    assert [entry.name for entry in host.pool.iterdir()] == [".gitvirt"]
+
+
+def test_an_image_that_names_another_file_is_refused(
+    libvirt_engine: LiveHost, server: ImageServer, tmp_path: Path
+) -> None:
+    host = libvirt_engine
+    base, evil, split = tmp_path / "base.qcow2", tmp_path / "evil.qcow2", tmp_path / "split.qcow2"
+    for command in (
+        ["-f", "qcow2", str(base), "1M"],
+        ["-f", "qcow2", "-b", str(base), "-F", "qcow2", str(evil)],
+        ["-f", "qcow2", "-o", f"data_file={tmp_path}/split.data", str(split), "1M"],
+    ):
+        subprocess.run(["qemu-img", "create", "-q", *command], check=True)
+    server.files |= {
+        "evil.qcow2": evil.read_bytes(),
+        "split.qcow2": split.read_bytes(),
+        "names.vmdk": b'# Disk DescriptorFile\nversion=1\nRW 2048 FLAT "/etc/shadow" 0\n',
+    }
+    for name, word in (("evil.qcow2", "backing file"), ("split.qcow2", "another file"), ("names.vmdk", "other files")):
+        volume = host.site.data_volume(name.partition(".")[0], http(server, name))
+        host.engine.apply(create(volume))
+        assert word in failed(host, volume)
+
+
+def test_an_image_larger_than_the_claim_fails_and_says_what_to_raise(
+    libvirt_engine: LiveHost, server: ImageServer
+) -> None:
+    host = libvirt_engine
+    server.files["disk.raw"] = CONTENT
+    volume = host.site.data_volume("root", http(server, "disk.raw"), size="512Ki")
+    host.engine.apply(create(volume))
+    assert "raise resources.requests.storage" in failed(host, volume)
+
+
+def test_a_broken_download_is_tried_again_when_its_time_has_come(
+    libvirt_engine: LiveHost, server: ImageServer
+) -> None:
+    host = libvirt_engine
+    server.files["disk.raw"] = CONTENT
+    server.cut_after["disk.raw"] = 1 << 18
+    volume = host.site.data_volume("root", http(server, "disk.raw"))
+    host.engine.apply(create(volume))
+    failed(host, volume)
+    live = host.volume(volume.key)
+    assert live.retry_at is not None
+    assert host.engine.apply(create(volume)).result is Result.PROGRESSING
+    host.until(lambda: is_ready(host.look(volume.key)), 20)
+    assert server.asked["disk.raw"] == 2
+
+
+def test_an_import_is_seen_from_beside_and_taken_up_after_a_crash(
+    libvirt_engine: LiveHost, server: ImageServer
+) -> None:
+    host = libvirt_engine
+    server.files["disk.raw"], server.delay_s = CONTENT, 0.05
+    volume = host.site.data_volume("root", http(server, "disk.raw"))
+    host.engine.apply(create(volume))
+    host.until(lambda: host.volume(volume.key).progress, 10)
+    beside = host.new_engine()
+    assert beside.observe([volume.key]).objects[volume.key].phase == "ImportInProgress"
+    host.until(lambda: is_ready(host.look(volume.key)), 20)
+    assert server.asked["disk.raw"] == 1
+
+    second = host.site.data_volume("second", http(server, "disk.raw"))
+    leave_as_after_a_crash(host, second)
+    live = host.volume(second.key)
+    assert (live.phase, live.marks is not None) == ("ImportScheduled", True)
+    assert host.engine.apply(create(second)).result is Result.PROGRESSING
+    host.until(lambda: is_ready(host.look(second.key)), 20)
+
+
+def leave_as_after_a_crash(host: LiveHost, volume: Any) -> None:
+    """What a killed daemon leaves behind: a request, a part of the file, and nobody at work."""
+    from nodeexec.libvirt.imports import Imports
+
+    original = Imports._work
+    Imports._work = lambda self, pool, name: None  # type: ignore[method-assign]
+    try:
+        host.engine.apply(create(volume))
+    finally:
+        Imports._work = original  # type: ignore[method-assign]
+    directory = host.pool / ".gitvirt" / "incoming" / f"{volume.key.namespace}_{volume.key.name}.qcow2"
+    (directory / "part").write_bytes(b"half of it")
+
+
+def test_deleting_an_import_under_way_stops_it(libvirt_engine: LiveHost, server: ImageServer) -> None:
+    host = libvirt_engine
+    server.files["disk.raw"], server.delay_s = CONTENT, 0.1
+    volume = host.site.data_volume("root", http(server, "disk.raw"))
+    host.engine.apply(create(volume))
+    host.until(lambda: host.volume(volume.key).progress, 10)
+    assert host.engine.apply(delete(host.volume(volume.key))).result is Result.APPLIED
+    assert host.look(volume.key) is None
+    assert not os.listdir(host.pool / ".gitvirt" / "incoming")
+
+
+def test_a_running_source_is_not_cloned(libvirt_engine: LiveHost) -> None:
+    from reconciler.model.power import PowerStep
+
+    host = libvirt_engine
+    source = host.made(host.site.claim("golden"))
+    vm = host.site.vm("web", disks={"root": source}, grace_s=0)
+    host.applied(create(vm, power=PowerStep.START))
+    clone = host.site.data_volume("copy", {"pvc": {"name": "golden", "namespace": host.site.namespace}})
+    outcome = host.engine.apply(create(clone))
+    assert outcome.result is Result.PROGRESSING
+    assert str(vm.key) in outcome.reason
+    host.applied(update(vm, host.vm(vm.key), power=PowerStep.STOP))
+    host.made(clone)

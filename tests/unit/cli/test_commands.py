@@ -1,0 +1,323 @@
+"""Commands through the real entry point: what they print, where, and their exit codes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+import yaml
+from typer.testing import CliRunner
+
+from reconciler.cli.app import MODULE_OF, build_app, split_shared
+from tests.unit.daemon.homes import Home, make_home, vm_text
+
+_RUNNER = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Commands set logging up for their process; here it would outlive them and write to a stream that is gone."""
+    hook = threading.excepthook
+    yield
+    threading.excepthook = hook
+    structlog.reset_defaults()
+    for handler in list(logging.getLogger().handlers):
+        logging.getLogger().removeHandler(handler)
+
+
+@pytest.fixture(autouse=True)
+def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("GITVIRT_SETTINGS", raising=False)
+    monkeypatch.setattr("reconciler.settings.DEFAULT_PATH", tmp_path / "no-settings.yaml")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return make_home(tmp_path, {"web.yaml": vm_text("web")})
+
+
+def run(*arguments: str, home: Home | None = None, stdin: str = "") -> tuple[int, str, str]:
+    """(exit code, stdout, stderr) of a command in this process."""
+    named = ["--settings", str(home.settings_file)] if home else []
+    shared, rest = split_shared([*arguments, *named])
+    result = _RUNNER.invoke(build_app(), [*shared, *rest], input=stdin)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def process(*arguments: str, stdin: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """A command as a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    return subprocess.run(
+        [sys.executable, "-m", "reconciler", *arguments],
+        input=stdin, capture_output=True, text=True, timeout=60, check=False, cwd=cwd, env=environment,
+    )  # fmt: skip
+
+
+def test_shared_options_may_stand_anywhere() -> None:
+    given = ["get", "vm", "--settings", "/s", "-o", "json", "--set=a=b", "--debug", "--set", "c=d", "--", "--set", "x"]
+    assert split_shared(given) == (
+        ["--settings", "/s", "--set=a=b", "--debug", "--set", "c=d"],
+        ["get", "vm", "-o", "json", "--", "--set", "x"],
+    )
+
+
+@pytest.mark.parametrize("command", MODULE_OF)
+def test_every_command_is_found_in_its_module_and_has_help(command: str) -> None:
+    result = _RUNNER.invoke(build_app(command), [command, "--help"])
+    assert result.exit_code == 0
+    assert command in result.output
+    assert command in _RUNNER.invoke(build_app(), ["--help"]).output
+
+
+def test_asking_a_daemon_loads_little() -> None:
+    code = (
+        "import sys; import reconciler.cli.get; sys.exit('reconciler.wiring' in sys.modules or 'pygit2' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_validate_is_silent_about_good_ones_and_exits_0(home: Home) -> None:
+    code, out, _ = run("validate", str(home.repository), home=home)
+    assert (code, out) == (0, "2 objects in 1 file: 0 errors, 0 warnings.\n")
+    code, out, _ = run("validate", str(home.repository), "-o", "json", home=home)
+    assert (code, json.loads(out)) == (0, {"problems": []})
+
+
+def test_validate_says_where_as_compilers_do(home: Home) -> None:
+    path = home.repository / "web.yaml"
+    path.write_text(path.read_text().replace("runStrategy:", "runStrateggy:"))
+    code, out, _ = run("validate", str(path), home=home)
+    assert code == 1
+    first = out.splitlines()[0]
+    assert first.startswith(f"{path}:5:3: error ")
+    assert "runStrateggy" in first
+    assert "1 error" in out.splitlines()[-1]
+    code, out, _ = run("validate", str(path), "-o", "json", home=home)
+    assert code == 1
+    problem = json.loads(out)["problems"][0]
+    assert set(problem) == {"code", "severity", "file", "line", "column", "object", "path", "message", "hint"}
+    assert (problem["file"], problem["line"], problem["column"]) == (str(path), 5, 3)
+    assert problem["object"] == "VirtualMachine/default/web"
+
+
+def test_validate_takes_revisions_and_standard_input(home: Home) -> None:
+    assert run("validate", f"{home.repository}@main", home=home)[0] == 0
+    code, out, _ = run("validate", "-", home=home, stdin="kind: VirtualMachine\nkind: x\n")
+    assert code == 1
+    assert "<stdin>:2:1: error" in out
+
+
+def test_what_cannot_be_read_is_one_message_and_its_exit_code(home: Home) -> None:
+    code, out, err = run("validate", "/nowhere", home=home)
+    assert (code, out) == (12, "")
+    assert err.startswith("gitvirt: /nowhere does not exist")
+    assert len(err.splitlines()) == 1
+
+
+def test_hostile_text_does_not_reach_the_terminal(home: Home) -> None:
+    text = (
+        'apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: "a\\e[31m\\u202eb"}\nspec: {"x\\e[2J": 1}\n'
+    )
+    path = home.repository / "evil.yaml"
+    path.write_text(text)
+    for output in ([], ["-o", "json"], ["-o", "yaml"], ["-o", "table"], ["-o", "name"]):
+        code, out, err = run("validate", str(path), *output, home=home)
+        assert code == 1
+        assert "\x1b" not in out + err
+        assert "\u202e" not in out + err
+
+
+def test_plan_between_revisions(home: Home) -> None:
+    home.commit({"web.yaml": vm_text("web", cores=2), "db.yaml": vm_text("db")})
+    base, head = f"{home.repository}@HEAD~1", f"{home.repository}@HEAD"
+    code, out, _ = run("plan", "--base", base, "--head", head, "-o", "json", home=home)
+    assert code == 0
+    plan = json.loads(out)
+    assert {"plan_id", "changes", "held", "blocked"} <= set(plan)
+    changes = {change["object"]: change for change in plan["changes"]}
+    assert set(changes) == {
+        "PersistentVolumeClaim/default/db-root", "VirtualMachine/default/db", "VirtualMachine/default/web",
+    }  # fmt: skip
+    web = changes["VirtualMachine/default/web"]
+    assert web["action"] == "update"
+    (difference,) = web["differences"]
+    assert set(difference) == {"path", "from", "to", "impact", "reason"}
+    assert difference["path"] == "spec.template.spec.domain.cpu.cores"
+    assert (difference["from"], difference["to"]) == (1, 2)
+    again = json.loads(run("plan", "--base", base, "--head", head, "-o", "json", home=home)[1])
+    assert again == plan
+    assert run("plan", "--base", base, "--head", head, "-o", "markdown", home=home)[1].startswith("### gitvirt plan")
+    assert "\x1b" not in run("plan", "--base", base, "--head", head, home=home)[1]
+
+
+@pytest.mark.parametrize("option", ["--detailed-exitcode", "-detailed-exitcode"])
+def test_plan_exit_codes(home: Home, option: str) -> None:
+    repository = str(home.repository)
+    assert run("plan", "--base", repository, "--head", repository, option, home=home)[0] == 0
+    assert run("plan", "--head", repository, option, home=home)[0] == 2
+    assert run("plan", "--head", repository, home=home)[0] == 0
+    assert run("plan", "--head", "/nowhere", option, home=home)[0] == 1
+    assert run("plan", "--head", "/nowhere", home=home)[0] == 12
+    (home.repository / "bad.yaml").write_text("kind: [\n")
+    assert run("plan", "--head", repository, option, home=home)[0] == 1
+
+
+def test_diff_exit_codes(home: Home) -> None:
+    repository = str(home.repository)
+    assert run("diff", "--base", repository, "--head", repository, home=home)[0] == 0
+    assert run("diff", "--head", repository, home=home)[0] == 1
+    assert run("diff", "--head", "/nowhere", home=home)[0] > 1
+    assert run("diff", "--nonsense", home=home)[0] > 1
+
+
+def test_a_secret_is_in_no_plan(home: Home) -> None:
+    canary = "correct-horse-battery"
+    text = vm_text("web").replace("volumes: [", f"volumes: [{{name: seed, cloudInitNoCloud: {{userData: {canary}}}}}, ")
+    text = text.replace("disks: [", "disks: [{name: seed, disk: {bus: virtio}}, ")
+    home.commit({"web.yaml": text})
+    for command in (["plan", "--head"], ["xml"], ["validate"]):
+        for output in ([], ["-o", "json"]) if command != ["xml"] else ([],):
+            code, out, err = run(*command, str(home.repository), *output, home=home)
+            assert code == 0, err
+            assert canary not in out + err
+    one = run("plan", "--base", f"{home.repository}@HEAD~1", "--head", str(home.repository), "-o", "json", home=home)[1]
+    assert "digest:" in one
+
+
+def test_xml_prints_each_vm(home: Home) -> None:
+    code, out, _ = run("xml", str(home.repository), home=home)
+    assert code == 0
+    assert "web" in out
+    code, _, err = run("xml", str(home.repository), "--vm", "nope", home=home)
+    assert code == 1
+    assert "there is no VM nope" in err
+
+
+def test_apply_get_audit_and_describe_without_a_daemon(home: Home) -> None:
+    code, out, _ = run("apply", home=home)
+    assert code == 0
+    assert "VirtualMachine/default/web" in out
+    code, out, _ = run("apply", "-o", "json", home=home)
+    assert json.loads(out)["plan"]["changes"] == 0
+    code, out, _ = run("get", "vm", "web", "-o", "yaml", home=home)
+    assert code == 0
+    assert yaml.safe_load(out)["object"] == "VirtualMachine/default/web"
+    assert run("get", "vm", "-o", "name", home=home)[1] == "VirtualMachine/default/web\n"
+    code, _, err = run("get", "vm", "nope", home=home)
+    assert code == 1
+    assert "there is no vm nope" in err
+    code, out, _ = run("audit", "-o", "json", "--since", "1h", home=home)
+    entries = json.loads(out)["items"]
+    assert {"create"} <= {entry["action"] for entry in entries}
+    assert {entry["author"].split()[0] for entry in entries if entry["cause"] == "commit"} == {"Ann"}
+    assert json.loads(run("audit", "-o", "json", "--since", "2099-01-01", home=home)[1])["items"] == []
+    assert "Declared in Git:  yes" in run("describe", "vm", "web", home=home)[1]
+
+
+def test_status_and_trash_without_a_daemon(home: Home) -> None:
+    code, out, _ = run("status", home=home)
+    assert code == 0
+    assert "first (Ann)" in out
+    code, out, err = run("trash", "list", home=home)
+    assert (code, out, err) == (0, "", "the trash is empty\n")
+    assert json.loads(run("trash", "list", "-o", "json", home=home)[1]) == {"items": []}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("stop",), ("stop", "a/b", "-n", "c"), ("suspend",), ("suspend", "web", "--all"), ("stop", "web", "--for", "soon"),
+        ("audit", "--since", "yesterday"), ("plan", "--base", "x"), ("trash", "empty"), ("get", "pods"), ("frobnicate",),
+        ("plan", "--base", "-", "--head", "-"),
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_exit_2(home: Home, arguments: tuple[str, ...]) -> None:
+    assert run(*arguments, home=home)[0] == 2
+
+
+def test_settings_are_printed_without_credentials(home: Home) -> None:
+    code, out, _ = run("settings", "--set", "source.url=https://token@host/x", "--set", "log.level=debug", home=home)
+    assert code == 0
+    shown = yaml.safe_load(out)
+    assert shown["source"]["url"] == "https://<redacted>@host/x"
+    assert shown["log"]["level"] == "debug"
+    assert f"# from {home.settings_file}" in out
+
+
+def test_a_fault_of_the_settings(home: Home) -> None:
+    code, _, err = run("settings", "--set", "sourc.url=x", home=home)
+    assert code == 11
+    assert err.splitlines()[1] == "  --set sourc: unknown setting sourc (did you mean source?)"
+
+
+def test_doctor_lists_everything(home: Home) -> None:
+    code, out, _ = run("doctor", home=home)
+    assert code == 0
+    assert "✓ source" in out
+    assert "! acceleration" in out
+    code, out, _ = run("doctor", "--set", "source.branch=gone", "-o", "json", home=home)
+    assert code == 1
+    failed = [check for check in json.loads(out)["checks"] if check["state"] == "failed"]
+    assert [check["check"] for check in failed] == ["source"]
+    assert not (home.directory / "state").exists()
+    assert not (home.directory / "key").exists()
+
+
+def test_offline_commands_as_a_stranger_on_a_bare_machine(tmp_path: Path) -> None:
+    """Neither settings nor repository nor libvirt: importing it fails."""
+    (tmp_path / "libvirt.py").write_text("raise ImportError('no libvirt here', name='libvirt')\n")
+    manifests = tmp_path / "m"
+    manifests.mkdir()
+    (manifests / "web.yaml").write_text(vm_text("web"))
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{Path.cwd()}", "GITVIRT_SETTINGS": ""}
+    for arguments, code in (
+        (["validate", "m", "-o", "json"], 0),
+        (["plan", "--head", "m", "-o", "json"], 0),
+        (["plan", "--base", "m", "--head", "m", "-detailed-exitcode"], 0),
+        (["xml", "m"], 0),
+        (["get", "vm", "--set", f"source.url={tmp_path}/m", "--set", f"stateDirectory={tmp_path}/s",
+          "--set", f"keyFile={tmp_path}/key", "--set", f"runtimeDirectory={tmp_path}/r"], 17),
+    ):  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-m", "reconciler", *arguments],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+    assert "libvirt-dev" in done.stderr
+
+
+def test_a_broken_invariant_is_never_taken_for_a_difference(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import reconciler.wiring_files as w\ndef boom(*a, **k): raise RuntimeError('cannot be')\nw.plan_files = boom\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{Path.cwd()}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "reconciler", "diff", "--head", str(tmp_path)],
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 70
+    assert "cannot be" in done.stderr
+
+
+def test_debug_shows_the_traceback(home: Home) -> None:
+    done = process("validate", "/nowhere", "--debug", "--settings", str(home.settings_file))
+    assert done.returncode == 12
+    assert "SourceError" in done.stderr
+    assert "gitvirt: /nowhere does not exist" in done.stderr
+
+
+def test_the_state_directory_is_closed_to_others(home: Home) -> None:
+    run("apply", home=home)
+    assert stat.S_IMODE((home.directory / "state").stat().st_mode) == 0o700

@@ -1,0 +1,58 @@
+"""Small real and fake parts for tests of the daemon."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from reconciler.daemon.cycle import CycleReport
+from reconciler.daemon.wake import Wake
+from reconciler.model.record import CycleRecord
+from reconciler.model.revision import SourceState, SourceStatus
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def report(**facts: object) -> CycleReport:
+    """A cycle that found nothing to do."""
+    given: dict[str, object] = {
+        "record": CycleRecord(started_at=NOW, ended_at=NOW, revision=None),
+        "plan": None,
+        "source": SourceStatus(state=SourceState.READY, checked_at=NOW),
+        "problems": (),
+        "retry_after_s": None,
+        "finished_at": NOW,
+    }
+    return CycleReport(**{**given, **facts})  # type: ignore[arg-type]
+
+
+class FakeCycle:
+    """Remembers the wakes it ran for; ``act`` is called with each and gives the report."""
+
+    def __init__(self, act: Callable[[Wake], CycleReport] | None = None) -> None:
+        self.wakes: list[Wake] = []
+        self._act = act or (lambda _: report())
+        self._changed = threading.Condition()
+
+    def run(self, wake: Wake) -> CycleReport:
+        """One cycle."""
+        with self._changed:
+            self.wakes.append(wake)
+            self._changed.notify_all()
+        return self._act(wake)
+
+    def wait_for(self, count: int, timeout_s: float = 5.0) -> list[Wake]:
+        """The wakes, once there are ``count`` of them."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.wakes) >= count, timeout_s), self.wakes
+            return list(self.wakes)
+
+
+def eventually(condition: Callable[[], object], timeout_s: float = 5.0) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.01)

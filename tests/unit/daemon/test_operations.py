@@ -1,0 +1,229 @@
+"""The verbs over the real cycle, a real repository, a real journal and the simulated engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.daemon.operations import VERBS, Operations
+from reconciler.daemon.wake import Wake
+from reconciler.model.errors import DaemonError, SourceError
+from reconciler.wiring import READING_VERBS, Core, InlineTurn, build_core
+from tests.unit.daemon.homes import Home, make_home, vm_text
+
+
+class Bench:
+    """A home with its core, and a way to ask."""
+
+    def __init__(self, directory: Path) -> None:
+        self.home: Home = make_home(directory, {"web.yaml": vm_text("web"), "db.yaml": vm_text("db")})
+        self.core: Core = build_core(self.home.settings)
+        self.operations: Operations = self.core.operations(InlineTurn(self.core.cycle), self.home.settings)
+
+    def ask(self, verb: str, **arguments: Any) -> Any:
+        """A verb's answer, as it would come over the socket."""
+        return json.loads(json.dumps(self.operations.serve(verb, arguments, "ann")))
+
+    def state(self, name: str) -> str:
+        """A VM's printable status."""
+        return str(self.ask("get", kind="vm", name=name)["objects"][0]["status"])
+
+    def settle(self, done: Callable[[], bool]) -> None:
+        """Cycles until something is true. The host's time passes by leaps, so what waits for a retry is named."""
+        clock = self.core.engine._host.clock  # type: ignore[attr-defined]
+        for _ in range(60):
+            if done():
+                return
+            clock.advance(2.0)
+            keys = frozenset(status.key for status in self.core.cycle.status())
+            self.core.cycle.run(Wake(everything=True, keys=keys))
+        raise AssertionError("it did not settle")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    made = Bench(tmp_path)
+    made.ask("reconcile")
+    return made
+
+
+def verbs_told(bench: Bench) -> list[tuple[str, str]]:
+    return [
+        (str(entry.action), entry.author) for entry in bench.core.journal.entries() if str(entry.cause) == "operator"
+    ]
+
+
+def test_reconcile_makes_it_so_and_says_what_it_did(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    view = bench.ask("reconcile")
+    assert {(c["object"], c["action"], c["result"]) for c in view["applied"]} >= {
+        ("VirtualMachine/default/web", "create", "applied"),
+        ("PersistentVolumeClaim/default/db-root", "create", "applied"),
+    }
+    assert view["revision"]["commit"] == bench.home.git("rev-parse", "HEAD")
+    assert view["source"]["state"] == "ready"
+    assert ("reconcile", "ann") in verbs_told(bench)
+
+
+def test_status_and_get(bench: Bench) -> None:
+    status = bench.ask("status")
+    assert status["revision"]["author"] == "Ann"
+    assert status["host"]["accelerator"] == "qemu"
+    assert {row["object"] for row in status["objects"]} >= {"VirtualMachine/default/db", "PodNetwork/pod"}
+    rows = bench.ask("get", kind="vm")["objects"]
+    assert [(row["name"], row["status"], row["state"]) for row in rows] == [
+        ("db", "Running", "Ready"), ("web", "Running", "Ready"),
+    ]  # fmt: skip
+    assert "live" not in rows[0]
+    document = bench.ask("get", kind="vmi", name="web", documents=True)["objects"][0]["live"]
+    assert document["kind"] == "VirtualMachineInstance"
+    assert bench.ask("get", kind="vm", namespace="other")["objects"] == []
+    assert {row["kind"] for row in bench.ask("get", kind="pvc")["objects"]} == {"PersistentVolumeClaim"}
+
+
+def test_plan_changes_nothing(bench: Bench) -> None:
+    bench.home.commit({"web.yaml": vm_text("web", cores=2)})
+    bench.core.source.fetch()
+    plan = bench.ask("plan")
+    assert [change["object"] for change in plan["changes"]] == ["VirtualMachine/default/web"]
+    assert "spec.template.spec.domain.cpu.cores" in plan["text"]
+    assert bench.ask("plan")["plan_id"] == plan["plan_id"]
+    assert bench.ask("plan", style="markdown")["text"].startswith("### gitvirt plan")
+
+
+def test_stop_holds_against_the_run_strategy_until_resume(bench: Bench) -> None:
+    view = bench.ask("stop", name="web")
+    assert view["object"]["object"] == "VirtualMachine/default/web"
+    bench.settle(lambda: bench.state("web") == "Stopped")
+    bench.ask("reconcile")
+    assert bench.state("web") == "Stopped"
+    assert bench.state("db") == "Running"
+    bench.ask("resume", name="web")
+    bench.settle(lambda: bench.state("web") == "Running")
+    assert {("stop", "ann"), ("resume", "ann")} <= set(verbs_told(bench))
+
+
+def test_suspend_keeps_the_override_and_the_other_way_round(bench: Bench) -> None:
+    bench.ask("pause", name="web")
+    bench.ask("suspend", name="web", reason="looking at it", for_s=3600)
+    marks = bench.core.engine.observe(None).objects[bench.operations._cycle.status()[-1].key].marks
+    assert marks is not None
+    assert marks.override is not None
+    assert marks.suspended == "by ann: looking at it"
+    assert marks.suspended_until is not None
+    bench.ask("resume", name="web")
+    marks = bench.core.engine.observe(None).objects[bench.operations._cycle.status()[-1].key].marks
+    assert marks is not None
+    assert (marks.override, marks.suspended, marks.suspended_until) == (None, "", None)
+
+
+def test_suspending_everything_halts_and_resume_goes_on(bench: Bench) -> None:
+    bench.ask("suspend", all=True, reason="maintenance")
+    bench.home.commit({"new.yaml": vm_text("new")})
+    view = bench.ask("reconcile")
+    assert view["applied"] == []
+    assert "maintenance" in bench.ask("status")["suspended"]
+    again = build_core(bench.home.settings)
+    elsewhere = again.operations(InlineTurn(again.cycle), bench.home.settings)
+    elsewhere.apply_suspension()
+    assert "by ann" in again.cycle.suspended
+    view = bench.ask("resume", all=True)
+    assert "VirtualMachine/default/new" in {change["object"] for change in view["applied"]}
+
+
+def test_restart_restarts(bench: Bench) -> None:
+    view = bench.ask("restart", name="web")
+    assert [(c["object"], c["action"]) for c in view["applied"]] == [("VirtualMachine/default/web", "restart")]
+    bench.settle(lambda: bench.state("web") == "Running")
+
+
+def test_release_lets_go(bench: Bench) -> None:
+    bench.ask("release", name="web")
+    with pytest.raises(DaemonError, match="not owned"):
+        bench.ask("stop", name="web")
+    assert bench.core.engine.observe(None).foreign_vms == ("default_web",)
+
+
+def test_a_deleted_claim_can_be_listed_and_destroyed(bench: Bench) -> None:
+    bench.home.commit({"db.yaml": None})
+    bench.ask("reconcile")
+    bench.settle(
+        lambda: bool(bench.ask("trash-list")["items"]) and not bench.ask("get", kind="pvc", name="db-root")["objects"]
+    )
+    items = [row["item"] for row in bench.ask("trash-list")["items"]]
+    assert any(row["object"] == "PersistentVolumeClaim/default/db-root" for row in bench.ask("trash-list")["items"])
+    with pytest.raises(DaemonError, match="name the items, or say all"):
+        bench.ask("trash-empty")
+    with pytest.raises(DaemonError, match="there is no trash item nope"):
+        bench.ask("trash-empty", items=[items[0], "nope"])
+    assert [row["item"] for row in bench.ask("trash-list")["items"]] == items
+    assert sorted(bench.ask("trash-empty", items=items)["emptied"]) == sorted(items)
+    assert bench.ask("trash-list")["items"] == []
+
+
+def test_approve_wants_a_hold_that_is_there(bench: Bench) -> None:
+    with pytest.raises(DaemonError, match="no changes wait under 123abc; waiting for approval: none"):
+        bench.ask("approve", hold_id="123abc")
+
+
+def test_approve_releases_a_large_deletion(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    names = [f"vm{number}" for number in range(6)]
+    bench.home.commit({f"{name}.yaml": vm_text(name) for name in names})
+    bench.ask("reconcile")
+    bench.home.commit({f"{name}.yaml": None for name in names})
+    held = bench.ask("reconcile")["plan"]["held"]
+    assert held
+    assert bench.state("vm0") == "Running"
+    for hold in held:
+        bench.ask("approve", hold_id=hold["hold_id"])
+    bench.settle(lambda: [row["name"] for row in bench.ask("get", kind="vm")["objects"]] == ["db", "web"])
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "said"),
+    [
+        ("format-disk", {}, "there is no verb"),
+        ("stop", {}, "name is missing"),
+        ("stop", {"name": "../x"}, "must be a Kubernetes name"),
+        ("stop", {"name": "nope"}, "there is no VM default/nope"),
+        ("stop", {"name": "web", "for_s": -1}, "must be seconds above 0"),
+        ("stop", {"name": "web", "for_s": True}, "must be seconds above 0"),
+        ("stop", {"name": "web", "sudo": "x"}, "takes no argument 'sudo'"),
+        ("stop", {"name": ["web"]}, "must be text"),
+        ("suspend", {"name": "web", "reason": "x" * 501}, "at most 500"),
+        ("get", {"kind": "pod"}, "must be one of"),
+        ("approve", {"hold_id": "a b"}, "must be a name"),
+        ("trash-empty", {"items": "all"}, "must be a list"),
+        ("resume", {"all": "yes"}, "must be true or false"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(bench: Bench, verb: str, arguments: Mapping[str, Any], said: str) -> None:
+    before = bench.core.engine.observe(None).objects
+    with pytest.raises(DaemonError, match=said):
+        bench.ask(verb, **arguments)
+    assert bench.core.engine.observe(None).objects == before
+
+
+def test_every_reading_verb_is_a_verb() -> None:
+    assert set(VERBS) > READING_VERBS
+
+
+def test_an_unreadable_repository_is_said_and_nothing_is_deleted(bench: Bench) -> None:
+    bench.home.repository.rename(bench.home.directory / "moved")
+    view = bench.ask("reconcile")
+    assert view["source"]["state"] == "unreachable"
+    assert view["applied"] == []
+    assert bench.state("web") == "Running"
+
+
+def test_before_the_first_success_a_plan_says_why_there_is_none(tmp_path: Path) -> None:
+    home = make_home(tmp_path, {"web.yaml": vm_text("web")})
+    core = build_core(home.settings)
+    operations = core.operations(InlineTurn(core.cycle), home.settings)
+    with pytest.raises(SourceError):
+        operations.serve("plan", {}, "ann")

@@ -1,0 +1,217 @@
+"""The settings file: what it means, what it refuses, and how a refusal reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from reconciler.model.errors import SettingsError
+from reconciler.model.policy import Mode, Policy
+from reconciler.settings import (
+    Settings,
+    build_settings,
+    format_duration,
+    load_settings,
+    parse_duration_s,
+    redacted_url,
+)
+from reconciler.settings_file import parse_settings, read_settings, settings_schema
+
+
+def _load(tmp_path: Path, text: str, *overrides: str) -> Settings:
+    path = tmp_path / "settings.yaml"
+    path.write_text(text)
+    return load_settings(path, overrides)
+
+
+def test_defaults_are_the_policy_defaults() -> None:
+    settings = build_settings(read_settings(None), hostname="alpha")
+    assert settings.policy.pod_network == Policy().pod_network
+    assert settings.policy.blast_radius == Policy().blast_radius
+    assert settings.policy.host_labels == {"kubernetes.io/hostname": "alpha"}
+    assert settings.policy.mode is None
+    assert settings.key_file == Path("/etc/gitvirt/key")
+    assert str(settings.control_socket) == "/run/gitvirt/control.sock"
+    assert settings.engine.name == "libvirt"
+
+
+def test_a_whole_file(tmp_path: Path) -> None:
+    settings = _load(
+        tmp_path,
+        """
+owner: lab
+source: {url: /srv/vms.git, branch: prod, path: clusters/a/, interval: 1m, jitter: 2s, acceptRewrites: true}
+engine: {libvirt: {uri: "qemu:///session", accelerator: qemu}}
+storageClasses: {fast: {pool: nvme, format: raw}, slow: {pool: hdd}}
+defaultPool: hdd
+podNetwork: {address: 10.9.0.1/24, mtu: 1400}
+allowedBridges: [br0]
+hostName: node-1
+hostLabels: {zone: a}
+mode: report
+namespaceModes: {prod: enforce}
+blastRadius: {few: 1, window: 2h}
+trash: {expireAfter: 30d}
+resyncInterval: 90s
+web: {listen: off}
+""",
+    )
+    assert settings.source.ref == "refs/heads/prod"
+    assert settings.source.path == "clusters/a"
+    assert (settings.source.interval_s, settings.source.jitter_s) == (60.0, 2.0)
+    assert settings.source.accept_rewrites
+    assert settings.engine.options == {"uri": "qemu:///session", "accelerator": "qemu"}
+    policy = settings.policy
+    assert policy.storage_classes["fast"].format == "raw"
+    assert policy.storage_classes["slow"].format == ""
+    assert policy.pod_network.dhcp_range == ("10.9.0.10", "10.9.0.250")
+    assert policy.pod_network.bridge == Policy().pod_network.bridge
+    assert policy.host_labels == {"kubernetes.io/hostname": "node-1", "zone": "a"}
+    assert policy.mode is Mode.REPORT
+    assert policy.namespace_modes == {"prod": Mode.ENFORCE}
+    assert policy.blast_radius.few == 1
+    assert policy.blast_radius.window_s == 7200.0
+    assert policy.trash_expire_after_s == 30 * 86400.0
+    assert settings.resync_interval_s == 90.0
+    assert settings.web.host == ""
+
+
+def test_what_is_printed_reads_back_as_the_same(tmp_path: Path) -> None:
+    first = _load(tmp_path, "source: {url: /srv/x, interval: 45s}\nmode: enforce\nstorageClasses: {a: {pool: p}}\n")
+    printed = yaml.safe_dump(first.to_dict())
+    assert _load(tmp_path, printed).to_dict() == first.to_dict()
+
+
+def test_the_last_override_wins_and_is_read_as_yaml(tmp_path: Path) -> None:
+    settings = _load(
+        tmp_path,
+        "source: {url: /srv/x}\n",
+        "source.interval=5s",
+        "source.interval=10s",
+        "allowedBridges=[br0, br1]",
+        "blastRadius.few=7",
+        "web.listen=off",
+    )
+    assert settings.source.interval_s == 10.0
+    assert settings.policy.allowed_bridges == ("br0", "br1")
+    assert settings.policy.blast_radius.few == 7
+    assert settings.web.host == ""
+
+
+def test_the_variable_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("owner: mine\n")
+    monkeypatch.setenv("GITVIRT_SETTINGS", str(path))
+    assert load_settings().policy.owner == "mine"
+    assert load_settings().origin == str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("source:\n  urll: /x\n", "settings.yaml:2: unknown setting source.urll (did you mean url?)"),
+        ("owner: lab\nmode: reprot\n", "settings.yaml:2: mode must be one of report, enforce (did you mean report?)"),
+        ("source: {interval: 10}\n", "source.interval must be string, not integer (a duration such as 30s"),
+        ("source: {interval: soon}\n", 'source.interval cannot be "soon"'),
+        ("source: {interval: 500ms}\n", "source.interval must be at least 1s"),
+        ("source: {jitter: 30s}\n", "source.jitter must be shorter"),
+        ("source: {branch: a, ref: refs/heads/a}\n", "both branch and ref"),
+        ("source: {url: 'https://me:secret@host/x'}\n", "source.url holds a password"),
+        ("source: {path: ../x}\n", "source.path"),
+        ("owner: a\nowner: b\n", "settings.yaml:2: the key 'owner' stands twice"),
+        ("owner: [\n", "not YAML"),
+        ("- a\n", "settings are a mapping"),
+        ("owner: !!python/object:os.system {}\n", "owner"),
+        ("stateDirectory: var\n", "an absolute path"),
+        ("stateDirectory: /s\nkeyFile: /s/key\n", "keyFile /s/key lies in stateDirectory /s"),
+        ("podNetwork: {address: 10.0.0.0/24}\n", "must be a host's address"),
+        ("podNetwork: {address: 10.0.0.300/24}\n", "podNetwork.address"),
+        ("podNetwork: {address: 10.0.0.1/24, dhcpRange: [10.0.0.1, 10.0.0.9]}\n", "leave out the host's own 10.0.0.1"),
+        ("podNetwork: {address: 10.0.0.1/24, dhcpRange: [10.0.1.5, 10.0.1.9]}\n", "must lie in 10.0.0.0/24"),
+        ("web: {listen: '127.0.0.1:99999'}\n", "99999 is not a port"),
+        ("engine: {vmware: {}}\n", "unknown setting engine.vmware"),
+        ("engine: {libvirt: {}, simulated: {}}\n", "engine"),
+        ("trash: {expireAfter: 9000000d}\n", "longer than ten years"),
+    ],
+)
+def test_refusals_say_where_and_what(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        _load(tmp_path, text)
+    assert said in str(caught.value)
+    assert "secret" not in str(caught.value).replace("Secrets", "")
+
+
+def test_every_fault_is_listed(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        _load(tmp_path, "ownr: x\nmode: 3\nsource: {interval: x}\n")
+    assert len(str(caught.value).splitlines()) == 4
+
+
+@pytest.mark.parametrize("override", ["owner", "=x", "owner.deep=1", "source=3"])
+def test_overrides_that_make_no_sense(tmp_path: Path, override: str) -> None:
+    with pytest.raises(SettingsError, match=r"--set|source"):
+        _load(tmp_path, "owner: lab\n", override)
+
+
+def test_a_missing_file_says_how_to_name_another(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--settings PATH or GITVIRT_SETTINGS"):
+        load_settings(tmp_path / "none.yaml")
+
+
+def test_a_bomb_ends(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    with pytest.raises(SettingsError, match="not a settings file"):
+        _load(tmp_path, "\n".join(lines))
+
+
+def test_a_value_that_holds_itself_ends(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="levels"):
+        _load(tmp_path, "owner: &a [*a]\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("off", "off"), ("yes", "yes"), ("0777", 777), ("1:30", "1:30"), ("2024-01-01", "2024-01-01"), ("true", True),
+     ("1e3", 1000.0), ("~", None), ("0x10", "0x10")],
+)  # fmt: skip
+def test_scalars_follow_the_core_rules(text: str, value: object) -> None:
+    assert parse_settings(f"key: {text}\n".encode(), "s").body == {"key": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30s", 30), ("5m", 300), ("1h30m", 5400), ("500ms", 0.5), ("7d", 604800), ("1.5h", 5400)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration_s(text) == seconds
+    assert parse_duration_s(format_duration(seconds)) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "m", "5 m", "-5m", "5m3", "1y"])
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="not a duration"):
+        parse_duration_s(text)
+
+
+def test_credentials_are_not_shown() -> None:
+    assert redacted_url("https://me:pw@host/x") == "https://<redacted>@host/x"
+    assert redacted_url("https://token@host:8443/x") == "https://<redacted>@host:8443/x"
+    assert redacted_url("/srv/x.git") == "/srv/x.git"
+
+
+def test_the_schema_is_one_and_every_setting_is_described() -> None:
+    schema = settings_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+    def undescribed(node: dict[str, object], path: str) -> list[str]:
+        properties = node.get("properties", {})
+        assert isinstance(properties, dict)
+        found = [f"{path}.{name}" for name, child in properties.items() if "description" not in child]
+        return found + [gap for name, child in properties.items() for gap in undescribed(child, f"{path}.{name}")]
+
+    assert undescribed(dict(schema), "") == []
+    assert json.dumps(schema)
