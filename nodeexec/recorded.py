@@ -29,7 +29,7 @@ def recorded_only(
     before: Mapping[str, Any] | None, after: Mapping[str, Any], explained: Collection[str]
 ) -> tuple[Difference, ...]:
     """Leaves that differ between two applied documents and lie under none of the ``explained`` paths. ``before`` None
-    (unknown) gives none. A list item that came or went as a whole is one difference.
+    (unknown) gives none.
     """
     if before is None:
         return ()
@@ -39,11 +39,17 @@ def recorded_only(
         Difference(path=path, before=old.get(path), after=new.get(path), impact=Impact.NONE, reason=RECORDED_ONLY,
                    running=False)
         for path in changed
-        if not any(is_under(path, above) for above in explained)
+        if not any(is_under(path, above) for above in explained) and not _is_shell(path, old, new)
     )  # fmt: skip
 
 
 _ABSENT = object()
+
+
+def _is_shell(path: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether an empty mapping or list on one side only makes room for what the other side holds below it."""
+    other = old if path in new else new
+    return path not in other and any(is_under(below, path) for below in other)
 
 
 def is_under(path: str, above: str) -> bool:

@@ -50,6 +50,11 @@ class DomainIndex:
             self._entries = entries if complete else {**self._entries, **entries}
             self._complete = self._complete or complete
 
+    def begin(self) -> None:
+        """Everything is read now: what events named before is in it."""
+        self._events.take_touched()
+        self._generation = self._events.generation
+
     def refresh(self, *, fresh: bool) -> None:
         """Bring the index up to date: all of it when ``fresh`` or when nobody listens to events.
 

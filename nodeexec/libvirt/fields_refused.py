@@ -1,6 +1,7 @@
 """Manifest fields that no place in the XML answers for: kept elsewhere, or refused.
 
-Paths are below ``spec`` of a VirtualMachine; ``[]`` is any item of a list, a final ``*`` the whole subtree.
+Paths are below ``spec`` of a VirtualMachine; ``[]`` is any item of a list, a final ``.*`` the whole subtree,
+a final ``.?`` any one thing below.
 """
 
 from __future__ import annotations
@@ -179,7 +180,7 @@ REFUSED: tuple[Refused, ...] = (
         reason="memory changes at a restart; there is no ceiling to reserve",
     ),
     Refused(
-        paths=(f"{_D}.resources.overcommitGuestOverhead", f"{_D}.resources.requests.*", f"{_D}.resources.limits.*"),
+        paths=(f"{_D}.resources.overcommitGuestOverhead", f"{_D}.resources.requests.?", f"{_D}.resources.limits.?"),
         reason="nothing is reserved or limited for QEMU itself",
         harmless=True,
     ),

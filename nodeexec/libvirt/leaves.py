@@ -11,6 +11,9 @@ from reconciler.model.document import FieldPath
 ANY = ".*"
 """At the end of a pattern: the subtree, its root included."""
 
+ONE = ".?"
+"""At the end of a pattern: any one thing below."""
+
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
@@ -42,6 +45,8 @@ def fits(name: str, pattern: str) -> bool:
     """Whether a leaf's name is the pattern's, or lies in the subtree that it names. An empty mapping fits where something
     could be said below it.
     """
+    if pattern.endswith(ONE):
+        return name.startswith(pattern.removesuffix("?"))
     if not pattern.endswith(ANY):
         return name == pattern
     root = pattern.removesuffix(ANY)

@@ -177,6 +177,7 @@ class _Look:
 
     def _all_vms(self) -> None:
         by = self._by
+        by._index.begin()
         readings = [reading for handle in by._domains.all() if (reading := by._domains.read(handle)) is not None]
         try:
             by._index.put(readings, complete=True)

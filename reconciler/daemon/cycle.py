@@ -34,6 +34,7 @@ from reconciler.planning.resolve_volume import CLAIM_KINDS
 from reconciler.ports import Clock, Engine, Journal, Source, Workers
 
 ENGINE_RETRY_S = 5.0
+HOST_KINDS = frozenset({"VirtualMachine", "NetworkAttachmentDefinition", *CLAIM_KINDS})
 _QUIET_RESULTS = (Result.UNCHANGED, Result.CONFLICT)
 
 
@@ -201,10 +202,12 @@ class Cycle:
 
     def _look_at(self, scope: frozenset[ObjectKey] | None, wake: Wake) -> _Look:
         """Observe, resolve, plan."""
+        assert self._declared is not None  # noqa: S101  (callers checked; tells the type checker)
         fresh = self._engine.observe(scope)
+        if scope is None:
+            fresh = self._with_named(fresh, self._declared)
         observation = fresh if scope is None or self._observation is None else merged(self._observation, fresh)
         self._observation = observation
-        assert self._declared is not None  # noqa: S101  (callers checked; tells the type checker)
         desired = resolve(self._declared, observation, policy=self._policy, digest=self._digest)
         approved = wake.approvals | frozenset(self._revision.approvals if self._revision else ())
         plan = make_plan(
@@ -219,6 +222,13 @@ class Cycle:
             suspended=self.suspended,
         )
         return _Look(observation=observation, desired=desired, plan=plan)
+
+    def _with_named(self, fresh: Observation, declared: Declared) -> Observation:
+        """A full look finds what is owned; what is declared and not among it may be there as somebody else's."""
+        missing = {key for key in declared.present if key.kind in HOST_KINDS} - set(fresh.objects)
+        if not missing:
+            return fresh
+        return replace(merged(fresh, self._engine.observe(missing)), asked=None)
 
     def _apply(self, plan: Plan, wake: Wake, scope: frozenset[ObjectKey] | None) -> tuple[AppliedChange, ...]:
         """Carry out what is due, and remember how it went. ``scope`` are the objects that were looked at for a reason."""

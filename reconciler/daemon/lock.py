@@ -43,33 +43,49 @@ class OwnerLock:
             LockedError: another process holds it; the message names its pid.
             RequirementError: the lock file cannot be made.
         """
+        while self._descriptor is None:
+            descriptor = self._opened()
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+                os.close(descriptor)
+                if error.errno != errno.EWOULDBLOCK:
+                    raise RequirementError(f"cannot lock {self._path}: {error.strerror}.") from error
+                raise LockedError(
+                    f"another gitvirt ({f'pid {holder}' if holder.isdigit() else 'unknown pid'}) already works as "
+                    f"{self._what}. Stop it first, or give this one another owner in its settings."
+                ) from error
+            if self._is_there(descriptor):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+                self._descriptor = descriptor
+            else:
+                # Its holder removed it between our open and our lock: a lock on a file that nobody finds is none.
+                os.close(descriptor)
+
+    def release(self) -> None:
+        """Let go, and remove the file while it is still ours."""
+        if self._descriptor is not None:
+            self._path.unlink(missing_ok=True)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _opened(self) -> int:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise RequirementError(
                 f"cannot make the lock file {self._path}: {error.strerror}. Run as the user that owns this gitvirt (usually root)."
             ) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
-            os.close(descriptor)
-            if error.errno != errno.EWOULDBLOCK:
-                raise RequirementError(f"cannot lock {self._path}: {error.strerror}.") from error
-            raise LockedError(
-                f"another gitvirt ({f'pid {holder}' if holder.isdigit() else 'unknown pid'}) already works as {self._what}. "
-                "Stop it first, or give this one another owner in its settings."
-            ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        self._descriptor = descriptor
 
-    def release(self) -> None:
-        """Let go. The file stays: removing it would let two holders lock two files of one name."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+    def _is_there(self, descriptor: int) -> bool:
+        """Whether the file that is open is the one that stands under its name."""
+        try:
+            return os.path.samestat(os.fstat(descriptor), self._path.stat())
+        except FileNotFoundError:
+            return False
 
     def __enter__(self) -> OwnerLock:
         self.acquire()

@@ -31,8 +31,9 @@ from reconciler.model.problem_codes import problem
 MERGE = "<<"
 _MERGED: Any = object()
 _OPEN: Any = object()
-_IDENTITY_KEYS = frozenset({"kind", "apiVersion", "metadata", "name", "namespace", MERGE})
+_IDENTITY_KEYS = frozenset({"kind", "apiVersion", "metadata", "name", "namespace"})
 _IDENTITY_DEPTH = 2
+_MAX_PROBLEMS = 100
 _MAP_TAGS = ("!", "tag:yaml.org,2002:map")
 _SEQ_TAGS = ("!", "tag:yaml.org,2002:seq")
 
@@ -138,6 +139,7 @@ class DocumentReader:
         key: Any = None
         anchor: str | None = None
         begin, odd = 0, False
+        ceiling = 2 * (self.limits.nodes - self.used)
         while True:
             event = next_event()
             kind = type(event)
@@ -152,10 +154,11 @@ class DocumentReader:
                 return
             mark = event.start_mark
             at = len(marks)
+            if at > ceiling:
+                self._bound(marks)
             marks += (mark.line + first_line, mark.column + 1)
             if starts is not None and key is None:
                 key = self._key(event, node, marks, starts, len(stack))
-                starts.append(at)
                 continue
             if (
                 kind is ScalarEvent
@@ -181,6 +184,11 @@ class DocumentReader:
     def _place(self, event: Any) -> Place:
         return Place(self.file, event.start_mark.line + self.first_line, event.start_mark.column + 1)
 
+    def _report(self, code: str, place: Place, message: str, hint: str = "") -> None:
+        """Note a fault that spoils the document but not the reading of it; a document has enough of them at some point."""
+        if len(self.problems) < _MAX_PROBLEMS:
+            self.problems.append(problem(code, place, message, hint=hint))
+
     def _bound(self, marks: list[int]) -> None:
         """Stop reading a file that stands for too much data."""
         if self.used + len(marks) // 2 > self.limits.nodes:
@@ -202,14 +210,18 @@ class DocumentReader:
         else:
             raise RefusedError(problem("yaml-key", self._place(event), "a key must be text, not a list or a mapping"))
         if key in node:
-            shown = MERGE if key is _MERGED else key
-            first = starts[list(node).index(key)]
-            text = f"the key {shown!r} stands here a second time; the first is in line {marks[first]}, column {marks[first + 1]}"
-            hint = "keep one of them"
-            self.problems.append(problem("yaml-duplicate-key", self._place(event), text, hint=hint))
-            self.doubtful = self.doubtful or (depth <= _IDENTITY_DEPTH and key in _IDENTITY_KEYS)
-            starts.pop()
+            self.doubtful = self.doubtful or (depth <= _IDENTITY_DEPTH and (key is _MERGED or key in _IDENTITY_KEYS))
+            # Finding the first place is a search, so it is not made for ever more duplicates.
+            if len(self.problems) < _MAX_PROBLEMS:
+                first = starts[list(node).index(key)]
+                self._duplicate(event, MERGE if key is _MERGED else key, marks[first], marks[first + 1])
+        else:
+            starts.append(len(marks) - 2)
         return key
+
+    def _duplicate(self, event: Any, key: str, line: int, column: int) -> None:
+        text = f"the key {key!r} stands here a second time; the first is in line {line}, column {column}"
+        self._report("yaml-duplicate-key", self._place(event), text, "keep one of them")
 
     def _new_key(self, event: Any, marks: list[int]) -> Any:
         """A key that this file has not had yet, or one with an anchor, quotes or a tag."""
@@ -258,7 +270,7 @@ class DocumentReader:
         except ValueError as error:
             code = "yaml-number" if event.tag is None else "yaml-tag"
             hint = "put it in quotes if it is meant as text" if event.tag is None else "remove the tag"
-            self.problems.append(problem(code, self._place(event), str(error), hint=hint))
+            self._report(code, self._place(event), str(error), hint)
         if event.anchor is not None:
             self._remember(event.anchor, value, marks[-2:])
         return value
@@ -272,7 +284,7 @@ class DocumentReader:
         is_map = type(event) is MappingStartEvent
         if event.tag is not None and event.tag not in (_MAP_TAGS if is_map else _SEQ_TAGS):
             text = f"the tag {event.tag[:40]} is not supported here"
-            self.problems.append(problem("yaml-tag", self._place(event), text, hint="remove the tag"))
+            self._report("yaml-tag", self._place(event), text, "remove the tag")
         if event.anchor is not None:
             self.anchors.pop(event.anchor, None)
             self.anchors[event.anchor] = _Anchored(_OPEN, [], 0)
@@ -327,7 +339,7 @@ class DocumentReader:
             if not isinstance(source, dict):
                 text = "the merge key << needs a mapping or a list of mappings"
                 place = Place(self.file, marks[0], marks[1])
-                self.problems.append(problem("yaml-merge", place, text))
+                self._report("yaml-merge", place, text)
                 return
             at = 2
             for key, merged in source.items():

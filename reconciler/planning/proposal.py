@@ -10,7 +10,7 @@ from reconciler.model.live import LiveObject, LiveVm, Observation
 from reconciler.model.plan import Blocked, Cause, Change, Difference, Hold, Note
 from reconciler.model.policy import Policy
 from reconciler.model.power import StopReason
-from reconciler.model.resolved import DesiredState, Resolved
+from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, RestartPolicy
 from reconciler.ports import Engine
 
 
@@ -40,7 +40,21 @@ class Circumstances:
             return Cause.COMMIT
         if isinstance(live, LiveVm) and live.stop_reason is StopReason.NEVER_RAN:
             return Cause.COMMIT
-        return Cause.DRIFT if live.marks.applied == wanted.applied else Cause.COMMIT
+        if live.marks.applied != wanted.applied:
+            return Cause.COMMIT
+        return _cause_of_power(wanted, live)
+
+
+def _cause_of_power(wanted: Resolved, live: LiveObject) -> Cause:
+    """A guest that gitvirt itself stopped, for a restart or for an operator, is not drift."""
+    if not isinstance(live, LiveVm) or not isinstance(wanted, ResolvedVm):
+        return Cause.DRIFT
+    stopped_by_us = live.history.stop_requested_at is not None or (
+        live.running is None and live.stop_reason is StopReason.GITVIRT
+    )
+    if not stopped_by_us:
+        return Cause.DRIFT
+    return Cause.COMMIT if wanted.restart_policy is RestartPolicy.IMMEDIATE else Cause.OPERATOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,7 +87,7 @@ class LibvirtWorld:
             accelerator="qemu",
             default_pool_target=str(self._pool),
             console_log_directory=str(self._directory / "consoles"),
-            runtime_directory=str(self._directory / "run"),
+            runtime_directory=str(self._directory / "runtime"),
         )
         self.site = Site(policy=policy, namespace=namespace)
         self.workers = ThreadWorkers()

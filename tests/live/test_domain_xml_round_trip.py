@@ -387,9 +387,7 @@ def test_an_untouched_network_shows_no_difference(name: str, connection: Any) ->
             if active and not spec.host_bridge:
                 network.create()
             xml = network.XMLDesc()
-            live = LiveNetwork(
-                key=key, fingerprint="", marks=marks.marks, network=network_xml.parse(xml), active=True
-            )
+            live = LiveNetwork(key=key, fingerprint="", marks=marks.marks, network=network_xml.parse(xml), active=True)
             assert compare(wanted, live) == ()
             assert from_metadata(xml) == marks
     finally:

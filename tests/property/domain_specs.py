@@ -24,7 +24,9 @@ _ALNUM = string.ascii_lowercase + string.digits
 labels = st.text(_ALNUM + "-", min_size=1, max_size=20).map(lambda text: f"a{text}z")
 subdomains = st.lists(labels, min_size=1, max_size=3).map(".".join)
 interface_names = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=20)
-texts = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_characters="\x7f"), max_size=12).map(str.strip)
+texts = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_characters="\x7f"), max_size=12).map(
+    str.strip
+)
 macs = st.integers(0, (1 << 40) - 1).map(lambda n: ":".join(("02", *(f"{byte:02x}" for byte in n.to_bytes(5, "big")))))
 on_off = st.sampled_from(("on", "off"))
 
@@ -37,7 +39,9 @@ _HYPERV = ("evmcs", "frequencies", "ipi", "reenlightenment", "relaxed", "reset",
 def cpus(draw: st.DrawFn) -> CpuSpec:
     """Topologies with room to grow; models by name or by the host's."""
     sockets = draw(st.integers(1, 4))
-    features = draw(st.dictionaries(labels, st.sampled_from(("force", "require", "optional", "disable", "forbid")), max_size=3))
+    features = draw(
+        st.dictionaries(labels, st.sampled_from(("force", "require", "optional", "disable", "forbid")), max_size=3)
+    )
     return CpuSpec(
         sockets=sockets,
         cores=draw(st.integers(1, 8)),
@@ -52,7 +56,9 @@ def cpus(draw: st.DrawFn) -> CpuSpec:
 def clocks(draw: st.DrawFn) -> ClockSpec:
     """UTC, an offset or a zone, with timers."""
     offset = draw(st.sampled_from(("utc", "utc:3600", "utc:-7200", "timezone:Europe/Berlin")))
-    settings = st.sampled_from(("present=yes", "present=no", "present=yes,tickpolicy=delay", "present=yes,tickpolicy=catchup,track=guest"))
+    settings = st.sampled_from(
+        ("present=yes", "present=no", "present=yes,tickpolicy=delay", "present=yes,tickpolicy=catchup,track=guest")
+    )
     timers = draw(st.dictionaries(st.sampled_from(("hpet", "hyperv", "kvm", "pit", "rtc")), settings, max_size=3))
     return ClockSpec(offset=offset, timers=tuple(sorted(timers.items())))
 
@@ -138,7 +144,10 @@ def domain_specs(draw: st.DrawFn) -> DomainSpec:
         rng=draw(st.booleans()),
         balloon=draw(st.booleans()),
         agent_channel=draw(st.booleans()),
-        inputs=tuple((name, draw(st.sampled_from(("tablet", "keyboard"))), draw(st.sampled_from(("usb", "virtio")))) for name in input_names),
+        inputs=tuple(
+            (name, draw(st.sampled_from(("tablet", "keyboard"))), draw(st.sampled_from(("usb", "virtio"))))
+            for name in input_names
+        ),
         watchdog=draw(st.sampled_from(("", "reset", "poweroff", "shutdown"))),
         io_threads=1 if any(disk.dedicated_io_thread for disk in own_disks) else 0,
     )

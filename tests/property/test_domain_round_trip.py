@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from nodeexec.libvirt import domain_xml, naming
 from nodeexec.libvirt.flavour import Flavour
-from nodeexec.vm_difference import DEVICE_LISTS, Halves, field_difference
 from nodeexec.spec_fields import VM_FIELDS
+from nodeexec.vm_difference import DEVICE_LISTS, Halves, field_difference
 from reconciler.model.domain import Binding, DiskSpec, DomainSpec, SeedSource
 from tests.property.domain_specs import domain_specs, interface_names, labels, subdomains
 

@@ -29,7 +29,10 @@ OWNER = "simulation"
 DEPENDENCY_DEPTH = 3
 CYCLES_AN_EVENT = 2
 TICK_S = 4.0
-DEADLINE_S = 700.0
+DEADLINE_S = 400.0
+"""Longer than every back-off and grace period; all cycles of a settling stay within the window of the blast radius."""
+WINDOW_S = 4000.0
+"""Longer than the window of the blast radius."""
 FOREIGN = DomainSpec(
     name="billing", uuid="0c0ffee0-0000-4000-8000-000000000001", serial="", cpu=CpuSpec(), memory_mib=64
 )
@@ -207,7 +210,7 @@ class Simulation:
         """Faults end, time passes every deadline, people approve what waits for them: then all must be as declared."""
         self.faults.end()
         self.remote.trouble = SourceState.READY
-        self._tick(DEADLINE_S)
+        self._tick(WINDOW_S)
         report = self._settle(Wake(fetch=True, everything=True))
         holds = [hold for hold in report.plan.held if hold.approvable] if report and report.plan else []
         if holds:

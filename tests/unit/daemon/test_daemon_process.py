@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.wiring import owner_lock
 from tests.unit.daemon.homes import Home, make_home, vm_text
 from tests.unit.daemon.parts import eventually
 
@@ -178,3 +179,5 @@ def test_it_ends_in_time_although_a_cycle_hangs(tmp_path: Path, started: list[Pr
     assert daemon.end() == 0
     assert 5 < time.monotonic() - before < 10
     assert daemon.events("daemon.stopped")[0]["drained"] is False
+    with owner_lock(home.settings):
+        """The kernel let go of the lock; taking it properly also removes its file."""

@@ -43,6 +43,19 @@ def test_a_second_holder_is_refused_and_told_the_pid(tmp_path: Path) -> None:
             pass
     with OwnerLock("lab", "qemu:///system", tmp_path):
         pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_removed_lock_file_is_no_way_past_the_next_holder(tmp_path: Path) -> None:
+    first, second = OwnerLock("lab", "x:", tmp_path), OwnerLock("lab", "x:", tmp_path)
+    stale = second._opened()
+    first.acquire()
+    first.release()
+    with OwnerLock("lab", "x:", tmp_path):
+        assert not second._is_there(stale)
+        with pytest.raises(LockedError):
+            second.acquire()
+    os.close(stale)
 
 
 def test_the_lock_goes_with_its_process(tmp_path: Path) -> None:

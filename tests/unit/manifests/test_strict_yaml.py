@@ -218,3 +218,21 @@ def test_a_bomb_of_merge_keys_is_bounded() -> None:
     lines = ["a0: &a0 {" + ", ".join(f"k{n}: v" for n in range(200)) + "}"]
     lines += [f"a{n}: &a{n} {{x{n}: [{', '.join([f'*a{n - 1}'] * 20)}], <<: *a{n - 1}}}" for n in range(1, 8)]
     assert fault("\n".join(lines))[0] == "yaml-too-large"
+
+
+def test_each_of_several_duplicates_names_the_first_place() -> None:
+    (document,) = parse("a: 1\nb: null\nc: 3\na: {x: 1}\nc: 2\nb: 1\n").documents
+    lines = [(one.place.line, one.message.rsplit(" line ", 1)[1]) for one in document.problems]
+    assert lines == [(4, "1, column 1"), (5, "3, column 1"), (6, "2, column 1")]
+
+
+def test_faults_of_one_document_are_bounded() -> None:
+    assert len(parse("a: [" + ".inf, " * 10_000 + "]").documents[0].problems) == 100
+    keys = ", ".join(f"k{number}: 1" for number in range(10_000))
+    assert len(parse(f"{{{keys}, {keys}}}").documents[0].problems) == 100
+
+
+def test_the_limit_on_values_holds_for_a_file_with_a_syntax_error_too() -> None:
+    bomb = "---\na: &a [" + "x, " * 50 + "]\nb: [" + "*a, " * 10 + "]\n"
+    assert fault(bomb * 10 + "---\n[", nodes=2000)[0] == "yaml-too-large"
+    assert [one.code for one in parse(bomb * 3 + "---\n[", nodes=20_000).problems] == ["yaml-syntax"]
