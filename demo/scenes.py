@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from demo.stage import NAMESPACE, URI, StoryError, Stage, git, say
+from demo.stage import NAMESPACE, URI, Stage, StoryError, git, say
 
 IMAGE = """\
 apiVersion: cdi.kubevirt.io/v1beta1

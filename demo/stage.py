@@ -33,6 +33,9 @@ class StoryError(Exception):
     """The story did not go as it says."""
 
 
+libvirt.registerErrorHandler(lambda *_: None, None)  # errors come as exceptions; printed too, they only alarm
+
+
 def say(text: str) -> None:
     print(text, flush=True)
 

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from demo import scenes
-from demo.stage import StoryError, Stage, say
+from demo.stage import Stage, StoryError, say
 
 
 def main(arguments: list[str]) -> int:

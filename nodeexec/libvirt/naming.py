@@ -10,6 +10,7 @@ import re
 import uuid
 from enum import StrEnum
 
+from nodeexec.spec_verdicts import FOREIGN_NAME
 from reconciler.model.keys import POD_NETWORK, ObjectKey
 
 MAX_DOMAIN_NAME = 200
@@ -17,7 +18,7 @@ MAX_DOMAIN_NAME = 200
 
 POD_NETWORK_NAME = "gitvirt-pod"
 VOLUME_FORMATS = ("qcow2", "raw")
-FOREIGN = "foreign:"
+FOREIGN = FOREIGN_NAME
 """Begins the name of a device, and the network of a NIC, that gitvirt did not put there."""
 
 _UUIDS = uuid.UUID("3b0d5c55-7a39-5a3a-8a5e-6f1b0c1f6a10")

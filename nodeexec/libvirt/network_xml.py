@@ -36,7 +36,8 @@ def build(spec: NetworkSpec, name: str, *, metadata: str = "") -> str:
         return to_text(root)
     if spec.nat:
         add(root, "forward", mode="nat")
-    add(root, "bridge", name=bridge, stp="on", delay="0")
+    # Only guests' taps are on this bridge, so it has no loop to find; spanning tree would keep a new NIC deaf for seconds.
+    add(root, "bridge", name=bridge, stp="off", delay="0")
     if spec.mtu:
         add(root, "mtu", size=str(spec.mtu))
     add(root, "mac", address=bridge_mac(name))

@@ -114,7 +114,7 @@ class Cycle:
             attempted = self._apply(before.plan, wake, scope)
             after = self._look_again(before, attempted, messages)
             self._look = after
-            finished = self._settle(after)
+            finished = self._settle(after, attempted)
             record = self._record(started_at, wake, (*attempted, *finished), after, messages)
             return self._finish(record, after.plan, source_status, self._next_s(after))
 
@@ -264,14 +264,17 @@ class Cycle:
             self._observation = None
             return before
 
-    def _settle(self, look: _Look) -> list[AppliedChange]:
+    def _settle(self, look: _Look, attempted: Collection[AppliedChange]) -> list[AppliedChange]:
         """Work that was in progress and is done now, as changes that ended: the journal tells the end as well."""
         open_keys = {change.key for change in look.plan.changes} | {entry.key for entry in look.plan.blocked}
         self._told_faults = {key: said for key, said in self._told_faults.items() if key in open_keys}
         finished = []
         self._retries.settle(open_keys)
+        just_ended = {applied.change.key for applied in attempted if applied.outcome.result is Result.APPLIED}
         for key in [key for key in self._in_progress if key not in open_keys]:
             begun = self._in_progress.pop(key)
+            if key in just_ended:
+                continue
             outcome = Outcome(result=Result.APPLIED, reason="finished", steps=())
             finished.append(replace(begun, outcome=outcome, ended_at=self._clock.now()))
         return finished

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -157,13 +158,20 @@ def _conditions(
     return tuple(conditions)
 
 
+def _addresses(live: LiveVm) -> list[str]:
+    """The guest's addresses that others can reach it at: none of the link only, IPv4 first."""
+    everything = [ip for interface in live.interfaces for ip in interface.ips]
+    reachable = [ip for ip in everything if not ipaddress.ip_address(ip).is_link_local]
+    return sorted(reachable, key=lambda ip: ":" in ip)
+
+
 def _facts(key: ObjectKey, live: LiveObject | None, desired: DesiredState) -> dict[str, str]:
     """Short facts for tables."""
     wanted = desired.objects.get(key)
     match live:
         case LiveVm():
             spec = live.running or live.stored
-            ips = [ip for interface in live.interfaces for ip in interface.ips]
+            ips = _addresses(live)
             facts = {"ip": ips[0] if ips else "", "ips": ",".join(ips), "accelerator": live.accelerator}
             if spec is not None:
                 facts |= {"cpus": str(spec.cpu.count), "memory_mib": str(spec.memory_mib)}

@@ -126,6 +126,8 @@ def _change(
     if not to_do and step is None:
         return None
     power_difference = _power_difference(wanted, live, step)
+    if power_difference is not None:
+        to_do = tuple(d for d in to_do if d.path != power_difference.path)
     shown = (*to_do, *((power_difference,) if power_difference else ()))
     if step is not None and power.by_operator and not to_do:
         cause = Cause.OPERATOR

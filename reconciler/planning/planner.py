@@ -8,7 +8,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import Observation
+from reconciler.model.live import LiveNetwork, LiveVolume, Observation
 from reconciler.model.plan import Action, Blocked, Change, Difference, Hold, Note, Plan
 from reconciler.model.policy import Policy
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
@@ -62,9 +62,10 @@ def make_plan(
     own_holds = [hold for p in proposals.values() for hold in p.held]
     released, own_holds = release_approved(own_holds, approved)
     free, blast_holds = hold_large_classes(free + released, around, approved=approved)
+    free, deferred = defer_the_unready(free, around)
     changes = tuple(sorted(free, key=_order))
     holds = tuple(sorted((*own_holds, *mode_holds, *blast_holds), key=lambda hold: (hold.rule, hold.hold_id)))
-    blocked = tuple(_blocked(around, proposals, only))
+    blocked = tuple(_blocked(around, proposals, deferred, only))
     notes = tuple(note for p in proposals.values() for note in p.notes) + tuple(_placement_notes(desired, only))
     staged = {key: p.restart_required for key, p in proposals.items() if p.restart_required}
     waits = [p.retry_after_s for p in proposals.values() if p.retry_after_s is not None]
@@ -118,6 +119,37 @@ def _proposal(wanted: Resolved, around: Circumstances) -> Proposal:
             return plan_vm(wanted, around)
 
 
+def defer_the_unready(changes: list[Change], around: Circumstances) -> tuple[list[Change], dict[ObjectKey, Blocked]]:
+    """Take out changes that need what neither is there nor is done by a change of this plan (it is held, or waits itself)."""
+    deferred: dict[ObjectKey, Blocked] = {}
+    while True:
+        planned = {change.key for change in changes}
+        late = {
+            change.key: unmet
+            for change in changes
+            if (unmet := tuple(n for n in change.needs if n not in planned and not _is_settled(n, change, around)))
+        }
+        if not late:
+            return changes, deferred
+        changes = [change for change in changes if change.key not in late]
+        for key, unmet in late.items():
+            by = f"waits for {', '.join(str(need) for need in unmet)}"
+            deferred[key] = Blocked(key=key, by=by, by_keys=unmet, waiting=True)
+
+
+def _is_settled(need: ObjectKey, change: Change, around: Circumstances) -> bool:
+    """Whether a needed object is as the change needs it: gone for a deletion, ready for anything else."""
+    live = around.live(need)
+    if change.action is Action.DELETE:
+        return live is None
+    match live:
+        case LiveVolume():
+            return live.phase == "Succeeded"
+        case LiveNetwork():
+            return live.active
+    return live is not None
+
+
 def _order(change: Change) -> tuple[int, ObjectKey]:
     """Networks, storage, VMs; then deletions in reverse."""
     tier = _TIER.get(change.key.kind, 1)
@@ -125,10 +157,13 @@ def _order(change: Change) -> tuple[int, ObjectKey]:
 
 
 def _blocked(
-    around: Circumstances, proposals: dict[ObjectKey, Proposal], only: Collection[ObjectKey] | None
+    around: Circumstances,
+    proposals: dict[ObjectKey, Proposal],
+    deferred: dict[ObjectKey, Blocked],
+    only: Collection[ObjectKey] | None,
 ) -> list[Blocked]:
-    """Why objects do not proceed: found by their proposals, by resolving, or by checking."""
-    found = {key: p.blocked for key, p in proposals.items() if p.blocked is not None}
+    """Why objects do not proceed: found by their proposals, by what they need, by resolving, or by checking."""
+    found = deferred | {key: p.blocked for key, p in proposals.items() if p.blocked is not None}
     for key, (reason, by_keys) in around.desired.blocked.items():
         found.setdefault(
             key, Blocked(key=key, by=f"blocked by {', '.join(map(str, by_keys))}: {reason}", by_keys=by_keys)

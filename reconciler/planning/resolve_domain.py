@@ -73,13 +73,15 @@ def features(domain: Mapping[str, Any]) -> tuple[tuple[tuple[str, str], ...], tu
         plain["apic.eoi"] = "on"
     if (declared.get("kvm") or {}).get("hidden"):
         plain["kvm.hidden"] = "on"
-    hyperv: dict[str, str] = {}
-    for name, setting in (declared.get("hyperv") or {}).items():
-        hyperv[name] = _on(setting or {})
-        for detail, key in (("spinlocks", "spinlocks"), ("vendorId", "vendorid")):
-            if isinstance(setting, Mapping) and setting.get(detail) is not None and name == key:
-                hyperv[name] = str(setting[detail])
+    hyperv = {name: _hyperv(name, setting or {}) for name, setting in (declared.get("hyperv") or {}).items()}
     return tuple(sorted(plain.items())), tuple(sorted(hyperv.items()))
+
+
+def _hyperv(name: str, setting: Mapping[str, Any]) -> str:
+    """An enlightenment's setting: the value where it has one of its own, else on or off."""
+    detail = {"spinlocks": "spinlocks", "vendorid": "vendorid"}.get(name)
+    value = setting.get(detail) if detail else None
+    return str(value) if value is not None and setting.get("enabled") is not False else _on(setting)
 
 
 def _on(setting: Mapping[str, Any]) -> str:

@@ -88,7 +88,9 @@ def hold_large_classes(
         new = [c for c in changes if _is_in(c, kind_of_change) and not _has_begun(c, around)]
         begun = [c for c in changes if _is_in(c, kind_of_change) and _has_begun(c, around)]
         recent = _recent(kind_of_change, around)
-        reason = _reaches_too_far(len(new), len(begun) + recent, _owned(kind_of_change, around), around, kind_of_change)
+        # What is being deleted counts as deleted, so not as owned as well.
+        owned = _owned(kind_of_change, around) - (len(begun) if kind_of_change.action is Action.DELETE else 0)
+        reason = _reaches_too_far(len(new), len(begun) + recent, owned, around, kind_of_change)
         if not new or reason is None:
             continue
         name = hold_id(new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NoReturn
 
 from reconciler.model.live import LiveVm
 from reconciler.model.outcome import Result
@@ -181,7 +182,7 @@ def test_a_deleted_vm_leaves_its_definition_in_the_trash_and_its_disk_alone(worl
     assert vm.key not in everything(world).objects
 
 
-def _gone(vm: ResolvedVm) -> object:
+def _gone(vm: ResolvedVm) -> NoReturn:
     raise AssertionError(f"{vm.key} was gone before the engine said so")
 
 

@@ -16,10 +16,14 @@ from tests.contract.builders import Site
 class World(Protocol):
     """One host with one engine, and the hands and guests that are not gitvirt's."""
 
-    engine: Engine
     site: Site
     unplugs: bool
     """Whether guests give devices back when asked. Boot sectors do not: they have no kernel."""
+
+    @property
+    def engine(self) -> Engine:
+        """What is under test."""
+        ...
 
     def bridge(self, number: int) -> str:
         """The name of a bridge that is this test's own."""

@@ -89,7 +89,9 @@ class LiveHost:
             time.sleep(every_s)
         return value
 
-    def settle(self, make: Callable[[LiveObject | None], Change], key: ObjectKey, limit_s: float = 60.0) -> list[Outcome]:
+    def settle(
+        self, make: Callable[[LiveObject | None], Change], key: ObjectKey, limit_s: float = 60.0
+    ) -> list[Outcome]:
         """Observe and apply as the cycle does until it is done."""
         outcomes: list[Outcome] = []
         deadline = time.monotonic() + limit_s

@@ -37,7 +37,11 @@ def test_nics_and_disks_come_and_go_and_disks_grow(libvirt_engine: LiveHost, gue
 
     def vm(nics: dict[str, Any], disks: dict[str, Any]) -> Any:
         return host.site.vm(
-            "web", disks={"root": guest_disk, **disks}, nics=nics, memory="128Mi", user_data="#cloud-config\nhostname: web-1\n"
+            "web",
+            disks={"root": guest_disk, **disks},
+            nics=nics,
+            memory="128Mi",
+            user_data="#cloud-config\nhostname: web-1\n",
         )
 
     small = vm({"default": first}, {})
@@ -85,9 +89,7 @@ def test_a_graceful_stop_of_a_guest_and_a_stop_from_inside(libvirt_engine: LiveH
     vm = host.site.vm("web", disks={"root": guest_disk}, memory="128Mi", user_data="#cloud-config\n{}\n", grace_s=60)
     host.applied(create(vm, power=PowerStep.START))
     host.until(lambda: host.vm(vm.key).guest_agent, 90)
-    outcomes = host.settle(
-        lambda live: update(vm, live or host.vm(vm.key), power=PowerStep.STOP), vm.key, 60
-    )
+    outcomes = host.settle(lambda live: update(vm, live or host.vm(vm.key), power=PowerStep.STOP), vm.key, 60)
     assert outcomes[0].result is Result.PROGRESSING
     assert not any("forced" in step for outcome in outcomes for step in outcome.steps)
     assert host.vm(vm.key).stop_reason is StopReason.GITVIRT

@@ -129,9 +129,7 @@ def test_an_image_larger_than_the_claim_fails_and_says_what_to_raise(
     assert "raise resources.requests.storage" in failed(host, volume)
 
 
-def test_a_broken_download_is_tried_again_when_its_time_has_come(
-    libvirt_engine: LiveHost, server: ImageServer
-) -> None:
+def test_a_broken_download_is_tried_again_when_its_time_has_come(libvirt_engine: LiveHost, server: ImageServer) -> None:
     host = libvirt_engine
     server.files["disk.raw"] = CONTENT
     server.cut_after["disk.raw"] = 1 << 18

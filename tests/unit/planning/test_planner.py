@@ -320,3 +320,51 @@ def test_rendered_plans_cannot_be_broken_by_what_they_show() -> None:
     assert all(
         line.count("|") in (0, 6, 7) or not line.startswith("|") for line in markdown.replace("\\|", "").splitlines()
     )
+
+
+def test_what_a_change_needs_and_no_change_makes_is_waited_for() -> None:
+    # The clone waits for its source, so the VM on it waits too, although the clone has no change in this plan.
+    text = """
+apiVersion: cdi.kubevirt.io/v1beta1
+kind: DataVolume
+metadata: {name: web-root}
+spec: {source: {pvc: {namespace: default, name: image}}, storage: {resources: {requests: {storage: 1Gi}}}}
+---
+"""
+    image = claim("image")
+    live = live_of(image)
+    source = live[key(PVC, "image")]
+    assert isinstance(source, LiveVolume)
+    live[source.key] = replace(source, phase="ImportInProgress")
+    result = plan(vm("web") + text + image, live)
+    assert [str(c.key) for c in result.changes] == ["PodNetwork/pod"]
+    assert {str(e.key): e.waiting for e in result.blocked} == {
+        "DataVolume/default/web-root": True,
+        "PersistentVolumeClaim/default/image": True,
+        "VirtualMachine/default/web": True,
+    }  # fmt: skip
+
+
+def test_disks_of_vms_whose_deletion_is_held_stay() -> None:
+    base = many(20)
+    live = live_of(base)
+    for index in range(20):
+        volume = live[key(PVC, f"vm{index:02}-root")]
+        assert isinstance(volume, LiveVolume)
+        live[volume.key] = replace(volume, used_by=(key(VM, f"vm{index:02}"),))
+    result = plan(many(15), live)
+    disks = next(h for h in result.held if h.changes[0].key.kind == PVC)
+    approved = plan(many(15), live, approved={disks.hold_id})
+    assert not [c for c in approved.changes if c.key.kind == PVC]
+    assert len([e for e in approved.blocked if e.key.kind == PVC]) == 5
+
+
+def test_a_mass_deletion_that_goes_slowly_is_still_all_of_them() -> None:
+    base = many(3)
+    live = live_of(base)
+    begun = live[key(VM, "vm00")]
+    assert isinstance(begun, LiveVm)
+    live[begun.key] = replace(begun, history=RunHistory(runs=1, stop_requested_at=NOW, stop_asked_by="delete"))
+    result = plan("".join(claim(f"vm{i:02}-root") for i in range(3)), live)
+    held = next(h for h in result.held if h.changes[0].key.kind == VM)
+    assert len(held.changes) == 2 and "all of them" in held.reason

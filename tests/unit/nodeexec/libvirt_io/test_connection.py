@@ -20,10 +20,7 @@ from reconciler.model.outcome import Result  # noqa: E402
 from reconciler.model.power import StopReason  # noqa: E402
 from reconciler.ports import EVERYTHING  # noqa: E402
 
-XML = (
-    "<domain type='test'><name>{}</name><memory unit='MiB'>8</memory>"
-    "<os><type arch='x86_64'>hvm</type></os></domain>"
-)
+XML = "<domain type='test'><name>{}</name><memory unit='MiB'>8</memory><os><type arch='x86_64'>hvm</type></os></domain>"
 WEB = ObjectKey("VirtualMachine", "default", "web")
 
 

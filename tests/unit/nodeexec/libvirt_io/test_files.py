@@ -179,7 +179,8 @@ def test_a_seed_is_for_root_alone(pool: Pool) -> None:
 def test_what_stands_on_a_volume_is_found(pool: Pool) -> None:
     file = made(pool)
     run_tool(
-        ["qemu-img", "create", "-q", "-f", "qcow2", "-b", NAME, "-F", "qcow2", str(pool.target / "overlay.qcow2")], "test"
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-b", NAME, "-F", "qcow2", str(pool.target / "overlay.qcow2")],
+        "test",
     )
     assert backing_of(pool.target / "overlay.qcow2") == file.path
     assert overlays_on(pool, file.path) == ("overlay.qcow2",)

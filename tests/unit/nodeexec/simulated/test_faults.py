@@ -11,6 +11,7 @@ from nodeexec.simulated.engine import SimulatedEngine
 from nodeexec.simulated.faults import Fault, FaultKind, Faults, SimulatedCrash
 from nodeexec.simulated.host import Host, StepRecord
 from reconciler.model.errors import EngineError
+from reconciler.model.live import LiveVm
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.policy import Policy
 from reconciler.model.power import PowerState, PowerStep
@@ -92,8 +93,8 @@ def test_a_start_that_never_came_is_no_run() -> None:
     with pytest.raises(SimulatedCrash):
         stage.create()
     live = stage.new_engine().observe([stage.vm.key]).objects[stage.vm.key]
-    assert getattr(live, "power", None) is PowerState.OFF
-    assert getattr(live, "history", None).runs == 0
+    assert isinstance(live, LiveVm)
+    assert (live.power, live.history.runs) == (PowerState.OFF, 0)
 
 
 def test_a_permanent_fault_lasts_until_faults_end() -> None:
