@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from demo.stage import NAMESPACE, URI, Stage, StoryError, git, say
+from demo.stage import NAMESPACE, OWNER, URI, Stage, StoryError, git, say
 
 IMAGE = """\
 apiVersion: cdi.kubevirt.io/v1beta1
@@ -100,10 +100,10 @@ def drift_is_corrected(stage: Stage) -> None:
     say(f"  $ virsh destroy {NAMESPACE}_web")
     domain.destroy()
     stage.until("web runs again", lambda: stage.domain("web").isActive() and stage.domain("web").ID() != before)
-    say(f"  $ virsh attach-interface {NAMESPACE}_db network gitvirt-pod --live --config")
+    say(f"  $ virsh attach-interface {NAMESPACE}_db network gitvirt-pod.{OWNER} --live --config")
     nics = stage.domain("db").XMLDesc().count("<interface ")
     subprocess.run(
-        ["virsh", "-c", URI, "attach-interface", f"{NAMESPACE}_db", "network", "gitvirt-pod",
+        ["virsh", "-c", URI, "attach-interface", f"{NAMESPACE}_db", "network", f"gitvirt-pod.{OWNER}",
          "--model", "virtio", "--live", "--config"],
         check=True, capture_output=True, timeout=30,
     )  # fmt: skip

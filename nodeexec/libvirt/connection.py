@@ -47,15 +47,21 @@ class Connection:
     """Opens on first use, and again by itself after a loss (with back-off). Safe to use from several threads.
 
     ``on_open`` runs for each new connection, before anyone gets it (events are registered there); ``on_lost`` runs when
-    one breaks.
+    one breaks, ``on_let_go`` when one is not used any more (events are taken back there).
     """
 
     def __init__(
-        self, settings: LibvirtSettings, *, on_open: Callable[[Any], None], on_lost: Callable[[], None]
+        self,
+        settings: LibvirtSettings,
+        *,
+        on_open: Callable[[Any], None],
+        on_lost: Callable[[], None],
+        on_let_go: Callable[[Any], None],
     ) -> None:
         self._settings = settings
         self._on_open = on_open
         self._on_lost = on_lost
+        self._on_let_go = on_let_go
         self._lock = threading.RLock()
         self._connection: Any = None
         self._closed = threading.Event()
@@ -80,8 +86,7 @@ class Connection:
         with self._lock:
             connection, self._connection = self._connection, None
         if connection is not None:
-            _quietly(connection.unregisterCloseCallback)
-            _quietly(connection.close)
+            self._let_go(connection)
         if self._reconnector is not None and self._reconnector is not threading.current_thread():
             self._reconnector.join(timeout=2.0)
 
@@ -110,7 +115,7 @@ class Connection:
                 connection.setKeepAlive(self._settings.keepalive_interval_s, self._settings.keepalive_count)
             self._on_open(connection)
         except libvirt.libvirtError as error:
-            _quietly(connection.close)
+            self._let_go(connection)
             raise EngineError(f"libvirt went away again: {translate(error, f'opening {uri}').message}") from error
         _log.info("connection.opened", uri=uri)
         return connection
@@ -130,8 +135,15 @@ class Connection:
             if self._reconnector is None or not self._reconnector.is_alive():
                 self._reconnector = threading.Thread(target=self._reconnect, name="libvirt-reconnect", daemon=True)
                 self._reconnector.start()
-        _quietly(lost.close)
         self._on_lost()
+        self._let_go(lost)
+
+    def _let_go(self, connection: Any) -> None:
+        """Nothing of ours refers to it any more. It is never closed by hand: another thread may be in the middle of a
+        call, and libvirt would free what that call works on. Its last reference closes it.
+        """
+        _quietly(connection.unregisterCloseCallback)
+        self._on_let_go(connection)
 
     def _reconnect(self) -> None:
         """Try until it works, so that events flow again although nobody asks for the connection."""

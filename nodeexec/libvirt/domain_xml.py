@@ -138,8 +138,10 @@ def parse(xml: str) -> ParsedDomain:
     if root.tag != "domain":
         raise ValueError(f"<{root.tag}> is no domain")
     accelerator = root.get("type", "")
+    marks = root.find(f"metadata/{{{MARKS_URI}}}marks")
     reading = Reading(
         domain=read(root, "name") or "",
+        owner=marks.get("owner", "") if marks is not None else "",
         accelerator=accelerator,
         running=root.get("id") is not None,
         kept=_kept(root),

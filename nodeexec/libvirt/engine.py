@@ -59,7 +59,9 @@ class LibvirtEngine:
         self._policy = policy
         this_boot = boot_id()
         self._events = EventStream()
-        self._connection = Connection(settings, on_open=self._events.opened, on_lost=self._events.lost)
+        self._connection = Connection(
+            settings, on_open=self._events.opened, on_lost=self._events.lost, on_let_go=self._events.deregister
+        )
         self._domains = Domains(self._connection, clock, policy.owner)
         self._agents = GuestAgents(self._connection, settings, clock, workers, self._events)
         self._events.serve(record_end=self._domains.record_end, agent_changed=self._agents.forget)
@@ -155,7 +157,7 @@ class LibvirtEngine:
         if isinstance(resolved, ResolvedVm):
             return domain_xml.build(resolved.domain, self._base_flavour(self._known_accelerator()))
         if isinstance(resolved, ResolvedNetwork):
-            return network_xml.build(resolved.network, network_name(resolved.key))
+            return network_xml.build(resolved.network, network_name(resolved.key, self._policy.owner))
         return (
             f"{resolved.key}: volume of {resolved.size_bytes} bytes, {resolved.format}, in pool {resolved.pool}, "
             f"{resolved.source.kind}\n"
@@ -199,6 +201,7 @@ class LibvirtEngine:
     def _base_flavour(self, accelerator: str) -> Flavour:
         return Flavour(
             accelerator=accelerator,
+            owner=self._policy.owner,
             seed_pool=self._policy.default_pool,
             console_log_directory=self._settings.console_log_directory,
         )

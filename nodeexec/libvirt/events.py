@@ -67,6 +67,7 @@ class EventStream:
         self._lost = False
         self._recorder: threading.Thread | None = None
         self._touched: set[str] = set()
+        self._registered: list[tuple[Any, Callable[[int], object], int]] = []
         self.generation = 0
 
     def serve(self, *, record_end: EndRecorder, agent_changed: Callable[[str], None]) -> None:
@@ -147,13 +148,33 @@ class EventStream:
             connection.networkEventRegisterAny,
             connection.storagePoolEventRegisterAny,
         )
-        _ask(domain, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle)
-        _ask(domain, libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, self._on_agent)
-        for event in _DOMAIN_EVENTS:
-            _ask(domain, event, self._on_domain)
-        _ask(network, libvirt.VIR_NETWORK_EVENT_ID_LIFECYCLE, self._on_network)
-        _ask(pool, libvirt.VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE, self._on_pool)
-        _ask(pool, libvirt.VIR_STORAGE_POOL_EVENT_ID_REFRESH, self._on_pool_refresh)
+        wanted: tuple[tuple[Callable[..., Any], int, Callable[..., None]], ...] = (
+            (domain, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle),
+            (domain, libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, self._on_agent),
+            *((domain, event, self._on_domain) for event in _DOMAIN_EVENTS),
+            (network, libvirt.VIR_NETWORK_EVENT_ID_LIFECYCLE, self._on_network),
+            (pool, libvirt.VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE, self._on_pool),
+            (pool, libvirt.VIR_STORAGE_POOL_EVENT_ID_REFRESH, self._on_pool_refresh),
+        )
+        undo = {
+            domain: connection.domainEventDeregisterAny,
+            network: connection.networkEventDeregisterAny,
+            pool: connection.storagePoolEventDeregisterAny,
+        }
+        for register, event, callback in wanted:
+            number = _ask(register, event, callback)
+            if number is not None:
+                self._registered.append((connection, undo[register], number))
+
+    def deregister(self, connection: Any) -> None:
+        """Take back what was registered on a connection, so that nothing keeps it alive. It may be dead already."""
+        mine = [entry for entry in self._registered if entry[0] is connection]
+        self._registered = [entry for entry in self._registered if entry[0] is not connection]
+        for _, undo, number in mine:
+            try:
+                undo(number)
+            except libvirt.libvirtError as error:
+                _log.debug("event.not_deregistered", error=str(error))
 
     def take_touched(self) -> frozenset[str]:
         """Names of the domains that events named since the last time."""
@@ -211,10 +232,12 @@ def _nobody(*_facts: object) -> None:
     """Until `EventStream.serve` nobody is told."""
 
 
-def _ask(register: Callable[..., Any], event: int, callback: Callable[..., None]) -> None:
+def _ask(register: Callable[..., Any], event: int, callback: Callable[..., None]) -> int | None:
+    """The callback's number; None where the driver has no such event."""
     try:
-        register(None, event, callback, None)
+        return int(register(None, event, callback, None))
     except libvirt.libvirtError as error:
         if fault_of(error) is not Fault.PERMANENT:
             raise
         _log.debug("event.unsupported", event=event)
+        return None

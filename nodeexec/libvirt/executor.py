@@ -124,7 +124,7 @@ class Executor:
             steps.do("took marks off domain", lambda: self.domains.write_marks(handle, None))
             return steps.outcome()
         if key.kind in NETWORK_KINDS:
-            network = find_network(self.connection, network_name(key))
+            network = find_network(self.connection, network_name(key, self.policy.owner))
             marks = network.marks if network is not None else None
             if network is None or not isinstance(marks, DomainMarks) or marks.marks.owner != self.policy.owner:
                 return nothing

@@ -48,7 +48,7 @@ class NetworkChanges:
             ApplyEndedError: the change ends early.
             ValueError, libvirt.libvirtError: libvirt refuses, did not answer, or its XML cannot be understood.
         """
-        name = network_name(change.key)
+        name = network_name(change.key, self.policy.owner)
         reading = find_network(self.connection, name)
         self.index.refresh(fresh=change.action is Action.DELETE)
         live = self._live(change, reading) if reading is not None else None
@@ -95,7 +95,7 @@ class NetworkChanges:
         live: LiveNetwork | None,
         steps: Steps,
     ) -> None:
-        name, connection = network_name(change.key), self.connection.get()
+        name, connection = network_name(change.key, self.policy.owner), self.connection.get()
         old = live.marks if live is not None else None
         own = marks_for(wanted, change.revision, old, policy=self.policy, now=self.clock.now())
         changed = live is None or live.network != wanted.network

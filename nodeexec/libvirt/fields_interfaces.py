@@ -16,21 +16,21 @@ from nodeexec.libvirt.xml_place import add, find, read
 from reconciler.model.domain import InterfaceSpec
 
 
-def read_network(nic: Element, _reading: Reading) -> Mapping[str, Any]:
+def read_network(nic: Element, reading: Reading) -> Mapping[str, Any]:
     """A NIC that is plugged into no libvirt network is foreign, whatever it is plugged into."""
     kind, source = nic.get("type", ""), find(nic, "source")
     if kind == "network" and source is not None:
-        return {"network": interface_network(source.get("network", ""))}
+        return {"network": interface_network(source.get("network", ""), reading.owner)}
     said = (source.get("bridge") or source.get("dev") or source.get("name") or "") if source is not None else ""
     return {"network": f"{FOREIGN}{kind} {said}".strip()}
 
 
-def write_network(element: Element, nic: InterfaceSpec, _writing: Writing) -> None:
+def write_network(element: Element, nic: InterfaceSpec, writing: Writing) -> None:
     """Raises ValueError for a foreign network, which is only ever read and never built."""
     if nic.network.startswith(FOREIGN):
         raise ValueError(f"interface {nic.name!r} is plugged into {nic.network} and cannot be built")
     element.set("type", "network")
-    add(element, "source", network=network_of_interface(nic.network))
+    add(element, "source", network=network_of_interface(nic.network, writing.host.owner))
 
 
 def foreign_interface_name(nic: Element) -> str:

@@ -18,13 +18,14 @@ class FirmwarePaths:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flavour:
-    """The host a domain is built for. ``accelerator`` is ``kvm`` or ``qemu`` (emulation). ``emulator`` empty lets libvirt
-    choose. ``seed_pool`` holds the generated ISOs and scratch disks. Consoles are logged to
-    ``<console_log_directory>/<domain>.log`` (empty: not logged). ``hotplug_ports`` are the PCIe root ports beyond those
-    in use, one for each device that can be plugged into the running guest.
+    """The host a domain is built for. ``accelerator`` is ``kvm`` or ``qemu`` (emulation). ``owner`` is the one whose pod
+    network guests are plugged into. ``emulator`` empty lets libvirt choose. ``seed_pool`` holds the generated ISOs and
+    scratch disks. Consoles are logged to ``<console_log_directory>/<domain>.log`` (empty: not logged). ``hotplug_ports``
+    are the PCIe root ports beyond those in use, one for each device that can be plugged into the running guest.
     """
 
     accelerator: str = "qemu"
+    owner: str = ""
     architecture: str = "x86_64"
     emulator: str = ""
     seed_pool: str = "default"

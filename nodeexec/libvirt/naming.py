@@ -17,6 +17,9 @@ MAX_DOMAIN_NAME = 200
 """Characters. libvirt builds file names from a domain's name and fails at 251 with "File name too long"."""
 
 POD_NETWORK_NAME = "gitvirt-pod"
+"""The pod network of the owner ``gitvirt``; another owner on the same host has one of its own."""
+
+_DEFAULT_OWNER = "gitvirt"
 VOLUME_FORMATS = ("qcow2", "raw")
 FOREIGN = FOREIGN_NAME
 """Begins the name of a device, and the network of a NIC, that gitvirt did not put there."""
@@ -84,28 +87,35 @@ def scratch_of_volume(volume: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
-def network_name(key: ObjectKey) -> str:
-    """The libvirt network of a NetworkAttachmentDefinition or of the pod network."""
-    return POD_NETWORK_NAME if key == POD_NETWORK else f"{key.namespace}_{key.name}"
+def pod_network_name(owner: str) -> str:
+    """The libvirt network behind an owner's pod network. A namespace holds no ``.``, so no other network is named so."""
+    return POD_NETWORK_NAME if owner in ("", _DEFAULT_OWNER) else f"{POD_NETWORK_NAME}.{owner}"
+
+
+def network_name(key: ObjectKey, owner: str = "") -> str:
+    """The libvirt network of a NetworkAttachmentDefinition, or of the owner's pod network."""
+    return pod_network_name(owner) if key == POD_NETWORK else f"{key.namespace}_{key.name}"
 
 
 def key_of_network(name: str) -> ObjectKey | None:
-    """The object a libvirt network stands for; None for a name that gitvirt would not give."""
-    if name == POD_NETWORK_NAME:
+    """The object a libvirt network stands for, whoever's it is; None for a name that gitvirt would not give."""
+    if name == POD_NETWORK_NAME or name.startswith(f"{POD_NETWORK_NAME}."):
         return POD_NETWORK
     match = _JOINED.fullmatch(name)
     return ObjectKey("NetworkAttachmentDefinition", match[1], match[2]) if match else None
 
 
-def network_of_interface(network: str) -> str:
+def network_of_interface(network: str, owner: str) -> str:
     """The libvirt network behind `InterfaceSpec.network` (``PodNetwork/pod`` or ``namespace/name``)."""
-    return POD_NETWORK_NAME if network == str(POD_NETWORK) else network.replace("/", "_", 1)
+    return pod_network_name(owner) if network == str(POD_NETWORK) else network.replace("/", "_", 1)
 
 
-def interface_network(libvirt_network: str) -> str:
-    """`InterfaceSpec.network` for a libvirt network; ``foreign:…`` for one that is not gitvirt's by name."""
+def interface_network(libvirt_network: str, owner: str) -> str:
+    """`InterfaceSpec.network` for a libvirt network; ``foreign:…`` for one that is not gitvirt's by name, or that is
+    another owner's pod network.
+    """
     key = key_of_network(libvirt_network)
-    if key is None:
+    if key is None or network_name(key, owner) != libvirt_network:
         return f"{FOREIGN}network {libvirt_network}"
     return str(key) if key == POD_NETWORK else f"{key.namespace}/{key.name}"
 

@@ -87,8 +87,10 @@ class Observer:
         if isinstance(reading.marks, UnreadableMarks) and reading.marks.owner in ("", self._policy.owner):
             return Unreadable(reason=f"domain {reading.name}: {reading.marks.reason}", key=key)
 
+        owner = self._policy.owner
+
         def addresses(running: ParsedDomain) -> Mapping[str, tuple[str, ...]]:
-            return leases.by_mac(sorted({network_of_interface(nic.network) for nic in running.spec.interfaces}))
+            return leases.by_mac(sorted({network_of_interface(nic.network, owner) for nic in running.spec.interfaces}))
 
         try:
             return self._vms.live(
@@ -208,7 +210,7 @@ class _Look:
             key = key_of_network(reading.name)
             readable = isinstance(reading.marks, DomainMarks) and reading.marks.marks.owner == owner
             damaged = isinstance(reading.marks, UnreadableMarks) and reading.marks.owner in ("", owner)
-            if key is not None and (readable or damaged):
+            if key is not None and network_name(key, owner) == reading.name and (readable or damaged):
                 self._add(self._network(key, reading))
 
     def _network(self, key: ObjectKey, reading: NetworkReading) -> LiveObject | Unreadable:
@@ -255,7 +257,7 @@ class _Look:
             elif key.kind in VOLUME_KINDS:
                 self._add(by.volume(key, None))
             elif key.kind in NETWORK_KINDS:
-                reading = find_network(by._connection, network_name(key))
+                reading = find_network(by._connection, network_name(key, by._policy.owner))
                 self._add(self._network(key, reading) if reading is not None else None)
 
     def _one_vm(self, key: ObjectKey) -> LiveVm | Unreadable | None:

@@ -31,14 +31,15 @@ class Writing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a row may look at when it reads: the domain's name, its accelerator, whether this is the running half, and
-    what gitvirt kept beside the XML.
+    """What a row may look at when it reads: the domain's name, the owner its marks name (empty without marks), its
+    accelerator, whether this is the running half, and what gitvirt kept beside the XML.
 
     ``kept`` is JSON in the domain's metadata: what libvirt has no place for, or rewrites while the guest runs. The
     running half carries that of its start.
     """
 
     domain: str
+    owner: str
     accelerator: str
     running: bool
     kept: Mapping[str, Any]

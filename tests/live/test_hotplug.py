@@ -59,7 +59,7 @@ def test_nics_and_disks_come_and_go_and_disks_grow(libvirt_engine: LiveHost, gue
     assert host.engine.compare(small, host.vm(small.key)) == ()
 
     live = host.until(lambda: (v := host.vm(small.key)).interfaces[0].ips and v, 60)
-    assert live.interfaces[0].ips[0].startswith("10.213.1.")
+    assert live.interfaces[0].ips[0].startswith(f"{host.subnet(1)}.")
     host.until(lambda: host.vm(small.key).guest_hostname == "web-1", 30)
     boot = host.agent(small.key, "cat /proc/sys/kernel/random/boot_id")
 
@@ -76,7 +76,7 @@ def test_nics_and_disks_come_and_go_and_disks_grow(libvirt_engine: LiveHost, gue
     bigger = host.site.claim("data", "32Mi")
     host.applied(update(bigger, host.volume(data.key)))
     host.until(lambda: str(32 * MIB // 512) in host.agent(small.key, sizes).split(), 10)
-    host.until(lambda: any(ip.startswith("10.213.2.") for nic in host.vm(small.key).interfaces for ip in nic.ips), 30)
+    host.until(lambda: any(ip.startswith(f"{host.subnet(2)}.") for nic in host.vm(small.key).interfaces for ip in nic.ips), 30)
 
     host.settle(lambda live: update(small, live or host.vm(small.key)), small.key, 60)
     assert mac not in host.agent(small.key, "cat /sys/class/net/*/address")

@@ -33,7 +33,7 @@ def stream() -> Iterator[EventStream]:
 
 @pytest.fixture
 def connection(stream: EventStream) -> Iterator[Connection]:
-    made = Connection(LibvirtSettings(uri="test:///default"), on_open=stream.opened, on_lost=stream.lost)
+    made = Connection(LibvirtSettings(uri="test:///default"), on_open=stream.opened, on_lost=stream.lost, on_let_go=stream.deregister)
     yield made
     # The test driver's host is one for the whole process.
     for domain in made.get().listAllDomains():
@@ -101,7 +101,7 @@ def test_our_own_refresh_is_no_news(stream: EventStream, connection: Connection)
 
 def test_a_libvirt_that_is_not_there_is_one_clear_sentence(stream: EventStream) -> None:
     settings = LibvirtSettings(uri="qemu+unix:///system?socket=/nonexistent/socket")
-    connection = Connection(settings, on_open=stream.opened, on_lost=stream.lost)
+    connection = Connection(settings, on_open=stream.opened, on_lost=stream.lost, on_let_go=stream.deregister)
     begun = time.monotonic()
     with pytest.raises(EngineError) as raised:
         connection.get()
