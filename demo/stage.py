@@ -75,7 +75,6 @@ class Stage:
             "source": {"url": str(self.bare), "branch": "main", "interval": "1s"},
             "web": {"listen": "off"},
             "podNetwork": {"bridge": "gvstory0", "address": "10.79.0.1/24", "dhcpRange": ["10.79.0.10", "10.79.0.250"]},
-            "trash": {},
         }
         self.settings.write_text(yaml.safe_dump(document))
 

@@ -207,6 +207,12 @@ def _source(raw: RawSettings) -> SourceSettings:
     )
 
 
+def _source_identity(raw: RawSettings) -> str:
+    """What is followed, whatever the URL: the ref, and the path where only a part of the repository is."""
+    source = _source(raw)
+    return f"{source.ref}:{source.path}" if source.path else source.ref
+
+
 def _engine(body: Mapping[str, Any]) -> EngineSettings:
     for name, options in body.items():
         return EngineSettings(name=name, options=options or {})
@@ -230,7 +236,6 @@ def _policy(raw: RawSettings, hostname: str) -> Policy:
     host = body.get("hostName", hostname)
     blast = body.get("blastRadius") or {}
     mode = body.get("mode")
-    expire_s = _duration_s(raw, "trash.expireAfter", default=0.0)
     default = _DEFAULT_POLICY
     return Policy(
         owner=body.get("owner", default.owner),
@@ -254,7 +259,7 @@ def _policy(raw: RawSettings, hostname: str) -> Policy:
             many=blast.get("many", default.blast_radius.many),
             window_s=_duration_s(raw, "blastRadius.window", default=default.blast_radius.window_s),
         ),
-        trash_expire_after_s=expire_s or None,
+        source_identity=_source_identity(raw),
     )
 
 
@@ -356,7 +361,6 @@ def _as_file(settings: Settings) -> dict[str, Any]:
             "many": policy.blast_radius.many,
             "window": format_duration(policy.blast_radius.window_s),
         },
-        "trash": {"expireAfter": format_duration(policy.trash_expire_after_s)} if policy.trash_expire_after_s else {},
         "resyncInterval": format_duration(settings.resync_interval_s),
         "web": {
             "listen": f"[{web.host}]:{web.port}" if ":" in web.host else f"{web.host}:{web.port}" if web.host else "off"

@@ -111,7 +111,7 @@ class Connection:
             ) from error
         try:
             connection.registerCloseCallback(self._closed_by_peer, None)
-            if not uri.startswith("test:"):
+            if self._settings.keepalive_interval_s:
                 connection.setKeepAlive(self._settings.keepalive_interval_s, self._settings.keepalive_count)
             self._on_open(connection)
         except libvirt.libvirtError as error:

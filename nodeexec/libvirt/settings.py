@@ -35,7 +35,8 @@ class LibvirtSettings:
     ``accelerator`` is ``auto`` (KVM where a guest was seen to boot on it, else emulation), ``kvm`` or ``qemu``.
     ``default_pool_target`` is the directory of the pool that `Policy.default_pool` names, when the engine has to make
     it. ``console_log_directory`` gets one file a VM with its serial console. ``runtime_directory`` holds what may be lost at
-    a reboot (the proof of KVM).
+    a reboot (the proof of KVM). ``keepalive_interval_s`` 0 sends no keep-alive: a local libvirtd that dies closes the socket,
+    and libvirt 9.0's client crashes when a keep-alive runs out while two threads wait for answers.
     """
 
     uri: str = "qemu:///system"
@@ -45,7 +46,7 @@ class LibvirtSettings:
     runtime_directory: str = "/run/gitvirt"
     connect_backoff_first_s: float = 0.2
     connect_backoff_most_s: float = 5.0
-    keepalive_interval_s: int = 5
+    keepalive_interval_s: int = 0
     keepalive_count: int = 3
     agent_timeout_s: int = 5
     agent_refresh_s: float = 20.0

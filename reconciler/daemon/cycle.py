@@ -7,9 +7,10 @@ and the spacing of retries, and losing them costs time, never correctness (law 1
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from reconciler.daemon.cycle_declared import DeclaredCache
 from reconciler.daemon.cycle_execution import execute
@@ -90,6 +91,7 @@ class Cycle:
         self._revision: Revision | None = None
         self._observation: Observation | None = None
         self._look: _Look | None = None
+        self._seen: dict[ObjectKey, Mapping[str, Any]] = {}
         self._retries = Retries()
         self._in_progress: dict[ObjectKey, AppliedChange] = {}
         self._told_faults: dict[ObjectKey, str] = {}
@@ -220,7 +222,13 @@ class Cycle:
             restarts=wake.restarts,
             failed=self._retries.failed,
             suspended=self.suspended,
+            seen=self._seen,
         )
+        self._seen = {k: v for k, v in self._seen.items() if k in desired.present} | {
+            key: live.marks.applied
+            for key, live in observation.objects.items()
+            if live.marks and live.marks.owner == self._policy.owner and live.marks.applied is not None
+        }
         return _Look(observation=observation, desired=desired, plan=plan)
 
     def _with_named(self, fresh: Observation, declared: Declared) -> Observation:

@@ -39,7 +39,8 @@ class Policy:
     """What decisions depend on. ``host`` is this host's name as marks carry it; ``host_labels`` always hold
     ``kubernetes.io/hostname``. ``mode`` None means: report on a host with foreign VMs and nothing owned, else enforce.
     ``identity_seed`` feeds every derived UUID, serial and MAC. ``allowed_bridges`` are host bridges that a
-    NetworkAttachmentDefinition may use; gitvirt never alters those.
+    NetworkAttachmentDefinition may use; gitvirt never alters those. ``source_identity`` names what is followed (ref and
+    path); an object that was made from another one is never pruned.
     """
 
     owner: str = "gitvirt"
@@ -61,4 +62,4 @@ class Policy:
     allowed_bridges: tuple[str, ...] = ()
     default_machine: str = "q35"
     blast_radius: BlastRadius = BlastRadius()
-    trash_expire_after_s: float | None = None
+    source_identity: str = ""

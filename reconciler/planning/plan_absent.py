@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveNetwork, LiveObject, LiveVm, LiveVolume
-from reconciler.model.plan import Action, Blocked, Cause, Change, Hold, Impact
+from reconciler.model.plan import Action, Blocked, Cause, Change, Hold, Impact, Note
 from reconciler.model.power import PowerStep
 from reconciler.planning.hold_id import hold_id
 from reconciler.planning.proposal import Circumstances, Proposal
+from reconciler.planning.redact import SOURCE
 from reconciler.planning.resolve import claims_in_use
 
 PRUNE = "gitvirt.io/prune"
@@ -54,6 +55,13 @@ def _is_present(key: ObjectKey, live: LiveObject, around: Circumstances) -> bool
     return any(parent in around.desired.invalid for parent in parents)
 
 
+def _left_source(live: LiveObject, around: Circumstances) -> str:
+    """What the object came from, when the settings no longer follow that; else empty."""
+    annotations = (((live.marks.applied if live.marks else None) or {}).get("metadata") or {}).get("annotations") or {}
+    source = str(annotations.get(SOURCE, ""))
+    return source if source and source != around.policy.source_identity else ""
+
+
 def _absent(
     key: ObjectKey,
     live: LiveObject,
@@ -61,6 +69,10 @@ def _absent(
     in_use: frozenset[tuple[str, str]],
     around: Circumstances,
 ) -> Proposal:
+    left = _left_source(live, around)
+    if left:
+        message = f"it came from {left}, which the settings no longer follow; it is left as it is (an orphan)"
+        return Proposal(notes=(Note(key=key, code="orphan", message=message),))
     users = live.used_by if isinstance(live, LiveVolume | LiveNetwork) else ()
     staying = tuple(user for user in users if user not in going)
     if not isinstance(live, LiveVm) and _some_vm_is_unknown(around):

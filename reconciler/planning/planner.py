@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Any
 
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveNetwork, LiveVolume, Observation
@@ -40,12 +41,14 @@ def make_plan(
     restarts: frozenset[ObjectKey] = frozenset(),
     failed: frozenset[ObjectKey] = frozenset(),
     suspended: str = "",
+    seen: Mapping[ObjectKey, Mapping[str, Any]] | None = None,
     only: Collection[ObjectKey] | None = None,
 ) -> Plan:
     """What would be done now.
 
-    ``approved`` are hold ids that a person released; ``suspended`` is the reason when everything is; ``only`` restricts
-    the look to these objects (a partial observation): then nothing is concluded from absence of others.
+    ``approved`` are hold ids that a person released; ``suspended`` is the reason when everything is; ``seen`` are the
+    applied documents of objects when they were last seen on the host: one that vanished since is drift, not news from Git.
+    ``only`` restricts the look to these objects (a partial observation): then nothing is concluded from absence of others.
     """
     around = Circumstances(
         desired=desired,
@@ -55,6 +58,7 @@ def make_plan(
         now=now,
         failed=failed,
         restarts=restarts,
+        seen=seen or {},
     )
     proposals = _proposals(around, only)
     wanted_changes = [p.change for p in proposals.values() if p.change is not None]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveObject, LiveVm, Observation
@@ -17,7 +19,7 @@ from reconciler.ports import Engine
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
     """Everything a decision may look at. ``failed`` are objects whose last attempt did not end well (cause ``retry``),
-    ``restarts`` VMs a person asked to restart.
+    ``restarts`` VMs a person asked to restart, ``seen`` the applied documents of objects as they were last seen here.
     """
 
     desired: DesiredState
@@ -27,6 +29,7 @@ class Circumstances:
     now: datetime
     failed: frozenset[ObjectKey] = frozenset()
     restarts: frozenset[ObjectKey] = frozenset()
+    seen: Mapping[ObjectKey, Mapping[str, Any]] = field(default_factory=dict)
 
     def live(self, key: ObjectKey) -> LiveObject | None:
         """The live object, owned or not."""
@@ -36,6 +39,8 @@ class Circumstances:
         """Git changed if the document is not the one that was applied; otherwise the world did."""
         if wanted.key in self.failed:
             return Cause.RETRY
+        if live is None and wanted.key in self.seen:
+            return Cause.DRIFT if self.seen[wanted.key] == wanted.applied else Cause.COMMIT
         if live is None or live.marks is None or live.marks.applied is None:
             return Cause.COMMIT
         if isinstance(live, LiveVm) and live.stop_reason is StopReason.NEVER_RAN:

@@ -11,14 +11,19 @@ from reconciler.model.document import Document
 Digest = Callable[[bytes], str]
 """Keyed digest of secret bytes, 12 hex digits: equal for equal secrets, useless without the key."""
 
+SOURCE = "gitvirt.io/source"
+"""Annotation of the applied document: what was followed when it was applied (see `Policy.source_identity`)."""
+
 _SECRET_FIELDS = frozenset({"userData", "userDataBase64", "networkData", "networkDataBase64"})
 _SERVER_WRITTEN = frozenset(
     {"uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink", "deletionTimestamp"}
 )
 
 
-def applied_document(document: Document, digest: Digest) -> dict[str, Any]:
-    """What the live object remembers of its manifest: without status and server-written metadata, without secrets."""
+def applied_document(document: Document, digest: Digest, source: str = "") -> dict[str, Any]:
+    """What the live object remembers of its manifest: without status and server-written metadata, without secrets, and
+    with the ``source`` it came from.
+    """
     body = {name: value for name, value in document.body.items() if name != "status"}
     metadata = body.get("metadata")
     if isinstance(metadata, Mapping):
@@ -27,6 +32,9 @@ def applied_document(document: Document, digest: Digest) -> dict[str, Any]:
         for field in ("data", "stringData"):
             if isinstance(body.get(field), Mapping):
                 body[field] = {name: mask(value, digest) for name, value in body[field].items()}
+    if source:
+        metadata = dict(body.get("metadata") or {})
+        body["metadata"] = {**metadata, "annotations": {**(metadata.get("annotations") or {}), SOURCE: source}}
     redacted: dict[str, Any] = _redacted(body, digest)
     return redacted
 

@@ -14,6 +14,9 @@ from reconciler.planning.hold_id import hold_id
 from reconciler.planning.proposal import Circumstances
 from reconciler.planning.resolve_volume import CLAIM_KINDS
 
+MODE = "gitvirt.io/mode"
+"""Annotation: ``report`` or ``enforce`` for one object."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Class:
@@ -66,7 +69,10 @@ def _keeper(change: Change, around: Circumstances, suspended: str) -> tuple[str,
 
 
 def effective_mode(key: ObjectKey, around: Circumstances) -> Mode:
-    """The mode for one object: its namespace's, the repository's, or by the state of the host."""
+    """The mode for one object: its own (an annotation), its namespace's, the repository's, or by the state of the host."""
+    own = _own_mode(key, around)
+    if own is not None:
+        return own
     by_namespace = around.policy.namespace_modes.get(key.namespace)
     if by_namespace is not None:
         return by_namespace
@@ -75,6 +81,14 @@ def effective_mode(key: ObjectKey, around: Circumstances) -> Mode:
     owns = any(live.marks and live.marks.owner == around.policy.owner for live in around.observation.objects.values())
     has_foreign_vms = bool(around.observation.foreign_vms)
     return Mode.REPORT if has_foreign_vms and not owns else Mode.ENFORCE
+
+
+def _own_mode(key: ObjectKey, around: Circumstances) -> Mode | None:
+    """What the manifest says; of an object that left Git, what it said last."""
+    wanted, live = around.desired.objects.get(key), around.live(key)
+    applied = wanted.applied if wanted is not None else live.marks.applied if live is not None and live.marks else None
+    said = (((applied or {}).get("metadata") or {}).get("annotations") or {}).get(MODE)
+    return Mode(said) if said in list(Mode) else None
 
 
 def hold_large_classes(

@@ -71,6 +71,17 @@ def test_same_input_same_bytes_same_id() -> None:
     assert plan(many(2), {}).plan_id != one.plan_id
 
 
+def test_what_vanished_since_it_was_seen_is_drift_unless_git_changed_it_too() -> None:
+    live = live_of(WEB)
+    web = live.pop(key(VM, "web"))
+    assert web.marks is not None and web.marks.applied is not None
+    (gone,) = plan(WEB, live, seen={web.key: web.marks.applied}).changes
+    (edited,) = plan(WEB, live, seen={web.key: {"spec": "older"}}).changes
+    (unseen,) = plan(WEB, live).changes
+    assert [c.action for c in (gone, edited, unseen)] == [Action.CREATE] * 3
+    assert [c.cause for c in (gone, edited, unseen)] == [Cause.DRIFT, Cause.COMMIT, Cause.COMMIT]
+
+
 def test_a_destroyed_guest_is_drift_and_started() -> None:
     live = live_of(WEB)
     web = live[key(VM, "web")]
@@ -368,3 +379,27 @@ def test_a_mass_deletion_that_goes_slowly_is_still_all_of_them() -> None:
     result = plan("".join(claim(f"vm{i:02}-root") for i in range(3)), live)
     held = next(h for h in result.held if h.changes[0].key.kind == VM)
     assert len(held.changes) == 2 and "all of them" in held.reason
+
+
+def test_what_came_from_a_source_that_is_no_longer_followed_is_an_orphan() -> None:
+    old, new = (
+        replace(POLICY, source_identity="refs/heads/main:a"),
+        replace(POLICY, source_identity="refs/heads/main:b"),
+    )
+    live = live_of(many(1), old)
+    result = plan(WEB, live, policy=new)
+    assert not [c for c in result.changes if c.action is Action.DELETE]
+    assert {str(n.key) for n in result.notes if n.code == "orphan"} == {
+        "VirtualMachine/default/vm00", "PersistentVolumeClaim/default/vm00-root"
+    }  # fmt: skip
+    # What the new source declares too is taken over, and from then on pruned like everything else.
+    taken = plan(many(1), live, policy=new)
+    assert {c.impact for c in taken.changes} == {Impact.NONE}
+    assert [c.action for c in plan("", live_of(many(1), new), policy=new).changes].count(Action.DELETE) == 3
+
+
+def test_mode_of_one_object() -> None:
+    text = vm("web", annotations="{gitvirt.io/mode: report}") + claim("web-root")
+    result = plan(text, {})
+    assert [h.rule for h in result.held] == ["report-mode"]
+    assert [str(c.key) for c in result.held[0].changes] == ["VirtualMachine/default/web"]

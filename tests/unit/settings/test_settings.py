@@ -55,7 +55,6 @@ hostLabels: {zone: a}
 mode: report
 namespaceModes: {prod: enforce}
 blastRadius: {few: 1, window: 2h}
-trash: {expireAfter: 30d}
 resyncInterval: 90s
 web: {listen: off}
 """,
@@ -75,7 +74,7 @@ web: {listen: off}
     assert policy.namespace_modes == {"prod": Mode.ENFORCE}
     assert policy.blast_radius.few == 1
     assert policy.blast_radius.window_s == 7200.0
-    assert policy.trash_expire_after_s == 30 * 86400.0
+    assert policy.source_identity == "refs/heads/prod:clusters/a"
     assert settings.resync_interval_s == 90.0
     assert settings.web.host == ""
 
@@ -135,7 +134,7 @@ def test_the_variable_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("web: {listen: '127.0.0.1:99999'}\n", "99999 is not a port"),
         ("engine: {vmware: {}}\n", "unknown setting engine.vmware"),
         ("engine: {libvirt: {}, simulated: {}}\n", "engine"),
-        ("trash: {expireAfter: 9000000d}\n", "longer than ten years"),
+        ("resyncInterval: 9000000d\n", "longer than ten years"),
     ],
 )
 def test_refusals_say_where_and_what(tmp_path: Path, text: str, said: str) -> None:
