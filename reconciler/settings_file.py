@@ -15,13 +15,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jsonschema
+import jsonschema_rs
 import yaml
 
 from reconciler.model.document import dotted
 from reconciler.model.errors import SettingsError
+
+if TYPE_CHECKING:
+    import jsonschema
 
 MAX_BYTES = 1 << 20
 """A settings file larger than this is not one."""
@@ -196,6 +199,11 @@ def settings_schema() -> Mapping[str, Any]:
 
 
 def _refuse_faults(raw: RawSettings) -> None:
+    if jsonschema_rs.Draft202012Validator(settings_schema()).is_valid(raw.body):
+        return
+    # The validator that explains takes longer to load than most commands to run.
+    import jsonschema  # noqa: PLC0415
+
     validator = jsonschema.Draft202012Validator(settings_schema())
     # A value of the wrong type breaks every other rule of its place too; the type says it all.
     faults = sorted(

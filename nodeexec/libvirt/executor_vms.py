@@ -128,8 +128,11 @@ class VmChanges:
         differences = compare(wanted, live)
         self._require_claims(wanted)
         self.attached.make(wanted, change.revision, steps)
+        before = self._guest(change, handle).reading.stored_xml or ""
         self._store(change, wanted, handle, differences, steps)
         waiting = self._change_running(wanted, live, handle, differences, steps)
+        if before and any(done.startswith("attached ") for done in steps.done):
+            self._keep_places(change, wanted, handle, differences, before, steps)
         outcome = steps.outcome()
         if change.power is not None:
             step = PowerStep.RESTART if change.action is Action.RESTART else change.power
@@ -159,6 +162,26 @@ class VmChanges:
             steps.do("redefined domain", lambda: connection.defineXMLFlags(xml, _VALIDATE))
         if marks != guest.marks:
             steps.do("wrote marks", lambda: self.domains.write_marks(handle, marks))
+
+    def _keep_places(
+        self,
+        change: Change,
+        wanted: ResolvedVm,
+        handle: Any,
+        differences: tuple[Difference, ...],
+        before: str,
+        steps: Steps,
+    ) -> None:
+        """Give the stored half the addresses at which devices were plugged in just now, so that no NIC changes its name
+        in the guest at the next boot. ``before`` is the stored XML as it was, which knew nothing of them.
+        """
+        guest = self._guest(change, handle)
+        running = guest.reading.running_xml
+        if running is None:
+            return
+        xml = changed_definition(wanted.domain, self._flavour(), guest.marks, before, differences, running=running)
+        connection = self.connection.get()
+        steps.do("kept places of plugged devices", lambda: connection.defineXMLFlags(xml, _VALIDATE))
 
     def _change_running(
         self, wanted: ResolvedVm, live: LiveVm, handle: Any, differences: tuple[Difference, ...], steps: Steps

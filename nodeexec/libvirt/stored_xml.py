@@ -17,16 +17,22 @@ def new_definition(spec: DomainSpec, host: Flavour, marks: DomainMarks) -> str:
 
 
 def changed_definition(
-    spec: DomainSpec, host: Flavour, marks: DomainMarks, stored: str, differences: tuple[Difference, ...]
+    spec: DomainSpec,
+    host: Flavour,
+    marks: DomainMarks,
+    stored: str,
+    differences: tuple[Difference, ...],
+    *,
+    running: str = "",
 ) -> str:
     """The XML of a domain that is there. Disks whose difference is refused (a hand-added one, one on a snapshot) stay
-    exactly as the stored XML has them.
+    exactly as the stored XML has them. What was plugged into the ``running`` guest keeps its place at the next boot.
 
     Raises:
         ValueError: the stored XML cannot be understood.
     """
     kept = _refused_disks(differences)
-    carried = domain_xml.carried_from(stored)
+    carried = domain_xml.carried_from(stored, running)
     text = domain_xml.build(spec, host, carried, metadata=to_metadata(marks))
     if not kept:
         return text
@@ -53,7 +59,7 @@ def _refused_disks(differences: tuple[Difference, ...]) -> tuple[str, ...]:
     names = []
     for difference in differences:
         if difference.refused and difference.stored:
-            name = item_name(difference.path, "disks")
+            name = item_name(difference.path, "disks") or item_name(difference.path, "volumes")
             if name:
                 names.append(name)
     return tuple(dict.fromkeys(names))

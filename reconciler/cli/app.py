@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from reconciler.cli.invocation import FaultTellingGroup, Invocation
+from reconciler.cli.invocation import FaultTellingGroup, Invocation, examples
 
 _SHARED_WITH_VALUE = ("--settings", "--set")
 _SHARED_FLAGS = ("--debug",)
@@ -50,6 +50,13 @@ def build_app(command: str = "") -> typer.Typer:
         help="Keeps virtual machines the way a Git repository says they are.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        add_completion=False,
+        epilog=examples(
+            "gitvirt validate vms/                       check manifests before they are committed",
+            "gitvirt plan --base main --head my-branch   what a pull request would do; inside the repository",
+            "gitvirt status                              everything at a glance",
+        ),
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(shared)

@@ -1,8 +1,8 @@
-"""What every command shares: the settings it was called with, and how faults end."""
+"""What every command shares: the settings it was called with, how help reads, and how faults end."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,8 +43,29 @@ def invocation(context: typer.Context) -> Invocation:
     return found or Invocation()
 
 
+SECTIONS: Mapping[str, Sequence[str]] = {
+    "On files alone": ("validate", "plan", "diff", "xml", "settings"),
+    "What is true on this host": ("status", "get", "describe", "audit", "doctor"),
+    "Make it so": ("run", "apply", "reconcile", "approve"),
+    "By hand": ("start", "stop", "pause", "restart", "suspend", "resume", "release", "trash"),
+}
+"""The commands as `gitvirt --help` groups them."""
+
+
+def examples(*lines: str) -> str:
+    """The examples below a command's help, each on a line of its own."""
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+
+
 class FaultTellingGroup(TyperGroup):
     """Ends a `GitvirtError` as one clear message and its exit code; with ``--debug`` the traceback comes first."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The commands in their sections, each with the first sentence of its help."""
+        shown = {name: command for name, command in self.commands.items() if not command.hidden}
+        for heading, names in SECTIONS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(n, shown[n].get_short_help_str(90)) for n in names if n in shown])
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""

@@ -62,6 +62,7 @@ class _Look:
     observation: Observation
     desired: DesiredState
     plan: Plan
+    suspended: str
 
 
 class Cycle:
@@ -96,6 +97,7 @@ class Cycle:
         self._in_progress: dict[ObjectKey, AppliedChange] = {}
         self._told_faults: dict[ObjectKey, str] = {}
         self.suspended = ""
+        self.journal_fault = ""
         self.report: CycleReport | None = None
 
     def run(self, wake: Wake) -> CycleReport:
@@ -192,6 +194,8 @@ class Cycle:
         """The objects to look at; None means all of them, an empty set none."""
         if wake.everything or has_new_revision or self._look is None or wake.approvals:
             return None
+        if self._look.suspended != self.suspended:
+            return None
         due = self._retries.due_keys(self._clock.monotonic())
         named = wake.keys | wake.restarts | {action.key for action in wake.operator if action.key} | due
         if self._look.plan.retry_after_s is not None:
@@ -229,7 +233,7 @@ class Cycle:
             for key, live in observation.objects.items()
             if live.marks and live.marks.owner == self._policy.owner and live.marks.applied is not None
         }
-        return _Look(observation=observation, desired=desired, plan=plan)
+        return _Look(observation=observation, desired=desired, plan=plan, suspended=self.suspended)
 
     def _with_named(self, fresh: Observation, declared: Declared) -> Observation:
         """A full look finds what is owned; what is declared and not among it may be there as somebody else's."""
@@ -275,6 +279,7 @@ class Cycle:
     def _settle(self, look: _Look, attempted: Collection[AppliedChange]) -> list[AppliedChange]:
         """Work that was in progress and is done now, as changes that ended: the journal tells the end as well."""
         open_keys = {change.key for change in look.plan.changes} | {entry.key for entry in look.plan.blocked}
+        open_keys |= {change.key for hold in look.plan.held for change in hold.changes}
         self._told_faults = {key: said for key, said in self._told_faults.items() if key in open_keys}
         finished = []
         self._retries.settle(open_keys)
@@ -330,10 +335,13 @@ class Cycle:
         return True
 
     def _idle_record(self, started_at: datetime, wake: Wake, messages: Collection[str]) -> CycleRecord:
+        """A cycle that did nothing; what waits and what is wrong is as before, and no news for the journal."""
         return CycleRecord(
             started_at=started_at,
             ended_at=self._clock.now(),
             revision=self._revision,
+            held=self._look.plan.held if self._look else (),
+            problems=self.problems,
             operator=wake.operator,
             detected_at=wake.detected_at,
             messages=tuple(messages),
@@ -360,9 +368,12 @@ class Cycle:
         """Write the journal and report. A journal that cannot be written is said loudly; reconciliation goes on."""
         commit = ""
         try:
-            commit = self._journal.write(record)
+            commit = self._journal.write(record) if record.operator or not idle else ""
         except JournalError as error:
-            record = replace(record, messages=(*record.messages, f"journal: {error}"))
+            self.journal_fault = f"journal: {error}"
+            record = replace(record, messages=(*record.messages, self.journal_fault))
+        if commit:
+            self.journal_fault = ""
         self.report = CycleReport(
             record=record,
             plan=plan if plan is not None else (self._look.plan if self._look else None),

@@ -32,7 +32,7 @@ from reconciler.model.live import LiveVm, Marks
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Hold
 from reconciler.model.policy import Policy
-from reconciler.model.power import Override, OverrideAction
+from reconciler.model.power import Override, OverrideAction, PowerState
 from reconciler.model.record import OperatorAction
 from reconciler.planning.render import render_markdown, render_text
 from reconciler.ports import Clock, Engine, Source
@@ -200,8 +200,7 @@ class Operations:
             return self._turn.call(go_on)
         key = arguments.vm(self._policy.default_namespace)
         arguments.finish()
-        action = self._action("resume", user, key)
-        return self._turn.call(lambda: self._marked(action, key, override=None, suspended="", suspended_until=None))
+        return self._turn.call(lambda: self._resumed(self._action("resume", user, key), key))
 
     def start(self, arguments: Arguments, user: str) -> Json:
         """Override: the VM runs, whatever its run strategy says."""
@@ -315,6 +314,17 @@ class Operations:
         refuse_fault(outcome, f"{action.verb} {key}")
         self.apply_suspension()
         return self._with_object(self._turn.run(Wake(keys=frozenset({key}), operator=(action,))), key)
+
+    def _resumed(self, action: OperatorAction, key: ObjectKey) -> Json:
+        """A pause is ended before it is forgotten: a paused guest without its mark would be somebody else's doing."""
+        override = self._owned_vm(key).override
+        is_pause = override is not None and override.action is OverrideAction.PAUSE
+        ended = replace(override, until=self._clock.now()) if override is not None and is_pause else None
+        view = self._marked(action, key, override=ended, suspended="", suspended_until=None)
+        live = self._engine.observe({key}).objects.get(key)
+        if ended is not None and isinstance(live, LiveVm) and live.power is not PowerState.PAUSED:
+            self._engine.mark(key, override=None, suspended="", suspended_until=None)
+        return view
 
     def _owned_vm(self, key: ObjectKey) -> Marks:
         live = self._engine.observe({key}).objects.get(key)

@@ -30,6 +30,15 @@ class _Context:
     revision: str
     author: str
     cause: Cause
+    operators: tuple[tuple[ObjectKey | None, str], ...] = ()
+
+    def who(self, key: ObjectKey | None, cause: Cause) -> str:
+        """Who is behind a change: drift is gitvirt's own doing, an operator's act is the operator's, not the author's of
+        the revision that happens to be in force.
+        """
+        if cause == Cause.OPERATOR:
+            return next((by for on, by in self.operators if on in (None, key)), GITVIRT)
+        return GITVIRT if cause == Cause.DRIFT else self.author or GITVIRT
 
 
 def parse_message(commit: str, message: str, at: datetime) -> tuple[AuditEntry, ...]:
@@ -45,6 +54,12 @@ def parse_message(commit: str, message: str, at: datetime) -> tuple[AuditEntry, 
         _unquote(first.get("Source-Revision", "")),
         first.get("Source-Author", ""),
         _cause(first.get("Cause", "")),
+        tuple(
+            (_key(on) if on else None, by)
+            for name, value in trailers
+            if name == "Operator" and (match := _OPERATOR.fullmatch(value))
+            for _, by, _, on in (match.groups(),)
+        ),
     )
     return tuple(_entries(context, trailers, _blocks(head)))
 
@@ -90,7 +105,7 @@ def _change(context: _Context, value: str, block: list[str]) -> AuditEntry | Non
         impact=_impact(impact),
         result=result,
         revision=context.revision,
-        author=GITVIRT if _cause(cause) == Cause.DRIFT else context.author or GITVIRT,
+        author=context.who(_key(key), _cause(cause)),
         reason=": ".join(filter(None, (reason, outcome))),
         differences=tuple(_fields(block, "difference")),
     )
@@ -111,7 +126,7 @@ def _held(context: _Context, value: str, block: list[str]) -> AuditEntry | None:
         impact=_impact(impact),
         result="held",
         revision=context.revision,
-        author=context.author or GITVIRT,
+        author=context.who(_key(key), _cause(cause)),
         reason=": ".join(filter(None, (f"{_unquote(rule)} {_unquote(hold)}", reason))),
     )
 

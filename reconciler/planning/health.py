@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from reconciler.model.keys import ObjectKey
@@ -43,6 +43,8 @@ def statuses_of(
         state, message = _state(
             key, desired, observation, plan, changes.get(key), holds.get(key), blocked.get(key), outcomes.get(key)
         )
+        if isinstance(live, LiveVm) and live.marks and live.marks.owner == owner and key not in holds:
+            message = "; ".join(filter(None, (message, *_by_hand(live, now))))
         result.append(
             ObjectStatus(
                 key=key,
@@ -58,6 +60,20 @@ def statuses_of(
             )
         )
     return tuple(result)
+
+
+def _by_hand(live: LiveVm, now: datetime) -> Iterator[str]:
+    """What an operator did that still holds; a change that waits for the end of a suspension says so itself."""
+    marks, override = live.marks, current_override(live, now)
+    ends = f"`gitvirt resume {live.key.namespace}/{live.key.name}` ends it"
+    if override is not None:
+        yield f"{override.action} by operator {override.by}{_until(override.until)}; {ends}"
+    if marks and marks.suspended and (marks.suspended_until is None or marks.suspended_until > now):
+        yield f"suspended {marks.suspended}{_until(marks.suspended_until)}; {ends}"
+
+
+def _until(until: datetime | None) -> str:
+    return f" until {until:%Y-%m-%d %H:%M:%S} UTC" if until else ""
 
 
 def _state(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVolume, TrashItem
 from reconciler.model.plan import Action, Blocked, Change, Impact, Note, worst
+from reconciler.model.quantity import format_bytes
 from reconciler.model.resolved import ResolvedVolume, SourceKind
 from reconciler.planning.proposal import Circumstances, Proposal, ownership_obstacle
 from reconciler.planning.resolve_volume import CLAIM_KINDS
@@ -29,9 +30,7 @@ def plan_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
         Note(key=wanted.key, code="volume-kept", message=f"{d.path}: {d.refused}", differences=(d,)) for d in refused
     )
     if wanted.size_bytes < live.size_bytes and wanted.size_bytes:
-        message = (
-            f"the volume has {live.size_bytes} bytes, more than is asked for; disks only grow, so it stays as it is"
-        )
+        message = f"the volume has {format_bytes(live.size_bytes)}, more than is asked for; disks only grow, so it stays as it is"
         notes += (Note(key=wanted.key, code="volume-larger", message=message),)
     if not to_do:
         return Proposal(notes=notes)

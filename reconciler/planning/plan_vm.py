@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveNetwork, LiveVm, LiveVolume
@@ -10,7 +12,7 @@ from reconciler.model.plan import Action, Blocked, Cause, Change, Difference, Ho
 from reconciler.model.power import PowerState, PowerStep
 from reconciler.model.resolved import ResolvedVm, RestartPolicy
 from reconciler.planning.hold_id import hold_id
-from reconciler.planning.power import PowerDecision, decide_power
+from reconciler.planning.power import PowerDecision, decide_power, seconds_to_expiry
 from reconciler.planning.proposal import Circumstances, Proposal, ownership_obstacle
 
 _OFF = (PowerState.OFF, PowerState.CRASHED)
@@ -90,13 +92,14 @@ def _update(wanted: ResolvedVm, live: LiveVm, around: Circumstances) -> Proposal
     needs_restart = (
         tuple(d for d in open_ones if d.impact.rank >= Impact.RESTART.rank and d.running) if not is_off else ()
     )
+    due = (power.retry_after_s, seconds_to_expiry(live, around.now))
     return Proposal(
         change=change,
         held=holds,
         blocked=waits,
         notes=notes,
         restart_required=needs_restart,
-        retry_after_s=power.retry_after_s,
+        retry_after_s=min((seconds for seconds in due if seconds is not None), default=None),
     )
 
 
@@ -125,7 +128,7 @@ def _change(
         )  # fmt: skip
     if not to_do and step is None:
         return None
-    power_difference = _power_difference(wanted, live, step)
+    power_difference = _power_difference(wanted, live, power)
     if power_difference is not None:
         to_do = tuple(d for d in to_do if d.path != power_difference.path)
     shown = (*to_do, *((power_difference,) if power_difference else ()))
@@ -192,9 +195,12 @@ def _update_reason(to_do: tuple[Difference, ...], power: PowerDecision) -> str:
     return "; ".join(parts)
 
 
-def _power_difference(wanted: ResolvedVm, live: LiveVm, step: PowerStep | None) -> Difference | None:
-    """Power as one more field of the plan, under the manifest path that asks for it."""
-    after = {
+def _power_difference(wanted: ResolvedVm, live: LiveVm, power: PowerDecision) -> Difference | None:
+    """Power as one more field of the plan, under the manifest path that asks for it. Where the manifest changed, the
+    values are the manifest's.
+    """
+    step = power.step
+    after: Any = {
         PowerStep.START: "Running",
         PowerStep.STOP: "Stopped",
         PowerStep.PAUSE: "Paused",
@@ -202,19 +208,27 @@ def _power_difference(wanted: ResolvedVm, live: LiveVm, step: PowerStep | None) 
     }.get(step) if step else None  # fmt: skip
     if after is None:
         return None
-    before = {PowerState.OFF: "Stopped", PowerState.CRASHED: "Crashed", PowerState.PAUSED: "Paused"}.get(
+    before: Any = {PowerState.OFF: "Stopped", PowerState.CRASHED: "Crashed", PowerState.PAUSED: "Paused"}.get(
         live.power, "Running"
     )
     impact = Impact.RESTART if step is PowerStep.STOP else Impact.LIVE
     ended = f"; it is off because: {live.stop_reason}" if before == "Stopped" else ""
+    said, says = _said(live.marks.applied if live.marks else None, wanted), _said(wanted.applied, wanted)
+    if says is not None and said not in (None, says):
+        before, after = said, says
     return Difference(
         path=wanted.run_strategy_path,
         before=before,
         after=after,
         impact=impact,
-        reason=f"runStrategy {wanted.run_strategy}{ended}",
+        reason=power.reason if power.by_operator else f"runStrategy {wanted.run_strategy}{ended}",
         stored=False,
     )
+
+
+def _said(document: Mapping[str, Any] | None, wanted: ResolvedVm) -> Any:
+    """What an applied document says of power, None for nothing."""
+    return ((document or {}).get("spec") or {}).get(wanted.run_strategy_path.rpartition(".")[2])
 
 
 def _hold_for_foreign(key: ObjectKey, live: LiveVm, refused: tuple[Difference, ...], around: Circumstances) -> Hold:

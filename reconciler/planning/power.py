@@ -38,6 +38,10 @@ def decide_power(strategy: RunStrategy, live: LiveVm | None, now: datetime) -> P
         return PowerDecision(step=PowerStep.START if starts else None, reason=f"runStrategy {strategy}")
     if strategy is RunStrategy.HALTED:
         return _stop(live, "runStrategy Halted")
+    if (pause := _pause_that_ended(live)) is not None:
+        return PowerDecision(
+            step=PowerStep.UNPAUSE, reason=f"the pause by operator {pause.by} is over", by_operator=True
+        )
     if strategy is RunStrategy.MANUAL:
         return _continue_stop(live) or PowerDecision(step=None, reason="runStrategy Manual: power is the operator's")
     if live.power not in (PowerState.OFF, PowerState.CRASHED):
@@ -53,6 +57,22 @@ def current_override(live: LiveVm | None, now: datetime) -> Override | None:
     if override is None or (override.until is not None and override.until <= now):
         return None
     return override
+
+
+def _pause_that_ended(live: LiveVm) -> Override | None:
+    """The operator's pause that a paused guest still stands in although its time is over; called where none holds."""
+    override = live.marks.override if live.marks is not None else None
+    is_pause = override is not None and override.action is OverrideAction.PAUSE
+    return override if is_pause and live.power is PowerState.PAUSED else None
+
+
+def seconds_to_expiry(live: LiveVm, now: datetime) -> float | None:
+    """When the operator's action or suspension that holds now ends by itself; None for never."""
+    if live.marks is None:
+        return None
+    override = current_override(live, now)
+    ends = (override.until if override else None, live.marks.suspended_until if live.marks.suspended else None)
+    return min(((end - now).total_seconds() for end in ends if end is not None and end > now), default=None)
 
 
 def _wants_another_run(strategy: RunStrategy, live: LiveVm) -> bool:

@@ -92,7 +92,7 @@ def render_markdown(plan: Plan) -> str:
         lines += _detail(change)
     for hold in plan.held:
         lines += [f"**Held** `{hold.hold_id}` ({hold.rule}): {_escape(hold.reason)}", ""]
-        lines += [f"- {_SIGN[change.action]} {change.action} `{_escape(str(change.key))}`" for change in hold.changes]
+        lines += [f"- {change.action} `{_escape(str(change.key))}`" for change in hold.changes]
         lines.append("")
     lines += _list("Blocked", (f"`{_escape(str(entry.key))}`: {_escape(entry.by)}" for entry in plan.blocked))
     lines += _list("Notes", (f"`{_escape(str(note.key))}`: {_escape(note.message)}" for note in plan.notes))

@@ -58,11 +58,14 @@ def split_by_mode(
 
 def _keeper(change: Change, around: Circumstances, suspended: str) -> tuple[str, str] | None:
     if suspended:
-        return "suspended", f"reconciliation is suspended ({suspended}); `gitvirt resume` goes on"
+        return "suspended", suspended
     live = around.live(change.key)
     marks = live.marks if live is not None else None
     if marks is not None and marks.suspended and (marks.suspended_until is None or marks.suspended_until > around.now):
-        return "suspended", f"{change.key} is suspended ({marks.suspended}); `gitvirt resume` goes on"
+        return (
+            "suspended",
+            f"suspended {marks.suspended}; `gitvirt resume {change.key.namespace}/{change.key.name}` goes on",
+        )
     if effective_mode(change.key, around) is Mode.REPORT:
         return "report-mode", "mode is report: nothing is done; set mode: enforce when the plan is what you want"
     return None

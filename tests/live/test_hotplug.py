@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from libvirt import VIR_DOMAIN_XML_INACTIVE
+from lxml import etree
 
 from reconciler.model.outcome import Result
 from reconciler.model.power import PowerState, PowerStep, StopReason
@@ -28,6 +30,17 @@ def guest_disk(libvirt_engine: LiveHost, demo_image: Path) -> Iterator[Any]:
         yield libvirt_engine.made(libvirt_engine.site.data_volume("root", source, size="80Mi"))
     finally:
         server.close()
+
+
+def places(xml: str) -> dict[str, tuple[str, ...]]:
+    """PCI addresses of the devices that gitvirt named, by alias."""
+    return {
+        alias: tuple(found.get(part, "") for part in ("bus", "slot", "function"))
+        for device in etree.fromstring(xml.encode()).iterfind("devices/*")
+        if (alias := device.find("alias") is not None and device.find("alias").get("name", ""))
+        and str(alias).startswith("ua-")
+        and (found := device.find("address")) is not None
+    }
 
 
 def test_nics_and_disks_come_and_go_and_disks_grow(libvirt_engine: LiveHost, guest_disk: Any) -> None:
@@ -67,6 +80,8 @@ def test_nics_and_disks_come_and_go_and_disks_grow(libvirt_engine: LiveHost, gue
     host.applied(update(large, host.vm(small.key)))
     assert time.monotonic() - begun < 2.0
     assert host.engine.compare(large, host.vm(small.key)) == ()
+    # What was plugged in is at the same place at the next boot, or the guest would name its NICs anew.
+    assert places(host.domain(small.key).XMLDesc(0)) == places(host.domain(small.key).XMLDesc(VIR_DOMAIN_XML_INACTIVE))
     mac = large.domain.interfaces[1].mac
     host.until(lambda: mac in host.agent(small.key, "cat /sys/class/net/*/address"), 20)
     host.until(lambda: "vdc" in host.agent(small.key, "ls /sys/block") or None, 20)
@@ -76,7 +91,9 @@ def test_nics_and_disks_come_and_go_and_disks_grow(libvirt_engine: LiveHost, gue
     bigger = host.site.claim("data", "32Mi")
     host.applied(update(bigger, host.volume(data.key)))
     host.until(lambda: str(32 * MIB // 512) in host.agent(small.key, sizes).split(), 10)
-    host.until(lambda: any(ip.startswith(f"{host.subnet(2)}.") for nic in host.vm(small.key).interfaces for ip in nic.ips), 30)
+    host.until(
+        lambda: any(ip.startswith(f"{host.subnet(2)}.") for nic in host.vm(small.key).interfaces for ip in nic.ips), 30
+    )
 
     host.settle(lambda live: update(small, live or host.vm(small.key)), small.key, 60)
     assert mac not in host.agent(small.key, "cat /sys/class/net/*/address")

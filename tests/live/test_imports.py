@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import lzma
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -69,7 +68,7 @@ def test_a_slow_import_shows_progress_and_delays_nobody(libvirt_engine: LiveHost
     data = content_of(host.pool / host.volume(volume.key).volume)
     assert data[:MIB] == CONTENT
     assert len(data) == 16 * MIB
-    assert not os.listdir(host.pool / ".gitvirt" / "incoming")
+    assert not list((host.pool / ".gitvirt" / "incoming").iterdir())
     assert host.engine.compare(volume, host.volume(volume.key)) == ()
 
 
@@ -186,7 +185,7 @@ def test_deleting_an_import_under_way_stops_it(libvirt_engine: LiveHost, server:
     host.until(lambda: host.volume(volume.key).progress, 10)
     assert host.engine.apply(delete(host.volume(volume.key))).result is Result.APPLIED
     assert host.look(volume.key) is None
-    assert not os.listdir(host.pool / ".gitvirt" / "incoming")
+    assert not list((host.pool / ".gitvirt" / "incoming").iterdir())
 
 
 def test_a_running_source_is_not_cloned(libvirt_engine: LiveHost) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,8 +138,8 @@ def test_a_deleted_vm_leaves_firmware_variables_that_come_back(libvirt_engine: L
     vm = host.site.vm("web", run_strategy="Halted", bootloader="efi", user_data="#cloud-config\n", grace_s=0)
     host.applied(create(vm, power=PowerStep.START))
     host.applied(update(vm, host.vm(vm.key), power=PowerStep.STOP))
-    nvram = host.domain(vm.key).XMLDesc(0).partition("<nvram")[2].partition(">")[2].partition("<")[0]
-    with open(nvram, "r+b") as file:
+    nvram = Path(host.domain(vm.key).XMLDesc(0).partition("<nvram")[2].partition(">")[2].partition("<")[0])
+    with nvram.open("r+b") as file:
         file.seek(-8, 2)
         file.write(b"REMEMBER")
     host.applied(delete(host.vm(vm.key)))
@@ -147,7 +148,7 @@ def test_a_deleted_vm_leaves_firmware_variables_that_come_back(libvirt_engine: L
     (item,) = host.engine.observe([vm.key]).trash
     assert item.applied == vm.applied
     host.applied(create(vm, restore=item.item))
-    with open(nvram, "rb") as file:
+    with nvram.open("rb") as file:
         file.seek(-8, 2)
         assert file.read() == b"REMEMBER"
     assert host.engine.observe([vm.key]).trash == ()

@@ -33,7 +33,9 @@ def stream() -> Iterator[EventStream]:
 
 @pytest.fixture
 def connection(stream: EventStream) -> Iterator[Connection]:
-    made = Connection(LibvirtSettings(uri="test:///default"), on_open=stream.opened, on_lost=stream.lost, on_let_go=stream.deregister)
+    made = Connection(
+        LibvirtSettings(uri="test:///default"), on_open=stream.opened, on_lost=stream.lost, on_let_go=stream.deregister
+    )
     yield made
     # The test driver's host is one for the whole process.
     for domain in made.get().listAllDomains():

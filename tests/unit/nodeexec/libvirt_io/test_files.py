@@ -72,7 +72,7 @@ def test_a_new_volume_has_its_marks_its_size_and_nobody_elses_eyes(pool: Pool, n
     assert (file.marks, file.size_bytes, file.format) == (MARKS, 4 * MIB, name.rpartition(".")[2])
     assert file.path.stat().st_mode & 0o777 == 0o600
     assert list(list_names(pool)) == [name]
-    assert os.listdir(pool.private("incoming")) == []
+    assert not list(pool.private("incoming").iterdir())
 
 
 def test_marks_live_beside_the_volume_where_the_filesystem_takes_none(pool: Pool, without_xattrs: None) -> None:
@@ -234,7 +234,7 @@ def test_what_is_taken_back_has_new_marks_and_the_old_bytes(pool: Pool) -> None:
     assert back is not None
     assert (back.marks, back.path.stat().st_ino) == (marks, inode)
     assert trash.list_items(pool) == ()
-    assert os.listdir(pool.private("trash")) == []
+    assert not list(pool.private("trash").iterdir())
 
 
 def test_a_crash_while_trashing_or_taking_back_shows_one_of_the_two_never_both(pool: Pool) -> None:
@@ -247,7 +247,7 @@ def test_a_crash_while_trashing_or_taking_back_shows_one_of_the_two_never_both(p
     assert trash.list_items(pool) == ()
     again = trashed_again(pool)
     assert [found.facts.item for found in trash.list_items(pool)] == [again]
-    assert os.listdir(pool.private("trash")) == [again]
+    assert [entry.name for entry in pool.private("trash").iterdir()] == [again]
 
 
 def trashed_again(pool: Pool) -> str:

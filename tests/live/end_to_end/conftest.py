@@ -1,0 +1,78 @@
+"""One world for all end-to-end tests, and the measured times at the end of the run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.live.conftest import REQUIRE, libvirt_missing
+
+if TYPE_CHECKING:
+    from tests.live.end_to_end.world import World
+
+GENEROUS_MS = 5000
+"""A shared machine may be busy with other things; the figures that are printed are what counts."""
+
+_measured: list[tuple[str, int]] = []
+
+
+@pytest.fixture(scope="session")
+def world(demo_image: Path) -> Iterator[World]:
+    """A repository, a daemon and a host of this run's own; all of it is gone afterwards."""
+    reason = libvirt_missing()
+    if reason:
+        if os.environ.get(REQUIRE) == "1":
+            pytest.fail(f"{REQUIRE}=1, but {reason}")
+        pytest.skip(reason)
+    from tests.live.end_to_end.world import World, sweep_killed_runs
+
+    sweep_killed_runs()
+    made = World(demo_image)
+    try:
+        made.open()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def alpha(world: World) -> World:
+    """The world, with the VM ``alpha`` (runStrategy Always, a second NIC, a data disk) running, booted and settled."""
+    from tests.live.end_to_end.manifests import claim, network, vm
+
+    world.declare(
+        {
+            "backend.yaml": network("backend", world.bridge(1), world.subnet(1)),
+            "alpha-data.yaml": claim("alpha-data", "32Mi"),
+            "alpha.yaml": vm("alpha", nics=("backend",), disks=("alpha-data",)),
+        },
+        "alpha, with a disk and a network",
+    )
+    world.until_running("alpha")
+    world.until_agent("alpha")
+    world.until_settled()
+    return world
+
+
+@pytest.fixture
+def corrected() -> Callable[[World, str, str, str], None]:
+    """Insist that the journal tells of a drift's correction, in time, and keep the figure for the end of the run."""
+
+    def insist(world: World, what: str, key: str, since: str) -> None:
+        found = world.corrected(key, since)
+        _measured.append((what, found.after_ms))
+        assert found.after_ms < GENEROUS_MS, found.message
+
+    return insist
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The journal's figures."""
+    if _measured:
+        terminalreporter.section("drift corrected, milliseconds after the event, as the journal says")
+        for what, after_ms in _measured:
+            terminalreporter.write_line(f"{after_ms:6d} ms  {what}")

@@ -1,0 +1,172 @@
+"""Hands that are not gitvirt's change what runs or what is stored; it is put right, at once, and the journal says so."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import libvirt
+import pytest
+
+from reconciler.model.plan import Cause
+from tests.live.end_to_end.world import World
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+
+STORED = libvirt.VIR_DOMAIN_XML_INACTIVE
+LIVE, CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
+MIB = 1024
+Corrected = Callable[[World, str, str, str], None]
+
+
+@pytest.fixture
+def untouched(alpha: World) -> Iterator[World]:
+    """``alpha``, whose guest has to live through what the test does to it."""
+    boot, number = alpha.boot_id("alpha"), alpha.domain("alpha").ID()
+    yield alpha
+    alpha.until_settled()
+    assert (alpha.boot_id("alpha"), alpha.domain("alpha").ID()) == (boot, number)
+
+
+def halves(world: World) -> tuple[str, str]:
+    """The stored XML and the running XML."""
+    domain = world.domain("alpha")
+    return domain.XMLDesc(STORED), domain.XMLDesc(0)
+
+
+def count(world: World, element: str) -> tuple[int, int]:
+    """How many of an element both halves have."""
+    stored, running = halves(world)
+    return stored.count(f"<{element} "), running.count(f"<{element} ")
+
+
+def nic_of(world: World, network: str) -> str:
+    """The XML of a NIC of the running guest."""
+    found = re.findall(r"<interface .*?</interface>", world.domain("alpha").XMLDesc(0), re.DOTALL)
+    return next(nic for nic in found if f"network='{network}'" in nic)
+
+
+def test_a_destroyed_guest_runs_again(alpha: World, corrected: Corrected) -> None:
+    world, mark, number = alpha, alpha.mark(), alpha.domain("alpha").ID()
+    world.guest("alpha", "echo 'written before' > /data/ledger && sync")
+    world.domain("alpha").destroy()
+    world.until("alpha runs again", lambda: world.runs("alpha") and world.domain("alpha").ID() != number, 20, 0.05)
+    corrected(world, "virsh destroy", world.key("alpha"), mark)
+    world.until_settled()
+    assert world.guest("alpha", "cat /data/ledger") == "written before"
+
+
+def test_a_vm_that_is_gone_altogether_comes_back_with_its_disks(alpha: World, corrected: Corrected) -> None:
+    world, mark, number = alpha, alpha.mark(), alpha.domain("alpha").ID()
+    world.guest("alpha", "echo 'written earlier' > /data/old && sync")
+    domain = world.domain("alpha")
+    domain.undefine()
+    domain.destroy()
+    world.until("alpha runs again", lambda: world.runs("alpha") and world.domain("alpha").ID() != number, 20, 0.05)
+    corrected(world, "virsh undefine, then destroy", world.key("alpha"), mark)
+    world.until("alpha is stored", lambda: world.domain("alpha").isPersistent())
+    world.until_settled()
+    assert world.guest("alpha", "cat /data/old") == "written earlier"
+
+
+def test_a_running_vm_that_was_undefined_is_stored_again(untouched: World, corrected: Corrected) -> None:
+    world, mark = untouched, untouched.mark()
+    before = world.domain("alpha").XMLDesc(STORED)
+    world.domain("alpha").undefine()
+    corrected(world, "virsh undefine of a running guest", world.key("alpha"), mark)
+    assert world.domain("alpha").isPersistent()
+    after = world.domain("alpha").XMLDesc(STORED)
+    assert re.sub(r"(?s)<metadata>.*</metadata>", "", after) == re.sub(r"(?s)<metadata>.*</metadata>", "", before)
+
+
+def test_a_detached_nic_is_plugged_in_again(untouched: World, corrected: Corrected) -> None:
+    world, mark = untouched, untouched.mark()
+    network = f"{world.namespace}_backend"
+    nics, eth = count(world, "interface"), "ls /sys/class/net | grep -c eth"
+    assert world.guest("alpha", eth) == "2"
+    world.domain("alpha").detachDeviceFlags(nic_of(world, network), LIVE | CONFIG)
+    corrected(world, "virsh detach-interface", world.key("alpha"), mark)
+    world.until("both halves have it again", lambda: count(world, "interface") == nics)
+    world.until("the guest sees it again", lambda: world.guest("alpha", eth) == "2")
+    backend = world.subnet(1).removesuffix(".0/24")
+    world.until("and has its address", lambda: f"inet {backend}." in world.guest("alpha", "ip -4 addr"))
+
+
+def test_a_nic_that_nobody_declared_is_taken_out(untouched: World, corrected: Corrected) -> None:
+    world, mark = untouched, untouched.mark()
+    nics = count(world, "interface")
+    added = f"<interface type='network'><source network='{world.pod_network}'/><model type='virtio'/></interface>"
+    world.domain("alpha").attachDeviceFlags(added, LIVE | CONFIG)
+    assert count(world, "interface") != nics
+    world.until("it is out of both halves", lambda: count(world, "interface") == nics, 30, 0.05)
+    corrected(world, "virsh attach-interface", world.key("alpha"), mark)
+    world.until("the guest sees it no more", lambda: world.guest("alpha", "ls /sys/class/net | grep -c eth") == "2")
+
+
+def test_an_edited_definition_is_put_back(untouched: World, corrected: Corrected) -> None:
+    world, mark = untouched, untouched.mark()
+    before = world.domain("alpha").XMLDesc(STORED)
+    edited = before.replace("<boot order='1'/>", "").replace(
+        "<on_crash>destroy</on_crash>", "<on_crash>preserve</on_crash>"
+    )
+    edited = re.sub(r"<vcpu[^>]*>\d+</vcpu>", "<vcpu>3</vcpu>", re.sub(r"(?s)<topology [^>]*/>", "", edited))
+    assert edited != before
+    world.connection.defineXML(edited)
+    corrected(world, "virsh edit", world.key("alpha"), mark)
+    assert world.domain("alpha").XMLDesc(STORED) == before
+
+
+@pytest.mark.parametrize("half", ["stored", "running"])
+def test_resized_memory_is_put_back(untouched: World, corrected: Corrected, half: str) -> None:
+    world, mark = untouched, untouched.mark()
+    tag = "currentMemory"
+
+    def memory() -> list[str]:
+        return [re.findall(rf"<{tag}[^>]*>(\d+)<", xml)[0] for xml in halves(world)]
+
+    assert memory() == [str(112 * MIB)] * 2
+    world.domain("alpha").setMemoryFlags(80 * MIB, CONFIG if half == "stored" else LIVE)
+    corrected(world, f"virsh setmem --{'config' if half == 'stored' else 'live'}", world.key("alpha"), mark)
+    world.until("the memory is as declared", lambda: memory() == [str(112 * MIB)] * 2, 20)
+    if half == "running":
+        total = "grep MemTotal /proc/meminfo | tr -dc 0-9"
+        world.until("the guest has it back", lambda: int(world.guest("alpha", total)) > 85 * MIB)
+
+
+@pytest.mark.parametrize("network", ["pod", "backend"])
+def test_a_stopped_network_works_again_for_running_guests(untouched: World, corrected: Corrected, network: str) -> None:
+    world, mark = untouched, untouched.mark()
+    is_pod = network == "pod"
+    name = world.pod_network if is_pod else f"{world.namespace}_backend"
+    nic, subnet = ("eth0", world.subnet(0)) if is_pod else ("eth1", world.subnet(1))
+    prefix = subnet.removesuffix("0/24")
+    show = f"ip -4 -o addr show dev {nic} | awk '{{print $4}}' | cut -d/ -f1"
+    address = world.guest("alpha", show)
+    assert address.startswith(prefix) and reached(address)
+    world.connection.networkLookupByName(name).destroy()
+    assert not reached(address, attempts=1)
+    key = "PodNetwork/pod" if is_pod else world.key("backend", "NetworkAttachmentDefinition")
+    corrected(world, f"virsh net-destroy of the {'pod network' if is_pod else 'second network'}", key, mark)
+    world.until("the guest is reached again", lambda: reached(address, attempts=1), 20)
+    lease = f"udhcpc -n -q -f -t 5 -T 1 -i {nic} -s /bin/true"
+    assert f"lease of {prefix}" in world.guest("alpha", f"{lease} 2>&1")
+
+
+def test_what_was_corrected_stands_in_the_journal_with_its_cause(alpha: World, corrected: Corrected) -> None:
+    world, mark = alpha, alpha.mark()
+    world.domain("alpha").setMemoryFlags(80 * MIB, CONFIG)
+    corrected(world, "virsh setmem --config, again", world.key("alpha"), mark)
+    entries: list[Any] = world.cli_json("audit", "--vm", "alpha", "--since", "10m")
+    newest = entries[0]
+    assert (newest["cause"], newest["action"], newest["result"]) == (str(Cause.DRIFT), "update", "applied")
+    assert any("memory" in line for line in newest["differences"])
+    blamed = world.git("log", "--format=%s", f"{mark}..HEAD", at=world.journal)
+    assert blamed.startswith("drift: correct VirtualMachine/")
+
+
+def reached(address: str, attempts: int = 5) -> bool:
+    """Whether the host gets an answer from a guest."""
+    command = ["ping", "-c", "1", "-W", "1", address]
+    return any(subprocess.run(command, capture_output=True, check=False).returncode == 0 for _ in range(attempts))
