@@ -17,7 +17,6 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jsonschema_rs
 import yaml
 
 from reconciler.model.document import dotted
@@ -192,16 +191,20 @@ def _override_value(text: str, path: str) -> Any:
 
 
 @functools.cache
-def settings_schema() -> Mapping[str, Any]:
+def settings_schema() -> dict[str, Any]:
     """``schemas/settings.json`` as data."""
-    schema: Mapping[str, Any] = json.loads(resources.files("schemas").joinpath("settings.json").read_text("utf-8"))
+    schema: dict[str, Any] = json.loads(resources.files("schemas").joinpath("settings.json").read_text("utf-8"))
     return schema
 
 
 def _refuse_faults(raw: RawSettings) -> None:
+    if not raw.body:
+        return
+    # Loaded when needed: the validator that explains takes longer to load than most commands to run.
+    import jsonschema_rs  # noqa: PLC0415
+
     if jsonschema_rs.Draft202012Validator(settings_schema()).is_valid(raw.body):
         return
-    # The validator that explains takes longer to load than most commands to run.
     import jsonschema  # noqa: PLC0415
 
     validator = jsonschema.Draft202012Validator(settings_schema())

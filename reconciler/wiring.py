@@ -79,6 +79,8 @@ class Core:
 class InlineTurn:
     """`operations.Turn` where no daemon runs: this process has the lock, so it may act at once."""
 
+    in_daemon = False
+
     def __init__(self, cycle: Cycle) -> None:
         self._cycle = cycle
 
@@ -125,7 +127,7 @@ def build_core(settings: Settings) -> Core:
         clock=clock,
         accept_rewrites=settings.source.accept_rewrites,
     )
-    journal = open_journal(settings)
+    journal = open_journal(settings, background=workers.background)
     cycle = Cycle(
         source=source,
         engine=engine,
@@ -197,6 +199,8 @@ def daemon_of(
                 source=report.source,
                 problems=report.problems,
                 objects=statuses,
+                suspended=bool(core.cycle.suspended),
+                journal_failing=bool(core.cycle.journal_fault),
             )
             health.cycle_ended(_why_not_ready(core.cycle, report))
             look_for_addresses(statuses, now=core.clock.now(), later=timers.later)
@@ -316,13 +320,15 @@ def calling_user() -> str:
     return user_name(os.geteuid(), os.environ.get("SUDO_USER", ""))
 
 
-def open_journal(settings: Settings) -> GitJournal:
-    """The journal of the state directory.
+def open_journal(
+    settings: Settings, *, background: Callable[[str, Callable[[], None]], None] | None = None
+) -> GitJournal:
+    """The journal of the state directory. ``background`` packs it beside the cycle where there are threads for that.
 
     Raises:
         JournalError: it can be neither opened nor made.
     """
-    return GitJournal(state_directory=settings.state_directory, clock=SystemClock())
+    return GitJournal(state_directory=settings.state_directory, clock=SystemClock(), background=background)
 
 
 def engine_uri(settings: Settings) -> str:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.daemon.key import keyed_digest, load_key, numbering_digest
-from reconciler.daemon.offline import Reading, descriptions, read_manifests
+from reconciler.daemon.offline import Reading, assume_classes, descriptions, read_manifests, with_host_problems
 from reconciler.model.errors import RequirementError
 from reconciler.model.keys import ObjectKey
+from reconciler.model.policy import Policy
 from reconciler.model.problem import Problem
 from reconciler.planning.offline import plan_between
 from reconciler.planning.render import render_markdown, render_text
@@ -20,22 +21,33 @@ from reconciler.wiring_engines import engine_choice
 
 
 def read_files(settings: Settings, arguments: Sequence[str]) -> Reading:
-    """Manifests checked as one set, by the engine of the settings too. Needs no host.
+    """Manifests checked as one set, by the engine and for the host of the settings too. Needs no host.
 
     Raises:
         SourceError: an argument names nothing that can be read.
     """
-    return read_manifests(arguments, engine=engine_choice(settings).pure(settings), policy=settings.policy)
+    reading = read_manifests(arguments, engine=engine_choice(settings).pure(settings), policy=settings.policy)
+    return with_host_problems(reading, policy=_policy(settings, reading), digest=numbering_digest())
+
+
+def _policy(settings: Settings, *readings: Reading | None) -> Policy:
+    """The policy for manifests alone. Without settings there is no host whose storage classes could be missing."""
+    if settings.origin != Settings().origin or settings.policy.storage_classes:
+        return settings.policy
+    return assume_classes([reading.declared for reading in readings if reading is not None], settings.policy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilesPlan:
-    """A plan between manifests: as plain data and as text; the problems of both sides, and how many are errors."""
+    """A plan between manifests: as plain data and as text; the problems of the head, how many are errors, and whether it
+    holds no manifest at all.
+    """
 
     plan: Mapping[str, Any]
     text: str
     problems: tuple[Problem, ...]
     errors: int
+    is_empty: bool
 
 
 def plan_files(settings: Settings, base: str | None, head: str, *, colour: bool, markdown: bool) -> FilesPlan:
@@ -47,11 +59,13 @@ def plan_files(settings: Settings, base: str | None, head: str, *, colour: bool,
     engine = engine_choice(settings).pure(settings)
     before = read_manifests([base], engine=engine, policy=settings.policy) if base is not None else None
     after = read_manifests([head], engine=engine, policy=settings.policy)
+    policy = _policy(settings, before, after)
+    after = with_host_problems(after, policy=policy, digest=numbering_digest())
     plan = plan_between(
         before.declared if before else None,
         after.declared,
         engine=engine,
-        policy=settings.policy,
+        policy=policy,
         digest=numbering_digest(),
     )
     return FilesPlan(
@@ -59,6 +73,7 @@ def plan_files(settings: Settings, base: str | None, head: str, *, colour: bool,
         text=render_markdown(plan) if markdown else render_text(plan, colour=colour),
         problems=after.problems,
         errors=after.errors,
+        is_empty=after.files == 0,
     )
 
 
@@ -81,9 +96,10 @@ def describe_files(settings: Settings, arguments: Sequence[str]) -> FilesDescrip
     """
     engine = engine_choice(settings).pure(settings)
     reading = read_manifests(arguments, engine=engine, policy=settings.policy)
+    policy = _policy(settings, reading)
     try:
         digest = keyed_digest(load_key(settings.key_file))
     except RequirementError:
         digest = numbering_digest()
-    texts, faults = descriptions(reading, engine=engine, policy=settings.policy, digest=digest)
+    texts, faults = descriptions(reading, engine=engine, policy=policy, digest=digest)
     return FilesDescription(texts=texts, faults=faults, problems=reading.problems, errors=reading.errors)

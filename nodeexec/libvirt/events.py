@@ -17,6 +17,7 @@ import structlog
 
 from nodeexec.libvirt.errors import Fault, fault_of
 from nodeexec.libvirt.naming import key_of_domain, key_of_network
+from nodeexec.libvirt.stored_watch import SYSTEM_DIRECTORY, SYSTEM_URI, StoredWatch
 from reconciler.model.keys import ObjectKey
 from reconciler.model.power import StopReason
 from reconciler.ports import EVERYTHING
@@ -68,6 +69,9 @@ class EventStream:
         self._recorder: threading.Thread | None = None
         self._touched: set[str] = set()
         self._registered: list[tuple[Any, Callable[[int], object], int]] = []
+        self._stored = StoredWatch(
+            domain=self._emit_domain, network=self._emit_network, overflowed=lambda: self.emit(EVERYTHING)
+        )
         self.generation = 0
 
     def serve(self, *, record_end: EndRecorder, agent_changed: Callable[[str], None]) -> None:
@@ -93,6 +97,8 @@ class EventStream:
             self._recorder = threading.Thread(target=self._record_ends, name="libvirt-ends", daemon=True)
             self._recorder.start()
         self.register(connection)
+        if connection.getURI() == SYSTEM_URI:
+            self._stored.begin(SYSTEM_DIRECTORY)
 
     def start(self, connection: Any) -> Iterator[ObjectKey]:
         """Listen, and hand the keys out. The iterator blocks between events and ends with `close`.
@@ -138,6 +144,7 @@ class EventStream:
 
     def close(self) -> None:
         """End the iterator and the recorder."""
+        self._stored.end()
         self._ends.put(None)
         self._keys.put(None)
 
@@ -203,7 +210,10 @@ class EventStream:
         self._emit_domain(domain.name())
 
     def _on_network(self, _connection: Any, network: Any, _event: int, _detail: int, _opaque: object) -> None:
-        key = key_of_network(network.name())
+        self._emit_network(network.name())
+
+    def _emit_network(self, name: str) -> None:
+        key = key_of_network(name)
         if key is not None:
             self.emit(key)
 
@@ -223,6 +233,8 @@ class EventStream:
             try:
                 self._record_end(name, reason)
             except libvirt.libvirtError as error:
+                if fault_of(error) is Fault.NOT_FOUND:
+                    continue  # undefined meanwhile: nothing is left to write it on
                 _log.warning("end.not_recorded", domain=name, reason=str(reason), error=str(error))
             finally:
                 self._emit_domain(name)

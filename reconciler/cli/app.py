@@ -51,11 +51,11 @@ def build_app(command: str = "") -> typer.Typer:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
-        add_completion=False,
         epilog=examples(
-            "gitvirt validate vms/                       check manifests before they are committed",
-            "gitvirt plan --base main --head my-branch   what a pull request would do; inside the repository",
-            "gitvirt status                              everything at a glance",
+            "gitvirt validate vms/                     check manifests before they are committed",
+            "gitvirt plan --base .@main --head .       what the changes of this directory would do",
+            "gitvirt status                            everything at a glance",
+            "gitvirt run --settings /etc/gitvirt/settings.yaml",
         ),
         context_settings={"help_option_names": ["-h", "--help"]},
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from reconciler import wiring_ask
-from reconciler.cli.invocation import invocation
+from reconciler.cli.invocation import examples, invocation
 from reconciler.cli.options import Output, OutputFormat, read_since
 from reconciler.cli.output import Column, write_objects
 from reconciler.model.record import AuditEntry
@@ -32,19 +32,24 @@ _WIDE: tuple[Column, ...] = (
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(audit)
+    app.command(
+        epilog=examples("gitvirt audit --vm prod/web --since 7d", "gitvirt audit --since 2026-01-31T12:00 -o json")
+    )(audit)
 
 
 def audit(
     context: typer.Context,
-    vm: Annotated[str, typer.Option("--vm", help="Only this VM: NAME or NAMESPACE/NAME.")] = "",
+    vm: Annotated[str, typer.Option("--vm", metavar="[NAMESPACE/]VM", help="Only this VM.")] = "",
     since: Annotated[
         str | None, typer.Option("--since", metavar="TIME", help="A duration before now (2h) or an ISO time.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-l", min=1, help="At most so many entries.")] = 100,
     output: Output = OutputFormat.TABLE,
 ) -> None:
-    """Tell what happened, newest first, from the journal. `git log` in it tells the same, and more."""
+    """Tell who did what, when, because of which commit.
+
+    Newest first, from the journal in the state directory; `git log` in it tells the same, and more. Times are local.
+    """
     entries = wiring_ask.audit(invocation(context).settings, vm=vm or None, since=read_since(since), limit=limit)
     write_objects(
         [_view(entry) for entry in entries],
@@ -52,7 +57,7 @@ def audit(
         columns=_COLUMNS,
         wide=_WIDE,
         name=lambda row: str(row["commit"]),
-        empty="the journal has nothing to tell",
+        empty=f"the journal has nothing to tell{f' of {vm}' if vm else ''}{f' since {since}' if since else ''}",
     )
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from reconciler import wiring_ask
-from reconciler.cli.invocation import invocation, tell_note
-from reconciler.cli.options import Namespace, Output, OutputFormat, vm_arguments
+from reconciler.cli.invocation import examples, invocation, tell_note
+from reconciler.cli.options import Kind, KindName, Namespace, Output, OutputFormat, read_kind, vm_arguments
 from reconciler.cli.output import Column, Row, age, write_json, write_objects, write_table, write_yaml
 from reconciler.model.errors import EngineError
 from reconciler.model.plain_text import one_line
@@ -18,22 +18,23 @@ from reconciler.model.quantity import format_bytes
 from reconciler.settings import Settings
 
 
-class Kind(StrEnum):
-    """What can be listed."""
-
-    VM = "vm"
-    VMI = "vmi"
-    PVC = "pvc"
-    DV = "dv"
-    NET = "net"
-    ALL = "all"
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(get)
-    app.command()(describe)
-    app.command()(status)
+    app.command(
+        epilog=examples(
+            "gitvirt get vm",
+            "gitvirt get vm web -n prod -o wide",
+            "gitvirt get vmi web -o yaml    as KubeVirt would tell it",
+            "gitvirt get all -o name",
+        )
+    )(get)
+    app.command(epilog=examples("gitvirt describe vm prod/web"))(describe)
+    app.command(epilog=examples("gitvirt status", "gitvirt status -o wide    objects that are as declared, too"))(
+        status
+    )
+
+
+_SHOWN_ERRORS = 5
 
 
 def _fact(name: str) -> Any:
@@ -56,7 +57,7 @@ def _memory(row: Row) -> str:
 
 
 def _message(row: Row) -> str:
-    return f"{row['state']}: {row['message']}" if row["message"] else row["state"] if row["state"] != "Ready" else ""
+    return ": ".join(part for part in (row["state"] if row["state"] != "Ready" else "", row["message"]) if part)
 
 
 _NAMES: Sequence[Column] = (("NAMESPACE", lambda row: row["namespace"]), ("NAME", lambda row: row["name"]))
@@ -92,19 +93,21 @@ COLUMNS: Mapping[Kind, tuple[Sequence[Column], Sequence[Column]]] = {
 
 def get(
     context: typer.Context,
-    kind: Annotated[Kind, typer.Argument(help="What to list.", case_sensitive=False)],
-    name: Annotated[str, typer.Argument(help="Only this one: NAME or NAMESPACE/NAME.")] = "",
+    kind_name: KindName,
+    name: Annotated[str, typer.Argument(metavar="[[NAMESPACE/]NAME]", help="Only this one.")] = "",
     namespace: Namespace = "",
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """List objects with what is true of them now. Exit code 1 when a named one is not there."""
+    kind = read_kind(kind_name)
     documents = output in (OutputFormat.YAML, OutputFormat.JSON)
     arguments = {"kind": str(kind), "documents": documents, **(vm_arguments(name, namespace) if name else {})}
     if not name and namespace:
         arguments["namespace"] = namespace
-    rows = _asked(invocation(context).settings, arguments)
+    settings = invocation(context).settings
+    rows = _asked(settings, arguments)
     if name and not rows:
-        tell_note(f"there is no {kind} {name}")
+        _tell_missing(settings, kind, name)
         raise typer.Exit(1)
     items: list[Any] = [row["live"] for row in rows if row["live"]] if kind is Kind.VMI and documents else rows
     if documents and name and len(items) == 1:
@@ -112,24 +115,34 @@ def get(
         return
     columns, wide = COLUMNS[kind]
     write_objects(
-        items, output, columns=columns, wide=wide, name=lambda row: str(row["object"]), empty=f"no {kind} found"
+        items,
+        output,
+        columns=columns,
+        wide=wide,
+        name=lambda row: str(row["object"]),
+        empty=f"no {kind} found{f' in namespace {namespace}' if namespace else ''}",
     )
 
 
 def describe(
     context: typer.Context,
-    kind: Annotated[Kind, typer.Argument(help="What it is.", case_sensitive=False)],
-    name: Annotated[str, typer.Argument(help="NAME or NAMESPACE/NAME.")],
+    kind_name: KindName,
+    name: Annotated[str, typer.Argument(metavar="[NAMESPACE/]NAME", help="Its name.")],
     namespace: Namespace = "",
 ) -> None:
-    """Tell all about one object: state, conditions, live document, what is planned, and what happened last."""
-    settings = invocation(context).settings
+    """Tell all about one object.
+
+    State, conditions, live document, and what the journal tells of it last.
+    """
+    kind, settings = read_kind(kind_name), invocation(context).settings
     arguments = {"kind": str(kind), "documents": True, **vm_arguments(name, namespace)}
     rows = _asked(settings, arguments)
     if not rows:
-        tell_note(f"there is no {kind} {name}")
+        _tell_missing(settings, kind, name)
         raise typer.Exit(1)
-    for row in rows:
+    for number, row in enumerate(rows):
+        if number:
+            typer.echo("\n" + "-" * 40 + "\n")
         _describe_one(row)
         entries = wiring_ask.audit(settings, vm=row["object"], since=None, limit=5)
         if entries:
@@ -151,6 +164,42 @@ def _asked(settings: Settings, arguments: Mapping[str, Any]) -> list[Row]:
     return found
 
 
+def _tell_missing(settings: Settings, kind: Kind, name: str) -> None:
+    """That an object is not there, with the names that were probably meant."""
+    rows = wiring_ask.ask(settings, "get", {"kind": str(kind)})["objects"]
+    names = {f"{row['namespace']}/{row['name']}" if row["namespace"] else row["name"]: row["name"] for row in rows}
+    last = name.rpartition("/")[2]
+    near = difflib.get_close_matches(last, names.values(), n=3, cutoff=0.6)
+    meant = ", ".join(full for full, short in names.items() if short in near)
+    tell_note(
+        f"there is no {kind} {name}" + (f"; did you mean {meant}?" if meant else f"; `gitvirt get {kind}` lists them")
+    )
+
+
+_HEADINGS: Mapping[str, str] = {
+    "ip": "IP",
+    "ips": "All IPs",
+    "cpus": "CPUs",
+    "memory_mib": "Memory",
+    "size_bytes": "Capacity",
+    "allocated_bytes": "Allocated",
+    "class": "Storage class",
+    "started_at": "Started",
+}
+"""Facts whose name alone would not tell."""
+
+
+def _fact_line(name: str, value: str) -> tuple[str, str]:
+    """A fact as people read it: (heading, value)."""
+    if name.endswith("_bytes") and value.isdigit():
+        value = format_bytes(int(value))
+    elif name == "memory_mib" and value.isdigit():
+        value = format_bytes(int(value) << 20)
+    elif name.endswith("_at") and value:
+        value = f"{age(value)} ago ({value[:19].replace('T', ' ')} UTC)"
+    return _HEADINGS.get(name, name.replace("_", " ").capitalize()), value
+
+
 def _describe_one(row: Row) -> None:
     facts = [
         ("Object", row["object"]),
@@ -160,7 +209,7 @@ def _describe_one(row: Row) -> None:
         ("Declared in Git", "yes" if row["declared"] else "no"),
         ("Applied revision", row["revision"]),
         ("Observed", f"{age(row['observed_at'])} ago" if row["observed_at"] else "never"),
-        *((name.replace("_", " ").capitalize(), value) for name, value in row["facts"].items()),
+        *(_fact_line(name, str(value)) for name, value in row["facts"].items() if name != "ips" or "," in value),
     ]
     width = max(len(heading) for heading, _ in facts) + 2
     for heading, value in facts:
@@ -179,7 +228,10 @@ def _describe_one(row: Row) -> None:
 
 
 def status(context: typer.Context, output: Output = OutputFormat.TABLE) -> None:
-    """Tell everything at a glance: source, host, holds, and every object that is not as declared."""
+    """Tell everything at a glance.
+
+    Source, host, daemon, holds, errors of the manifests, the VMs, and every object that is not as declared.
+    """
     view = wiring_ask.ask(invocation(context).settings, "status")
     match output:
         case OutputFormat.JSON:
@@ -199,25 +251,40 @@ def _tell_status(view: Mapping[str, Any], *, everything: bool) -> None:
         ("owner", view["owner"]),
         ("revision", f"{revision['commit'][:12]} {revision['subject']} ({revision['author']})" if revision else "none"),
         ("source", f"{source['state']}{_ago(source['checked_at'])}{_said(source['message'])}"),
-        ("host", f"{host['hostname']}: {host['hypervisor']}, {host['accelerator']}" if host else "not observed"),
-        ("last cycle", f"{age(view['last_cycle_at'])} ago" if view["last_cycle_at"] else "none"),
+        ("host", _host(host) if host else "not observed"),
+        ("daemon", _daemon(view)),
         ("suspended", view["suspended"]),
     ]
     for heading, value in lines:
         if value:
             typer.echo(f"{heading + ':':<12}{one_line(value)}")
     errors = [problem for problem in view["problems"] if problem["severity"] == "error"]
-    if errors:
-        typer.echo(f"{'errors:':<12}{len(errors)} in the manifests; `gitvirt validate` on them tells where")
+    for problem in errors[:_SHOWN_ERRORS]:
+        place = f"{problem['file']}:{problem['line']}" if problem["line"] else problem["file"]
+        typer.echo(f"{'error:':<12}" + one_line(f"{place}: {problem['message']}", 1000))
+    if len(errors) > _SHOWN_ERRORS:
+        typer.echo(f"{'':<12}and {len(errors) - _SHOWN_ERRORS} more errors in the manifests; -o yaml lists them")
     for hold in view["plan"]["held"] if view["plan"] else ():
         how = f"; `gitvirt approve {hold['hold_id']}` releases it" if hold["approvable"] else ""
-        typer.echo(one_line(f"held:       {hold['hold_id']} {hold['reason']}{how}", 1000))
+        if hold["rule"] != "suspended" or not view["suspended"]:
+            typer.echo("held:       " + one_line(f"{hold['hold_id']} {hold['reason']}{how}", 1000))
     for message in view["messages"]:
         tell_note(message)
     rows = [row for row in view["objects"] if everything or row["state"] != "Ready" or row["kind"] == "VirtualMachine"]
     if rows:
         typer.echo("")
         write_table([heading for heading, _ in _ALL], [[cell(row) for _, cell in _ALL] for row in rows])
+
+
+def _host(host: Mapping[str, Any]) -> str:
+    slow = {"qemu": "QEMU emulation (no working KVM)", "kvm": "KVM"}.get(host["accelerator"], host["accelerator"])
+    return f"{host['hostname']}: {host['hypervisor']}, {slow}"
+
+
+def _daemon(view: Mapping[str, Any]) -> str:
+    if not view["daemon"]:
+        return "none runs here: nothing is corrected until `gitvirt run` or `gitvirt apply`"
+    return f"running, last cycle {age(view['last_cycle_at'])} ago" if view["last_cycle_at"] else "running, no cycle yet"
 
 
 def _ago(at: str | None) -> str:

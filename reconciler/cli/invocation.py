@@ -17,6 +17,7 @@ from reconciler.model.plain_text import one_line
 from reconciler.settings import Settings, load_settings
 
 _MAX_MESSAGE = 4000
+_SHORT_HELP = 66
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +63,11 @@ class FaultTellingGroup(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The commands in their sections, each with the first sentence of its help."""
+        del ctx
         shown = {name: command for name, command in self.commands.items() if not command.hidden}
         for heading, names in SECTIONS.items():
             with formatter.section(heading):
-                formatter.write_dl([(n, shown[n].get_short_help_str(90)) for n in names if n in shown])
+                formatter.write_dl([(n, shown[n].get_short_help_str(_SHORT_HELP)) for n in names if n in shown])
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""

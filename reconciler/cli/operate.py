@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
 
 from reconciler import wiring_ask
-from reconciler.cli.invocation import invocation
+from reconciler.cli.invocation import examples, invocation, tell_note
 from reconciler.cli.options import For, Namespace, TextFormat, VmName, read_duration, vm_arguments
 from reconciler.cli.output import write_json, write_yaml
-from reconciler.cli.report import write_report
+from reconciler.cli.report import any_failed, exit_code_of, write_report
 from reconciler.model.plain_text import one_line
 
 All = Annotated[bool, typer.Option("--all", help="Everything, instead of one VM.")]
@@ -21,8 +21,8 @@ Format = Annotated[TextFormat, typer.Option("--output", "-o", help="How to write
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (start, stop, pause, restart, suspend, resume, release, approve, reconcile):
-        app.command()(command)
+    for command, lines in _EXAMPLES.items():
+        app.command(epilog=examples(*lines) if lines else None)(command)
 
 
 def start(
@@ -32,7 +32,10 @@ def start(
     duration: For = None,
     output: Format = TextFormat.TEXT,
 ) -> None:
-    """Start a VM and keep it running, whatever its runStrategy says, until `resume` (or --for)."""
+    """Start a VM and keep it running until `resume` (or --for).
+
+    It outranks runStrategy. A paused VM goes on.
+    """
     _act(context, "start", {**vm_arguments(vm, namespace), "for_s": read_duration(duration, "--for")}, output)
 
 
@@ -43,7 +46,10 @@ def stop(
     duration: For = None,
     output: Format = TextFormat.TEXT,
 ) -> None:
-    """Shut a VM down gracefully and keep it off, whatever its runStrategy says, until `resume` (or --for)."""
+    """Shut a VM down and keep it off until `resume` (or --for).
+
+    The guest is asked first, and forced off after its grace period. It outranks runStrategy.
+    """
     _act(context, "stop", {**vm_arguments(vm, namespace), "for_s": read_duration(duration, "--for")}, output)
 
 
@@ -59,7 +65,10 @@ def pause(
 
 
 def restart(context: typer.Context, vm: VmName, namespace: Namespace = "", output: Format = TextFormat.TEXT) -> None:
-    """Shut a VM down and start it with its stored configuration: what waits for a restart takes effect."""
+    """Shut a VM down and start it with its stored configuration.
+
+    What waits for a restart (RestartRequired) takes effect.
+    """
     _act(context, "restart", vm_arguments(vm, namespace), output)
 
 
@@ -72,7 +81,10 @@ def suspend(
     reason: Annotated[str, typer.Option("--reason", help="For those who find it suspended.")] = "",
     output: Format = TextFormat.TEXT,
 ) -> None:
-    """Halt reconciliation of a VM, or of everything with --all. No guest is touched."""
+    """Halt reconciliation of a VM, or of everything; guests go on.
+
+    Drift is not corrected and commits are not applied to it until `resume` (or --for).
+    """
     target = _target(vm, namespace, everything)
     _act(context, "suspend", {**target, "for_s": read_duration(duration, "--for"), "reason": reason}, output)
 
@@ -84,13 +96,22 @@ def resume(
     everything: All = False,
     output: Format = TextFormat.TEXT,
 ) -> None:
-    """End a VM's suspension and its start, stop or pause by hand; with --all the suspension of everything."""
+    """End a suspension, and a start, stop or pause by hand.
+
+    With --all it ends the suspension of everything; that of single VMs stays.
+    """
     _act(context, "resume", _target(vm, namespace, everything), output)
 
 
 def release(context: typer.Context, vm: VmName, namespace: Namespace = "", output: Format = TextFormat.TEXT) -> None:
-    """Let go of a VM: gitvirt's marks are taken off and the VM stays as it is."""
-    _act(context, "release", vm_arguments(vm, namespace), output)
+    """Let go of a VM: it stays as it is and is not gitvirt's any more.
+
+    Take its manifest out of the repository as well; what is declared and not owned is reported, and never touched.
+    """
+    arguments = vm_arguments(vm, namespace)
+    _act(context, "release", arguments, output)
+    if output is TextFormat.TEXT:
+        tell_note(f"{vm} is released and stays as it is; take its manifest out of the repository as well")
 
 
 def approve(
@@ -103,7 +124,7 @@ def approve(
 
 
 def reconcile(context: typer.Context, output: Format = TextFormat.TEXT) -> None:
-    """Fetch and look at everything now instead of at the next interval."""
+    """Fetch and look at everything now, not at the next interval."""
     _act(context, "reconcile", {}, output)
 
 
@@ -122,10 +143,38 @@ def _act(context: typer.Context, verb: str, arguments: Mapping[str, Any], output
         case TextFormat.YAML:
             write_yaml(view)
         case _:
-            write_report(view)
-            found = view.get("object")
-            if found:
-                message = f": {found['message']}" if found["message"] else ""
-                typer.echo(one_line(f"{found['object']} is {found['status']} ({found['state']}){message}", 1000))
-    if any(change["result"] in ("failed", "refused", "unknown") for change in view["applied"]):
-        raise typer.Exit(1)
+            _tell(verb, view, arguments)
+    if code := exit_code_of(view) if verb == "reconcile" else any_failed(view):
+        raise typer.Exit(code)
+
+
+def _tell(verb: str, view: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
+    """For people: what the cycle after it did, and what is true of the VM now."""
+    found = view.get("object")
+    write_report(view, about=found["object"] if found else "")
+    if found:
+        message = f": {found['message']}" if found["message"] else ""
+        typer.echo(one_line(f"{found['object']} is {found['status']} ({found['state']}){message}", 1000))
+    elif arguments.get("all"):
+        typer.echo(
+            "Everything is suspended; `gitvirt resume --all` goes on."
+            if verb == "suspend"
+            else "Reconciliation goes on."
+        )
+
+
+_EXAMPLES: Mapping[Callable[..., None], tuple[str, ...]] = {
+    start: ("gitvirt start web", "gitvirt start web -n prod --for 2h"),
+    stop: ("gitvirt stop prod/web", "gitvirt stop web --for 30m"),
+    pause: ("gitvirt pause web --for 5m",),
+    restart: ("gitvirt restart prod/web",),
+    suspend: (
+        "gitvirt suspend web --reason 'looking at its disk' --for 4h",
+        "gitvirt suspend --all --reason 'storage maintenance'",
+    ),
+    resume: ("gitvirt resume web", "gitvirt resume --all"),
+    release: ("gitvirt release prod/web",),
+    approve: ("gitvirt approve 1ab432a493bb",),
+    reconcile: (),
+}
+"""The commands, each with its examples."""

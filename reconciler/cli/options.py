@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from reconciler.model.plain_text import one_line
 from reconciler.settings import parse_duration_s
 
 
@@ -21,6 +23,45 @@ class OutputFormat(StrEnum):
     NAME = "name"
 
 
+class Kind(StrEnum):
+    """What can be listed."""
+
+    VM = "vm"
+    VMI = "vmi"
+    PVC = "pvc"
+    DV = "dv"
+    NET = "net"
+    ALL = "all"
+
+
+KIND_NAMES: Mapping[str, Kind] = {
+    "vm": Kind.VM,
+    "virtualmachine": Kind.VM,
+    "vmi": Kind.VMI,
+    "virtualmachineinstance": Kind.VMI,
+    "pvc": Kind.PVC,
+    "persistentvolumeclaim": Kind.PVC,
+    "dv": Kind.DV,
+    "datavolume": Kind.DV,
+    "net": Kind.NET,
+    "network": Kind.NET,
+    "nad": Kind.NET,
+    "net-attach-def": Kind.NET,
+    "networkattachmentdefinition": Kind.NET,
+    "all": Kind.ALL,
+}
+"""What people call kinds, in the singular."""
+
+
+def read_kind(text: str) -> Kind:
+    """A kind as people write it: short or in full, one or many, in any case."""
+    word = text.lower()
+    found = KIND_NAMES.get(word) or KIND_NAMES.get(word.removesuffix("s"))
+    if found is None:
+        raise typer.BadParameter(f"there is no kind {one_line(text)!r}; there is {', '.join(Kind)}", param_hint="KIND")
+    return found
+
+
 class TextFormat(StrEnum):
     """How a plan or a list of problems is written."""
 
@@ -32,10 +73,15 @@ class TextFormat(StrEnum):
 
 def read_duration(text: str | None, option: str) -> float | None:
     """A duration option in seconds, None when it was not given."""
+    if text is None:
+        return None
     try:
-        return parse_duration_s(text) if text is not None else None
+        seconds = parse_duration_s(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from error
+    if seconds <= 0:
+        raise typer.BadParameter("a duration must be longer than nothing", param_hint=option)
+    return seconds
 
 
 def read_since(text: str | None) -> datetime | None:
@@ -55,7 +101,10 @@ def read_since(text: str | None) -> datetime | None:
 
 
 Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="How to write the result.")]
-Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace; empty means all, or the default one.")]
+Namespace = Annotated[
+    str, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Else all (get, describe) or the default one.")
+]
+KindName = Annotated[str, typer.Argument(metavar="KIND", help="vm, vmi, pvc, dv, net or all.")]
 VmName = Annotated[str, typer.Argument(metavar="[NAMESPACE/]VM", help="The virtual machine.")]
 For = Annotated[
     str | None, typer.Option("--for", metavar="DURATION", help="End by itself after this time, such as 2h.")

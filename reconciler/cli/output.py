@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -105,8 +106,8 @@ def age(text: str | None, now: datetime | None = None) -> str:
 
 
 def on_terminal() -> bool:
-    """Whether standard output is a terminal that shows colour."""
-    return sys.stdout.isatty() and Console().color_system is not None
+    """Whether standard output is a terminal that shows colour, and colour is wanted (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and Console().color_system is not None
 
 
 def terminal_width() -> int:

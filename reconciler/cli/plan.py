@@ -7,26 +7,36 @@ from typing import Annotated, Any
 
 import typer
 
-from reconciler import wiring, wiring_ask, wiring_files
-from reconciler.cli.invocation import Invocation, invocation, tell_fault
+from reconciler import wiring_ask
+from reconciler.cli.invocation import Invocation, examples, invocation, tell_fault, tell_note
 from reconciler.cli.options import TextFormat, read_duration
 from reconciler.cli.output import on_terminal, write_json, write_yaml
-from reconciler.cli.report import write_report
+from reconciler.cli.report import exit_code_of, write_report
 from reconciler.cli.validate import write_problems
 from reconciler.model.errors import GitvirtError
 
 _CHANGES, _ERROR = 2, 1
 
-Base = Annotated[str | None, typer.Option("--base", help="What is: file, directory, REPO@REVISION or -.")]
-Head = Annotated[str | None, typer.Option("--head", help="What shall be: file, directory, REPO@REVISION or -.")]
+Base = Annotated[
+    str | None, typer.Option("--base", metavar="MANIFESTS", help="What is: file, directory, REPO@REVISION or -.")
+]
+Head = Annotated[
+    str | None, typer.Option("--head", metavar="MANIFESTS", help="What shall be: file, directory, REPO@REVISION or -.")
+]
 Format = Annotated[TextFormat, typer.Option("--output", "-o", help="How to write the plan.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(plan)
-    app.command()(diff)
-    app.command()(apply)
+    app.command(
+        epilog=examples(
+            "gitvirt plan                                      on this host, now",
+            "gitvirt plan --base .@main --head .               before a commit, inside the repository",
+            "gitvirt plan --base repo@v1 --head repo@v2 -o markdown",
+        )
+    )(plan)
+    app.command(epilog=examples("gitvirt diff --base .@HEAD --head . && echo nothing differs"))(diff)
+    app.command(epilog=examples("gitvirt apply --wait 10m   until imports are done, without a daemon"))(apply)
 
 
 def plan(
@@ -39,7 +49,7 @@ def plan(
         typer.Option("--detailed-exitcode", "-detailed-exitcode", help="0 nothing to do, 1 error, 2 changes."),
     ] = False,
 ) -> None:
-    """Show what would be done, with impact and reason of each difference; nothing is changed.
+    """Show what would be done, why, and with what impact. Nothing is changed.
 
     Without --base and --head it compares the accepted revision with this host. With --head it compares manifests with
     manifests (--base, or nothing) and needs neither daemon nor libvirt.
@@ -78,10 +88,14 @@ def _planned(
         return answer, False
     if base == "-" == head:
         raise typer.BadParameter("only one of --base and --head can be standard input")
+    from reconciler import wiring_files  # noqa: PLC0415
+
     found = wiring_files.plan_files(
         call.settings, base, head, colour=on_terminal(), markdown=output is TextFormat.MARKDOWN
     )
     write_problems(found.problems, to_stderr=True)
+    if found.is_empty:
+        tell_note(f"{head} holds no manifest: a daemon takes that for a fault of the repository and deletes nothing")
     _write(found.plan, found.text, output)
     return found.plan, found.errors > 0
 
@@ -112,10 +126,12 @@ def apply(
         if output in (TextFormat.TEXT, TextFormat.MARKDOWN):
             write_report(view)
 
+    from reconciler import wiring  # noqa: PLC0415
+
     view = wiring.apply_once(invocation(context).settings, wait_s=read_duration(wait, "--wait") or 0.0, progress=tell)
     if output is TextFormat.JSON:
         write_json(view)
     elif output is TextFormat.YAML:
         write_yaml(view)
-    if view["errors"] or any(change["result"] in ("failed", "refused", "unknown") for change in view["applied"]):
-        raise typer.Exit(1)
+    if code := exit_code_of(view):
+        raise typer.Exit(code)

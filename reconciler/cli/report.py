@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
 
 from reconciler.cli.invocation import tell_note
 from reconciler.cli.output import write_table
+from reconciler.model.errors import SourceError
 from reconciler.model.plain_text import one_line
 
+_DONE, _UNDER_WAY = ("applied", "unchanged"), ("progressing",)
+_FAILED = ("failed", "refused", "unknown")
 
-def write_report(view: Mapping[str, Any]) -> None:
-    """What a cycle did, and what is left, for people."""
+
+def exit_code_of(view: Mapping[str, Any]) -> int:
+    """0 when a cycle did what was asked; 1 when a change failed or a manifest has an error, `SourceError`'s code when the
+    repository could not be read, so that the cycle stood on an older revision.
+    """
+    if view["errors"] or any_failed(view):
+        return 1
+    return 0 if view["source"]["state"] == "ready" else SourceError.exit_code
+
+
+def any_failed(view: Mapping[str, Any]) -> bool:
+    """Whether a change did not end well."""
+    return any(change["result"] in _FAILED for change in view["applied"])
+
+
+def write_report(view: Mapping[str, Any], *, about: str = "") -> None:
+    """What a cycle did, and what is left, for people; what is left of one object only where ``about`` names it."""
     if view["applied"]:
         rows = [
             [c["object"], c["action"], c["result"], c["impact"], c["cause"], c["reason"] or c["why"]]
@@ -24,12 +42,30 @@ def write_report(view: Mapping[str, Any]) -> None:
         tell_note(f"source {view['source']['state']}: {view['source']['message']}")
     for message in view["messages"]:
         tell_note(message)
-    plan_left = view["plan"]
-    for hold in plan_left["held"] if plan_left else ():
-        how = f"; `gitvirt approve {hold['hold_id']}` releases it" if hold["approvable"] else ""
-        typer.echo(one_line(f"held {hold['hold_id']}: {hold['reason']}{how}", 1000))
-    for entry in plan_left["blocked"] if plan_left else ():
-        typer.echo(one_line(f"{'waiting' if entry['waiting'] else 'blocked'} {entry['object']}: {entry['by']}", 1000))
-    left = plan_left["changes"] if plan_left else 0
+    plan_left = view["plan"] or {"held": (), "blocked": (), "changes": 0}
+    for hold in plan_left["held"]:
+        if not about or about in hold["objects"]:
+            how = f"; `gitvirt approve {hold['hold_id']}` releases it" if hold["approvable"] else ""
+            typer.echo(one_line(f"held {hold['hold_id']}: {hold['reason']}{how}", 1000))
+    for entry in plan_left["blocked"]:
+        if about in ("", entry["object"]):
+            word = "waiting" if entry["waiting"] else "blocked"
+            typer.echo(one_line(f"{word} {entry['object']}: {entry['by']}", 1000))
     commit = (view["revision"] or {}).get("commit", "")[:12]
-    typer.echo(f"{commit or 'no revision'}: {len(view['applied'])} done, {left} still to do.")
+    typer.echo(f"{commit or 'no revision'}: {_summary(view['applied'], plan_left)}.")
+
+
+def _summary(applied: Sequence[Mapping[str, Any]], plan_left: Mapping[str, Any]) -> str:
+    """``2 done, 1 under way, 3 held``, or that there was nothing to do."""
+    results = [change["result"] for change in applied]
+    under_way = sum(1 for result in results if result in _UNDER_WAY)
+    failed = sum(1 for result in results if result in _FAILED)
+    counts = (
+        (sum(1 for result in results if result in _DONE), "done"),
+        (under_way, "under way"),
+        (failed, "failed"),
+        (max(0, plan_left["changes"] - under_way - failed), "still to do"),
+        (sum(len(hold["objects"]) for hold in plan_left["held"]), "held"),
+        (len(plan_left["blocked"]), "blocked or waiting"),
+    )
+    return ", ".join(f"{count} {what}" for count, what in counts if count) or "nothing to do"

@@ -6,29 +6,29 @@ import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import structlog
 import typer
 
-from reconciler import wiring
-from reconciler.cli.get import COLUMNS, Kind
-from reconciler.cli.invocation import invocation
+from reconciler.cli.get import COLUMNS
+from reconciler.cli.invocation import examples, invocation
+from reconciler.cli.options import Kind
 from reconciler.cli.output import write_table
-from reconciler.daemon import events
-from reconciler.daemon.addresses import awaits_address
-from reconciler.daemon.cycle import CycleReport
-from reconciler.daemon.log_setup import set_up_logging
-from reconciler.daemon.views import status_view
 from reconciler.model.status import ObjectState, ObjectStatus
 from reconciler.settings import DEFAULT_PATH, Settings
 
-_log = structlog.get_logger("gitvirt.run")
+if TYPE_CHECKING:
+    from reconciler.daemon.cycle import CycleReport
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(run)
+    app.command(
+        epilog=examples(
+            "gitvirt run --settings /etc/gitvirt/settings.yaml",
+            "gitvirt run --set source.url=/srv/vms.git --show-table",
+        )
+    )(run)
 
 
 def run(
@@ -37,12 +37,21 @@ def run(
         bool, typer.Option("--show-table", help="Print the table of VMs whenever they have settled after a change.")
     ] = False,
 ) -> None:
-    """Run the daemon in the foreground until SIGTERM or Ctrl-C; VMs go on running. SIGHUP reconciles at once."""
+    """Run the daemon in the foreground until SIGTERM or Ctrl-C.
+
+    VMs go on running when it ends. SIGHUP reconciles at once.
+    """
+    import structlog  # noqa: PLC0415
+
+    from reconciler import wiring  # noqa: PLC0415
+    from reconciler.daemon import events  # noqa: PLC0415
+    from reconciler.daemon.log_setup import set_up_logging  # noqa: PLC0415
+
     settings = invocation(context).settings
     set_up_logging(settings.log)
     listeners = [SettledTable(settings)] if show_table else []
     with wiring.daemon_of(settings, listeners) as running:
-        _log.info(
+        structlog.get_logger("gitvirt.run").info(
             events.DAEMON_STARTED,
             settings=settings.origin,
             owner=settings.policy.owner,
@@ -73,6 +82,8 @@ class SettledTable:
         if facts == self._shown:
             return
         first, self._shown = self._shown is None, facts
+        from reconciler.daemon.views import status_view  # noqa: PLC0415
+
         columns, _ = COLUMNS[Kind.VM]
         rows = [status_view(vm, with_document=False) for vm in vms]
         typer.echo("")
@@ -104,5 +115,7 @@ def is_settled(vm: ObjectStatus) -> bool:
     if vm.state is ObjectState.PROGRESSING or vm.printable_status in ("Starting", "Stopping", "Provisioning"):
         return False
     if vm.state in (ObjectState.READY, ObjectState.STAGED) and vm.printable_status == "Running":
+        from reconciler.daemon.addresses import awaits_address  # noqa: PLC0415
+
         return bool(vm.facts.get("ip")) or not awaits_address(vm, datetime.now(UTC))
     return True

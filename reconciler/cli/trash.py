@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from reconciler import wiring_ask
-from reconciler.cli.invocation import invocation, tell_note
+from reconciler.cli.invocation import examples, invocation, tell_note
 from reconciler.cli.options import Output, OutputFormat
 from reconciler.cli.output import Column, age, write_objects
 from reconciler.cli.report import write_report
@@ -28,10 +28,12 @@ _WIDE: tuple[Column, ...] = (
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    group = typer.Typer(help="What was deleted and can come back.", no_args_is_help=True)
+    group = typer.Typer(rich_markup_mode=None, help="What was deleted and can come back.", no_args_is_help=True)
     group.command("list")(trash_list)
-    group.command("restore")(trash_restore)
-    group.command("empty")(trash_empty)
+    group.command("restore", epilog=examples("gitvirt trash restore $(gitvirt trash list -o name | head -1)"))(
+        trash_restore
+    )
+    group.command("empty", epilog=examples("gitvirt trash empty --all --yes"))(trash_empty)
     app.add_typer(group, name="trash")
 
 

@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from reconciler import wiring_files
-from reconciler.cli.invocation import invocation
+from reconciler.cli.invocation import examples, invocation, tell_note
 from reconciler.cli.options import OutputFormat
 from reconciler.cli.output import write_json, write_table, write_yaml
 from reconciler.model.plain_text import one_line
@@ -23,7 +22,13 @@ Paths = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(validate)
+    app.command(
+        epilog=examples(
+            "gitvirt validate vms/ networks.yaml",
+            "gitvirt validate .@my-branch -o json",
+            "gitvirt validate --settings /etc/gitvirt/settings.yaml .   with that host's storage classes",
+        )
+    )(validate)
 
 
 def validate(
@@ -33,10 +38,13 @@ def validate(
         OutputFormat | None, typer.Option("--output", "-o", help="Text as compilers write it, unless said otherwise.")
     ] = None,
 ) -> None:
-    """Check manifests: YAML, schemas, references between objects, and what this host's engine cannot honour.
+    """Check manifests before they are committed.
 
-    Exit code 0 without errors, 1 with.
+    YAML, schemas, references between objects, what the engine cannot honour, and with settings what their host does not
+    have. Exit code 0 without errors, 1 with.
     """
+    from reconciler import wiring_files  # noqa: PLC0415
+
     reading = wiring_files.read_files(invocation(context).settings, paths)
     match output:
         case OutputFormat.JSON:
@@ -60,6 +68,8 @@ def validate(
                 f"{_count(objects, 'object')} in {_count(reading.files, 'file')}: "
                 f"{_count(reading.errors, 'error')}, {_count(warnings, 'warning')}."
             )
+    if not reading.files:
+        tell_note("there is no manifest (*.yaml, *.yml, *.json) in what was named")
     if reading.errors:
         raise typer.Exit(1)
 

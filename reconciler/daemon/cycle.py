@@ -15,6 +15,7 @@ from typing import Any
 from reconciler.daemon.cycle_declared import DeclaredCache
 from reconciler.daemon.cycle_execution import execute
 from reconciler.daemon.cycle_retries import Retries
+from reconciler.daemon.cycle_scope import dependencies, merged
 from reconciler.daemon.wake import Wake
 from reconciler.model.declared import Declared
 from reconciler.model.errors import EngineError, JournalError, SourceError
@@ -25,7 +26,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.problem import Problem
 from reconciler.model.record import AppliedChange, CycleRecord
-from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume
+from reconciler.model.resolved import DesiredState
 from reconciler.model.revision import Revision, SourceState, SourceStatus
 from reconciler.model.status import ObjectStatus
 from reconciler.planning.health import statuses_of
@@ -385,35 +386,3 @@ class Cycle:
             idle=idle,
         )
         return self.report
-
-
-def dependencies(wanted: Resolved) -> tuple[ObjectKey, ...]:
-    """The objects whose state decides what can be done about this one."""
-    match wanted:
-        case ResolvedVm():
-            return (*wanted.claims, *wanted.networks)
-        case ResolvedVolume() if wanted.source.claim is not None:
-            source = wanted.source.claim
-            return tuple(ObjectKey(kind, source.namespace, source.name) for kind in CLAIM_KINDS)
-    return ()
-
-
-def merged(old: Observation, fresh: Observation) -> Observation:
-    """The last full reading brought up to date with a partial one: what was asked for and is not there is gone."""
-    if fresh.asked is None:
-        return fresh
-    asked = fresh.asked
-    objects = {key: live for key, live in old.objects.items() if key not in asked} | dict(fresh.objects)
-    identities = {(key.kind, key.namespace, key.name) for key in asked}
-    kept_trash = tuple(
-        item for item in old.trash if (item.key.kind, item.key.namespace, item.key.name) not in identities
-    )
-    kept_gaps = tuple(gap for gap in old.unreadable if gap.key is None or gap.key not in asked)
-    return replace(
-        old,
-        taken_at=fresh.taken_at,
-        host=fresh.host,
-        objects=objects,
-        trash=(*kept_trash, *fresh.trash),
-        unreadable=(*kept_gaps, *fresh.unreadable),
-    )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from reconciler.manifests.assemble import assemble
 from reconciler.manifests.load import LoadedFile, is_manifest, kustomization_problem, load_blob
 from reconciler.manifests.templates import template_documents
-from reconciler.model.declared import Contest, Declared
+from reconciler.model.declared import Declared
 from reconciler.model.document import Document
 from reconciler.model.keys import ObjectKey
 from reconciler.model.problem import Place, Problem, Severity
@@ -95,9 +95,7 @@ def declare(
         revision=revision,
         documents=documents,
         invalid=invalid,
-        contests=tuple(
-            Contest(code=one.code, resource=one.resource, claimants=one.claimants) for one in loaded.contended
-        ),
+        contests=loaded.contended,
         template_owners=owners,
         complete=not loaded.unidentified and not refused,
     )

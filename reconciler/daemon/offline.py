@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from reconciler.daemon.cycle_declared import EngineChecks, declare
@@ -12,10 +13,12 @@ from reconciler.manifests.load import LoadedFile, load_blob
 from reconciler.model.declared import Declared
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import HostFacts, Observation
-from reconciler.model.policy import Policy
+from reconciler.model.policy import Policy, StorageClassPolicy
 from reconciler.model.problem import Place, Problem, Severity
+from reconciler.model.problem_codes import problem
 from reconciler.model.resolved import ResolvedVm
 from reconciler.planning.resolve import resolve
+from reconciler.planning.resolve_volume import CLAIM_KINDS
 from reconciler.ports import Engine
 from reconciler.source.local import open_input
 
@@ -45,6 +48,7 @@ def read_manifests(arguments: Sequence[str], *, engine: Engine, policy: Policy) 
     files: list[LoadedFile] = []
     refused: list[Problem] = []
     commits: list[str] = []
+    seen: set[str] = set()
     for argument in arguments:
         found = open_input(argument)
         if found.revision is not None:
@@ -54,19 +58,57 @@ def read_manifests(arguments: Sequence[str], *, engine: Engine, policy: Policy) 
             for name, reason in found.refused
         ]
         for name, read in found.files:
-            files.append(load_blob(read(), name, default_namespace=policy.default_namespace))
+            # A directory and a file in it may both be named; a revision's files are others than those of the directory.
+            place = os.path.realpath(name) if found.revision is None else f"{found.revision.commit}:{name}"
+            if place not in seen:
+                seen.add(place)
+                files.append(load_blob(read(), name, default_namespace=policy.default_namespace))
     revision = commits[0] if len(commits) == 1 and len(arguments) == 1 else ""
     declared, problems = declare(revision, files, EngineChecks(engine), refused=tuple(refused))
     return Reading(declared=declared, problems=problems, files=len(files))
+
+
+def with_host_problems(reading: Reading, *, policy: Policy, digest: Digest) -> Reading:
+    """The same with the problems that only show when objects are joined for a host with these settings: classes without
+    a pool, derived MACs that collide, a Secret that lacks what cloud-init needs.
+    """
+    desired = resolve(reading.declared, _empty(policy), policy=policy, digest=digest)
+    known = {found.object for found in reading.problems if found.severity is Severity.ERROR}
+    incomplete = [
+        problem("reference-incomplete", reading.declared.documents[key].place(), reason, object=key)
+        for key, (reason, lacks) in desired.blocked.items()
+        if key not in known and known.isdisjoint(lacks) and not any(lack in desired.invalid for lack in lacks)
+    ]
+    found = sorted((*reading.problems, *desired.problems, *incomplete), key=lambda one: (one.place, one.path, one.code))
+    return replace(reading, problems=tuple(found))
+
+
+def assume_classes(declared: Iterable[Declared], policy: Policy) -> Policy:
+    """The policy of a host that is not known: every storage class that a claim names is taken to be there, in a pool of
+    its own name.
+    """
+    named = {
+        str(name)
+        for one in declared
+        for document in one.documents.values()
+        if document.key.kind in CLAIM_KINDS
+        for claim in (document.spec, document.spec.get("storage"), document.spec.get("pvc"))
+        if isinstance(claim, Mapping) and (name := claim.get("storageClassName"))
+    }
+    named |= {key.name for one in declared for key in one.documents if key.kind == "StorageClass"}
+    return replace(policy, storage_classes={name: StorageClassPolicy(pool=name) for name in sorted(named)})
+
+
+def _empty(policy: Policy) -> Observation:
+    """A host of these settings with nothing on it."""
+    return Observation(taken_at=_EPOCH, host=HostFacts(hostname=policy.host, labels=policy.host_labels), objects={})
 
 
 def descriptions(
     reading: Reading, *, engine: Engine, policy: Policy, digest: Digest
 ) -> tuple[dict[ObjectKey, str], dict[ObjectKey, str]]:
     """What each VM would be on the engine (domain XML for libvirt), and why some can not be."""
-    host = HostFacts(hostname=policy.host, labels=policy.host_labels)
-    observation = Observation(taken_at=_EPOCH, host=host, objects={})
-    desired = resolve(reading.declared, observation, policy=policy, digest=digest)
+    desired = resolve(reading.declared, _empty(policy), policy=policy, digest=digest)
     texts = {
         key: engine.describe(resolved) for key, resolved in desired.objects.items() if isinstance(resolved, ResolvedVm)
     }

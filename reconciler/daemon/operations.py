@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from reconciler.daemon.arguments import KINDS, Arguments
 from reconciler.daemon.cycle import Cycle, CycleReport
+from reconciler.daemon.refusals import missing_vm, refuse_fault, refuse_hold, refuse_unless_running
 from reconciler.daemon.suspension import Suspended, SuspensionFile
 from reconciler.daemon.views import (
     host_view,
@@ -29,8 +30,6 @@ from reconciler.daemon.wake import Wake
 from reconciler.model.errors import DaemonError, EngineError, SourceError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVm, Marks
-from reconciler.model.outcome import Outcome, Result
-from reconciler.model.plan import Hold
 from reconciler.model.policy import Policy
 from reconciler.model.power import Override, OverrideAction, PowerState
 from reconciler.model.record import OperatorAction
@@ -42,7 +41,11 @@ Json = Mapping[str, Any]
 
 
 class Turn(Protocol):
-    """The right to act alone: on the daemon's cycle thread, or in a command that holds the lock."""
+    """The right to act alone: on the daemon's cycle thread, or in a command that holds the lock. ``in_daemon`` tells
+    which.
+    """
+
+    in_daemon: bool
 
     def call(self, function: Callable[[], T]) -> T:
         """Run ``function`` while no cycle runs."""
@@ -112,13 +115,18 @@ class Operations:
         problems = self._cycle.problems
         return {
             "owner": self._policy.owner,
+            "daemon": self._turn.in_daemon,
             "suspended": self._cycle.suspended,
             "revision": revision_view(self._cycle.revision),
             "source": source_view(self._source.status()),
             "host": host_view(observation.host) if observation else None,
             "observed_at": time_text(observation.taken_at) if observation else None,
             "last_cycle_at": time_text(report.finished_at) if report else None,
-            "messages": [*([fault] if fault else []), *(report.record.messages if report else ())],
+            "messages": list(
+                dict.fromkeys(
+                    filter(None, (fault, *(report.record.messages if report else ()), self._cycle.journal_fault))
+                )
+            ),
             "plan": plan_summary(report.plan) if report else None,
             "problems": [problem.to_dict() for problem in problems],
             "objects": [status_view(status, with_document=False) for status in self._cycle.status()],
@@ -221,6 +229,7 @@ class Operations:
 
         def act() -> Json:
             self._owned_vm(key)
+            refuse_unless_running(self._engine.observe({key}).objects.get(key))
             action = self._action("restart", user, key)
             report = self._turn.run(Wake(keys=frozenset({key}), restarts=frozenset({key}), operator=(action,)))
             return self._with_object(report, key)
@@ -329,7 +338,7 @@ class Operations:
     def _owned_vm(self, key: ObjectKey) -> Marks:
         live = self._engine.observe({key}).objects.get(key)
         if not isinstance(live, LiveVm):
-            raise DaemonError(f"there is no VM {key.namespace}/{key.name} on this host; `gitvirt get vm` lists them.")
+            raise missing_vm(key, self._engine.observe(None).objects)
         if live.marks is None or live.marks.owner != self._policy.owner:
             raise DaemonError(
                 f"VM {key.namespace}/{key.name} is not owned by {self._policy.owner!r}; it is not touched."
@@ -343,7 +352,7 @@ class Operations:
         if not found:
             waiting = ", ".join(hold.hold_id for hold in holds if hold.approvable) or "none"
             raise DaemonError(f"no changes wait under {hold_id}; waiting for approval: {waiting}.")
-        _refuse_hold(found[0])
+        refuse_hold(found[0])
 
     def _trash_keys(self) -> dict[str, ObjectKey]:
         owned = (item for item in self._engine.observe(None).trash if item.owner == self._policy.owner)
@@ -353,24 +362,6 @@ class Operations:
         if item not in self._trash_keys():
             raise DaemonError(f"there is no trash item {item}; `gitvirt trash list` lists them.")
         return item
-
-
-def _refuse_hold(hold: Hold) -> None:
-    if not hold.approvable:
-        raise DaemonError(f"{hold.hold_id} is not released by approve: {hold.reason}.")
-
-
-def refuse_fault(outcome: Outcome, what: str) -> None:
-    """An outcome that is no success, as the exception a command reports.
-
-    Raises:
-        DaemonError: refused; the object moved.
-        EngineError: failed, or nobody knows.
-    """
-    if outcome.result in (Result.REFUSED, Result.CONFLICT):
-        raise DaemonError(f"{what}: {outcome.reason or outcome.result}")
-    if outcome.is_fault:
-        raise EngineError(f"{what}: {outcome.reason or outcome.result}")
 
 
 VERBS: Mapping[str, Callable[[Operations, Arguments, str], Json]] = {

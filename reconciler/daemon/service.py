@@ -42,6 +42,8 @@ _log = structlog.get_logger("gitvirt.daemon")
 class LoopTurn:
     """`operations.Turn` on the daemon's cycle thread."""
 
+    in_daemon = True
+
     def __init__(self, loop: Callable[[], CycleLoop]) -> None:
         """``loop`` gives the loop; it does not exist yet when its operations are made."""
         self._loop = loop

@@ -13,6 +13,7 @@ from reconciler.model.quantity import format_bytes
 from reconciler.model.record import AppliedChange
 from reconciler.model.revision import Revision, SourceStatus
 from reconciler.model.status import ObjectStatus
+from reconciler.settings import format_duration
 
 
 def time_text(at: datetime | None) -> str | None:
@@ -148,5 +149,13 @@ def trash_view(item: TrashItem) -> dict[str, Any]:
 
 
 def settled_mapping(arguments: Mapping[str, Any]) -> dict[str, str]:
-    """Arguments as the journal keeps them: text, and only what was given."""
-    return {name: str(value) for name, value in arguments.items() if value not in (None, "", False, [])}
+    """Arguments as the journal keeps them: text, and only what was given; seconds as a duration."""
+    given = {name: value for name, value in arguments.items() if value not in (None, "", False, [])}
+    return {
+        name.removesuffix("_s"): format_duration(value)
+        if name.endswith("_s")
+        else "yes"
+        if value is True
+        else str(value)
+        for name, value in given.items()
+    }

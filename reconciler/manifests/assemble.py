@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.manifests.cross_check import CONTENTION_CODES, Contention, check_set
+from reconciler.manifests.cross_check import CONTENTION_CODES, check_set
 from reconciler.manifests.load import InvalidDocument, LoadedFile
+from reconciler.model.declared import Contest
 from reconciler.model.document import Document
 from reconciler.model.keys import ObjectKey
 from reconciler.model.problem import Place, Problem, Severity
@@ -27,7 +28,7 @@ class ManifestSet:
     invalid: Mapping[ObjectKey, tuple[Problem, ...]]
     unidentified: tuple[Problem, ...]
     problems: tuple[Problem, ...]
-    contended: tuple[Contention, ...] = ()
+    contended: tuple[Contest, ...] = ()
 
     @property
     def present(self) -> frozenset[ObjectKey]:

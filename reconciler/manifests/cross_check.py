@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from reconciler.manifests.object_facts import CLAIM, Facts, Hold, Need, Offer, facts_of
 from reconciler.manifests.schema_fields import similar
+from reconciler.model.declared import Contest
 from reconciler.model.document import Document, dotted
 from reconciler.model.keys import ObjectKey
 from reconciler.model.problem import Problem
@@ -23,23 +24,11 @@ _MAX_SUGGESTIONS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contention:
-    """Several objects want one thing. The one that has it in live state keeps it; with none, all claimants are invalid.
-
-    ``resource`` is a MAC, a UUID, or the ``namespace/name`` of a claim.
-    """
-
-    code: str
-    resource: str
-    claimants: tuple[ObjectKey, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CrossCheck:
     """``problems`` of a contention carry its code and stand at each claimant."""
 
     problems: tuple[Problem, ...]
-    contended: tuple[Contention, ...]
+    contended: tuple[Contest, ...]
 
 
 def check_set(
@@ -64,11 +53,11 @@ def check_set(
     known |= claims | offers.keys()
     problems = [found for makers in offers.values() if len(makers) > 1 for found in _collision(documents, makers)]
     problems += _missing(documents, facts, known, incomplete)
-    contended: list[Contention] = []
+    contended: list[Contest] = []
     for (code, resource), holders in _holders(facts).items():
         claimants = tuple(sorted({key for key, _ in holders}))
         if len(claimants) > 1 and not all(hold.shared for _, hold in holders):
-            contended.append(Contention(code=code, resource=resource, claimants=claimants))
+            contended.append(Contest(code=code, resource=resource, claimants=claimants))
             problems += _contention(documents, code, resource, holders, claimants)
     ordered = sorted(problems, key=lambda one: (one.place, one.path, one.code))
     return CrossCheck(

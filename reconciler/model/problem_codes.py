@@ -19,6 +19,7 @@ AREAS: tuple[tuple[str, tuple[ProblemCode, ...]], ...] = (
     ("Claims, DataVolumes, Secrets and ConfigMaps", objects.STORAGE),
     ("NetworkAttachmentDefinition", objects.NETWORK),
     ("Between objects", sets.CROSS),
+    ("On the host of these settings", sets.HOST),
     ("What an engine can do", engines.ENGINE),
 )
 """All codes by area: heading and codes, in the order of the documentation."""

@@ -15,6 +15,7 @@ from reconciler.model.document import Document
 from reconciler.model.domain import DomainSpec
 from reconciler.model.keys import ObjectKey
 from reconciler.model.power import RunStrategy
+from reconciler.model.problem import Problem
 from reconciler.model.secret import Secret
 
 
@@ -139,6 +140,7 @@ class DesiredState:
     """Everything a revision wants on this host, resolved. ``present`` are all keys that the repository holds, valid or
     not: only what is absent from it may be pruned, and only when ``complete``. ``invalid`` maps an object to why it is
     held at its last applied document, ``blocked`` to what it lacks, ``not_here`` to the selector that rules this host out.
+    ``problems`` tell of those of ``invalid`` that are valid documents and cannot be had on this host.
     """
 
     revision: str
@@ -148,3 +150,4 @@ class DesiredState:
     invalid: Mapping[ObjectKey, str] = field(default_factory=dict)
     blocked: Mapping[ObjectKey, tuple[str, tuple[ObjectKey, ...]]] = field(default_factory=dict)
     not_here: Mapping[ObjectKey, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()

@@ -15,6 +15,8 @@ from reconciler.model.domain import ClaimSource, SeedSource
 from reconciler.model.keys import POD_NETWORK, ObjectKey
 from reconciler.model.live import LiveNetwork, LiveObject, LiveVm, LiveVolume, Observation
 from reconciler.model.policy import Policy
+from reconciler.model.problem import Problem
+from reconciler.model.problem_codes import problem
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume
 from reconciler.planning.placement import not_here
 from reconciler.planning.redact import Digest
@@ -35,6 +37,7 @@ class _Resolution:
     invalid: dict[ObjectKey, str] = field(default_factory=dict)
     blocked: dict[ObjectKey, tuple[str, tuple[ObjectKey, ...]]] = field(default_factory=dict)
     not_here: dict[ObjectKey, str] = field(default_factory=dict)
+    problems: dict[ObjectKey, Problem] = field(default_factory=dict)
 
 
 def resolve(declared: Declared, observation: Observation, *, policy: Policy, digest: Digest) -> DesiredState:
@@ -63,6 +66,7 @@ def resolve(declared: Declared, observation: Observation, *, policy: Policy, dig
         invalid=state.invalid,
         blocked=state.blocked,
         not_here=state.not_here,
+        problems=tuple(state.problems.values()),
     )
 
 
@@ -79,8 +83,12 @@ def _lost_contests(contests: tuple[Contest, ...], live: Mapping[ObjectKey, LiveO
         for key in contest.claimants:
             if key != keeper:
                 others = ", ".join(str(other) for other in contest.claimants if other != key)
-                lost[key] = f"{contest.resource} is also claimed by {others} ({contest.code})"
+                lost[key] = f"{_noun(contest)} {contest.resource} is also claimed by {others}"
     return lost
+
+
+def _noun(contest: Contest) -> str:
+    return {"mac-duplicate": "MAC", "uuid-duplicate": "UUID"}.get(contest.code, "disk")
 
 
 def _held_document(key: ObjectKey, live: LiveObject) -> Document | None:
@@ -194,6 +202,7 @@ class _faults:  # noqa: N801  (reads as a statement: ``with _faults(state, key):
             return True
         if isinstance(error, UnresolvableError):
             self._state.invalid.setdefault(self._key, str(error))
+            self._state.problems.setdefault(self._key, error.problem)
             return True
         return False
 
@@ -201,8 +210,8 @@ class _faults:  # noqa: N801  (reads as a statement: ``with _faults(state, key):
 def _reject_duplicate_identity(state: _Resolution, live: Mapping[ObjectKey, LiveObject]) -> None:
     """Law 9: a collision of MACs or UUIDs, derived ones included, is a fault of all claimants but the one that has it."""
     vms = [thing for thing in state.objects.values() if isinstance(thing, ResolvedVm)]
-    macs = [(interface.mac, f"MAC {interface.mac}", vm.key) for vm in vms for interface in vm.domain.interfaces]
-    uuids = [(vm.domain.uuid, f"UUID {vm.domain.uuid}", vm.key) for vm in vms]
+    macs = [(interface.mac, interface.mac, vm.key) for vm in vms for interface in vm.domain.interfaces]
+    uuids = [(vm.domain.uuid, vm.domain.uuid, vm.key) for vm in vms]
     for code, claims in (("mac-duplicate", macs), ("uuid-duplicate", uuids)):
         claimants: dict[str, tuple[str, list[ObjectKey]]] = {}
         for value, name, key in claims:
@@ -213,8 +222,11 @@ def _reject_duplicate_identity(state: _Resolution, live: Mapping[ObjectKey, Live
             if len(keys) > 1
         )
         for key, reason in _lost_contests(contests, live).items():
-            state.invalid.setdefault(key, reason)
-            state.objects.pop(key, None)
+            loser = state.objects.pop(key, None)
+            if key not in state.invalid and loser is not None and loser.document is not None:
+                state.invalid[key] = reason
+                place, hint = loser.document.place(), "set one of them yourself, or rename the VM or the interface"
+                state.problems[key] = problem(code, place, reason, object=key, hint=hint)
 
 
 def claims_in_use(desired: DesiredState) -> frozenset[tuple[str, str]]:

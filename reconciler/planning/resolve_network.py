@@ -13,6 +13,7 @@ from typing import Any
 from reconciler.model.document import Document
 from reconciler.model.keys import POD_NETWORK
 from reconciler.model.policy import Policy
+from reconciler.model.problem_codes import problem
 from reconciler.model.resolved import NetworkSpec, ResolvedNetwork
 from reconciler.planning.redact import Digest, applied_document
 from reconciler.planning.resolve_volume import UnresolvableError
@@ -32,8 +33,14 @@ def resolve_network(
     on_host = bool(bridge) and (bridge in policy.allowed_bridges or bridge in host_bridges)
     if on_host and bridge not in policy.allowed_bridges:
         raise UnresolvableError(
-            f"{document.place(('spec', 'config'))}: bridge {bridge!r} exists on this host and is not gitvirt's; "
-            f"add it to settings.allowedBridges to let VMs use it, or choose another name"
+            problem(
+                "bridge-not-allowed",
+                document.place(("spec", "config")),
+                f"bridge {bridge!r} exists on this host and is not gitvirt's",
+                object=document.key,
+                path="spec.config",
+                hint="add it to settings.allowedBridges to let VMs use it, or choose another name",
+            )
         )
     return ResolvedNetwork(
         key=document.key,
@@ -83,5 +90,13 @@ def _addresses(document: Document, config: Mapping[str, Any]) -> dict[str, Any]:
         first = ipaddress.ip_address(entry.get("rangeStart") or max(network.network_address + 2, gateway + 1))
         last = ipaddress.ip_address(entry.get("rangeEnd") or network.broadcast_address - 1)
     except ValueError as error:
-        raise UnresolvableError(f"{document.place(('spec', 'config'))}: ipam of {document.key}: {error}") from error
+        raise UnresolvableError(
+            problem(
+                "nad-ipam-invalid",
+                document.place(("spec", "config")),
+                f"ipam: {error}",
+                object=document.key,
+                path="spec.config",
+            )
+        ) from error
     return {"address": f"{gateway}/{network.prefixlen}", "dhcp_range": (str(first), str(last))}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.model.document import Document
+from reconciler.model.document import Document, dotted
 from reconciler.model.domain import (
     Binding,
     ClaimSource,
@@ -21,6 +21,7 @@ from reconciler.model.domain import (
 from reconciler.model.keys import POD_NETWORK, ObjectKey
 from reconciler.model.policy import Policy
 from reconciler.model.power import RunStrategy
+from reconciler.model.problem_codes import problem
 from reconciler.model.quantity import bytes_of
 from reconciler.model.resolved import ResolvedVm, RestartPolicy, Seed
 from reconciler.planning import resolve_domain as hardware
@@ -131,8 +132,16 @@ def _restart_policy(document: Document) -> RestartPolicy:
         return RestartPolicy(said)
     except ValueError as error:
         choices = ", ".join(policy.value for policy in RestartPolicy)
-        where = document.place(("metadata", "annotations", RESTART_POLICY))
-        raise UnresolvableError(f"{where}: {RESTART_POLICY}: {said!r} is none of {choices}") from error
+        path = ("metadata", "annotations", RESTART_POLICY)
+        raise UnresolvableError(
+            problem(
+                "restart-policy-unknown",
+                document.place(path),
+                f"{RESTART_POLICY}: {said!r} is none of {choices}",
+                object=document.key,
+                path=dotted(path),
+            )
+        ) from error
 
 
 def claim_reference(volume: Mapping[str, Any]) -> str | None:

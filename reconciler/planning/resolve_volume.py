@@ -9,6 +9,8 @@ from reconciler.model.document import Document, dotted
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVolume
 from reconciler.model.policy import Policy
+from reconciler.model.problem import Problem
+from reconciler.model.problem_codes import problem
 from reconciler.model.quantity import bytes_of
 from reconciler.model.resolved import ResolvedVolume, SourceKind, VolumeSource
 from reconciler.planning.redact import Digest, applied_document
@@ -20,7 +22,13 @@ DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
 class UnresolvableError(Exception):
-    """A valid document that cannot be made true on this host as it is configured; the message is for people."""
+    """A valid document that cannot be made true on this host as it is configured: ``problem`` says it as `validate` does,
+    the exception's text as a status does.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(f"{problem.place}: {problem.message}" + (f"; {problem.hint}" if problem.hint else ""))
+        self.problem = problem
 
 
 def resolve_volume(
@@ -88,9 +96,16 @@ def _pool(document: Document, storage_class: str, policy: Policy) -> tuple[str, 
     chosen = policy.storage_classes.get(storage_class)
     if chosen is None:
         known = ", ".join(sorted(policy.storage_classes)) or "none"
+        path = (*_claim_spec(document)[0], "storageClassName")
         raise UnresolvableError(
-            f"{document.place()}: storage class {storage_class!r} leads to no pool on this host; "
-            f"name one in settings.storageClasses (there now: {known}), or leave storageClassName out"
+            problem(
+                "storage-class-unknown",
+                document.place(path),
+                f"storage class {storage_class!r} leads to no pool on this host",
+                object=document.key,
+                path=dotted(path),
+                hint=f"name one in settings.storageClasses (there now: {known}), or leave storageClassName out",
+            )
         )
     return chosen.pool, chosen.format
 

@@ -99,6 +99,10 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "gitvirt"
     sys_version = ""
 
+    def version_string(self) -> str:
+        """No version: it is nobody's business."""
+        return self.server_version
+
     def do_GET(self) -> None:
         match self.path.partition("?")[0]:
             case "/healthz":

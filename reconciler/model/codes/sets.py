@@ -63,3 +63,37 @@ CROSS = (
         "Change one, or leave it out: gitvirt derives a stable one.",
     ),
 )
+
+HOST = (
+    ProblemCode(
+        "storage-class-unknown",
+        ERROR,
+        "The storage class leads to no pool on the host of these settings.",
+        "Name a pool for it in `settings.storageClasses`, or leave `storageClassName` out.",
+    ),
+    ProblemCode(
+        "bridge-not-allowed",
+        ERROR,
+        "A network names a bridge of the host that manifests may not use.",
+        "Add the bridge to `settings.allowedBridges`, or choose another name.",
+    ),
+    ProblemCode(
+        "nad-ipam-invalid",
+        ERROR,
+        "The address range of a network makes no sense.",
+        "Correct `ipam` in the CNI configuration.",
+    ),
+    ProblemCode(
+        "restart-policy-unknown",
+        ERROR,
+        "The annotation `gitvirt.io/restart-policy` says something else than a restart policy.",
+        "Write `Manual` or `Immediate`.",
+    ),
+    ProblemCode(
+        "reference-incomplete",
+        ERROR,
+        "Something a VM uses is declared, and does not hold what the VM needs of it.",
+        "Add what is missing, such as the entry `userdata` of a Secret for cloud-init.",
+    ),
+)
+"""Valid by themselves, and not to be had on the host of these settings."""

@@ -26,6 +26,7 @@ import yaml
 
 from demo.fileserver import serve
 from reconciler.daemon.control_client import ask
+from tests.live.end_to_end.isolated_libvirt import remove_left_over
 from tests.live.end_to_end.journal import Correction, corrections_in
 from tests.live.end_to_end.manifests import IMAGE
 
@@ -245,6 +246,10 @@ class World:
 
         self.until("nothing is left to do", settled, limit_s, 0.5)
 
+    def reconnect(self) -> None:
+        """After libvirtd came back."""
+        self.connection = libvirt.open(self.uri)
+
     def domain(self, name: str) -> Any:
         """The virDomain."""
         return self.connection.lookupByName(f"{self.namespace}_{name}")
@@ -363,4 +368,5 @@ def sweep_killed_runs() -> None:
             connection = libvirt.open(uri)
             remove_everything(connection, token)
             connection.close()
+        remove_left_over(directory / "isolated")
         shutil.rmtree(directory, ignore_errors=True)

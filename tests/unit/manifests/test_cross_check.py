@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from reconciler.manifests.assemble import ManifestSet
-from reconciler.manifests.cross_check import Contention, check_set
+from reconciler.manifests.cross_check import check_set
 from reconciler.manifests.templates import template_documents
+from reconciler.model.declared import Contest
 from reconciler.model.document import NO_POSITIONS, Document
 from reconciler.model.keys import ObjectKey
 from tests.unit.manifests.samples import CLAIM, DATA_VOLUME, NETWORK, SMALL, WEBSERVER, assembled, edited, load, only
@@ -175,7 +176,7 @@ def test_one_disk_in_two_vms() -> None:
     assert "VirtualMachine/default/b at 1.yaml:3:18" in found.problems[0].message
     claimants = (ObjectKey("VirtualMachine", "default", "a"), ObjectKey("VirtualMachine", "default", "b"))
     assert found.contended == (
-        Contention(code="disk-claimed-twice", resource="default/webserver-pvc", claimants=claimants),
+        Contest(code="disk-claimed-twice", resource="default/webserver-pvc", claimants=claimants),
     )
     assert found.invalid == {}
     assert set(claimants) < set(found.documents)

@@ -1,0 +1,55 @@
+"""Why a verb is not carried out, as exceptions that say what to do instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from reconciler.model.errors import DaemonError, EngineError
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveObject, LiveVm
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.plan import Hold
+
+
+def missing_vm(key: ObjectKey, there: Iterable[ObjectKey]) -> DaemonError:
+    """There is no such VM on the host; names the ones that were probably meant, in other namespaces too."""
+    names = [(f"{other.namespace}/{other.name}", other.name) for other in sorted(there) if other.kind == key.kind]
+    near = difflib.get_close_matches(key.name, [short for _, short in names], n=3, cutoff=0.6)
+    meant = ", ".join(full for full, short in names if short in near)
+    hint = f"did you mean {meant}?" if meant else "`gitvirt get vm` lists them."
+    return DaemonError(f"there is no VM {key.namespace}/{key.name} on this host; {hint}")
+
+
+def refuse_unless_running(live: LiveObject | None) -> None:
+    """A guest that is off cannot be restarted.
+
+    Raises:
+        DaemonError: it is off.
+    """
+    if isinstance(live, LiveVm) and live.running is None:
+        name = f"{live.key.namespace}/{live.key.name}"
+        raise DaemonError(f"VM {name} is off: there is nothing to restart. `gitvirt start` starts it.")
+
+
+def refuse_hold(hold: Hold) -> None:
+    """Some holds wait for something else than a person's word.
+
+    Raises:
+        DaemonError: approval does not release it.
+    """
+    if not hold.approvable:
+        raise DaemonError(f"{hold.hold_id} is not released by approve: {hold.reason}.")
+
+
+def refuse_fault(outcome: Outcome, what: str) -> None:
+    """An outcome that is no success, as the exception a command reports.
+
+    Raises:
+        DaemonError: refused; the object moved.
+        EngineError: failed, or nobody knows.
+    """
+    if outcome.result in (Result.REFUSED, Result.CONFLICT):
+        raise DaemonError(f"{what}: {outcome.reason or outcome.result}")
+    if outcome.is_fault:
+        raise EngineError(f"{what}: {outcome.reason or outcome.result}")
