@@ -57,7 +57,8 @@ def _memory(row: Row) -> str:
 
 
 def _message(row: Row) -> str:
-    return ": ".join(part for part in (row["state"] if row["state"] != "Ready" else "", row["message"]) if part)
+    state = "" if row["state"] == "Ready" or row["message"].startswith(row["state"].lower()) else row["state"]
+    return ": ".join(part for part in (state, row["message"]) if part)
 
 
 _NAMES: Sequence[Column] = (("NAMESPACE", lambda row: row["namespace"]), ("NAME", lambda row: row["name"]))

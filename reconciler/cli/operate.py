@@ -151,7 +151,7 @@ def _act(context: typer.Context, verb: str, arguments: Mapping[str, Any], output
 def _tell(verb: str, view: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
     """For people: what the cycle after it did, and what is true of the VM now."""
     found = view.get("object")
-    write_report(view, about=found["object"] if found else "")
+    write_report(view, about=None if verb in ("reconcile", "approve") else found["object"] if found else "")
     if found:
         message = f": {found['message']}" if found["message"] else ""
         typer.echo(one_line(f"{found['object']} is {found['status']} ({found['state']}){message}", 1000))

@@ -30,8 +30,10 @@ def any_failed(view: Mapping[str, Any]) -> bool:
     return any(change["result"] in _FAILED for change in view["applied"])
 
 
-def write_report(view: Mapping[str, Any], *, about: str = "") -> None:
-    """What a cycle did, and what is left, for people; what is left of one object only where ``about`` names it."""
+def write_report(view: Mapping[str, Any], *, about: str | None = None) -> None:
+    """What a cycle did, and what is left, for people. ``about`` names the only object of which it is told what is left;
+    empty for none.
+    """
     if view["applied"]:
         rows = [
             [c["object"], c["action"], c["result"], c["impact"], c["cause"], c["reason"] or c["why"]]
@@ -43,29 +45,29 @@ def write_report(view: Mapping[str, Any], *, about: str = "") -> None:
     for message in view["messages"]:
         tell_note(message)
     plan_left = view["plan"] or {"held": (), "blocked": (), "changes": 0}
-    for hold in plan_left["held"]:
-        if not about or about in hold["objects"]:
-            how = f"; `gitvirt approve {hold['hold_id']}` releases it" if hold["approvable"] else ""
-            typer.echo(one_line(f"held {hold['hold_id']}: {hold['reason']}{how}", 1000))
-    for entry in plan_left["blocked"]:
-        if about in ("", entry["object"]):
-            word = "waiting" if entry["waiting"] else "blocked"
-            typer.echo(one_line(f"{word} {entry['object']}: {entry['by']}", 1000))
+    held = [hold for hold in plan_left["held"] if about is None or about in hold["objects"]]
+    blocked = [entry for entry in plan_left["blocked"] if about in (None, entry["object"])]
+    for hold in held:
+        how = f"; `gitvirt approve {hold['hold_id']}` releases it" if hold["approvable"] else ""
+        typer.echo(one_line(f"held {hold['hold_id']}: {hold['reason']}{how}", 1000))
+    for entry in blocked:
+        word = "waiting" if entry["waiting"] else "blocked"
+        typer.echo(one_line(f"{word} {entry['object']}: {entry['by']}", 1000))
+    waiting = {"held": sum(len(hold["objects"]) for hold in held), "blocked or waiting": len(blocked)}
     commit = (view["revision"] or {}).get("commit", "")[:12]
-    typer.echo(f"{commit or 'no revision'}: {_summary(view['applied'], plan_left)}.")
+    typer.echo(f"{commit or 'no revision'}: {_summary(view['applied'], plan_left['changes'], waiting)}.")
 
 
-def _summary(applied: Sequence[Mapping[str, Any]], plan_left: Mapping[str, Any]) -> str:
+def _summary(applied: Sequence[Mapping[str, Any]], left: int, waiting: Mapping[str, int]) -> str:
     """``2 done, 1 under way, 3 held``, or that there was nothing to do."""
     results = [change["result"] for change in applied]
     under_way = sum(1 for result in results if result in _UNDER_WAY)
     failed = sum(1 for result in results if result in _FAILED)
-    counts = (
-        (sum(1 for result in results if result in _DONE), "done"),
-        (under_way, "under way"),
-        (failed, "failed"),
-        (max(0, plan_left["changes"] - under_way - failed), "still to do"),
-        (sum(len(hold["objects"]) for hold in plan_left["held"]), "held"),
-        (len(plan_left["blocked"]), "blocked or waiting"),
-    )
-    return ", ".join(f"{count} {what}" for count, what in counts if count) or "nothing to do"
+    counts = {
+        "done": sum(1 for result in results if result in _DONE),
+        "under way": under_way,
+        "failed": failed,
+        "still to do": max(0, left - under_way - failed),
+        **waiting,
+    }
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing to do"

@@ -96,6 +96,7 @@ class Cycle:
         self._seen: dict[ObjectKey, Mapping[str, Any]] = {}
         self._retries = Retries()
         self._in_progress: dict[ObjectKey, AppliedChange] = {}
+        self._heard: dict[ObjectKey, datetime] = {}
         self._told_faults: dict[ObjectKey, str] = {}
         self.suspended = ""
         self.journal_fault = ""
@@ -257,7 +258,15 @@ class Cycle:
             self._retries.note(applied.change.key, applied.outcome, now_s)
         for key, outcome in waiting.items():
             self._retries.note(key, outcome, now_s)
-        return attempted
+        return tuple(self._with_event(applied, wake) for applied in attempted)
+
+    def _with_event(self, applied: AppliedChange, wake: Wake) -> AppliedChange:
+        """The change with the time of the event that it answers: of work that goes on, the one it began with."""
+        key = applied.change.key
+        heard_at = self._heard.pop(key, None) or wake.detected_at
+        if applied.outcome.result not in (Result.APPLIED, Result.UNCHANGED):
+            self._heard[key] = heard_at or applied.started_at
+        return replace(applied, detected_at=heard_at)
 
     def _look_again(
         self,
@@ -282,6 +291,7 @@ class Cycle:
         open_keys = {change.key for change in look.plan.changes} | {entry.key for entry in look.plan.blocked}
         open_keys |= {change.key for hold in look.plan.held for change in hold.changes}
         self._told_faults = {key: said for key, said in self._told_faults.items() if key in open_keys}
+        self._heard = {key: at for key, at in self._heard.items() if key in open_keys}
         finished = []
         self._retries.settle(open_keys)
         just_ended = {applied.change.key for applied in attempted if applied.outcome.result is Result.APPLIED}

@@ -142,7 +142,7 @@ def _say_change(applied: AppliedChange, report: CycleReport) -> None:
     elif outcome.is_fault:
         _log.error(events.CHANGE_FAILED, **facts, result=str(outcome.result), reason=outcome.reason)
     if outcome.result is Result.APPLIED and change.cause is Cause.DRIFT:
-        detected = report.record.detected_at
+        detected = report.record.detected(applied)
         took = {"after_s": round((applied.ended_at - detected).total_seconds(), 3)} if detected else {}
         _log.info(events.DRIFT_CORRECTED, object=str(change.key), **took)
 

@@ -260,6 +260,7 @@ class Operations:
 
         def act() -> Json:
             key = self._trash_keys()[self._known_item(item)]
+            self._refuse_unless_wanted(key)
             refuse_fault(self._engine.restore_trash(item), f"restore {item}")
             action = self._action("trash restore", user, key, {"item": item})
             return self._with_object(self._turn.run(Wake(keys=frozenset({key}), operator=(action,))), key)
@@ -344,6 +345,16 @@ class Operations:
                 f"VM {key.namespace}/{key.name} is not owned by {self._policy.owner!r}; it is not touched."
             )
         return live.marks
+
+    def _refuse_unless_wanted(self, key: ObjectKey) -> None:
+        """What Git does not want would go back to the trash in the cycle that follows."""
+        fault = self.look()
+        declared = any(status.key == key and status.declared for status in self._cycle.status())
+        if not (declared or fault or self._cycle.suspended):
+            raise DaemonError(
+                f"{key} is not in the repository, so it would go back to the trash at once. Put its manifest back "
+                "(it then takes this disk by itself), or `gitvirt suspend --all` first to look at the disk."
+            )
 
     def _refuse_unless_approvable(self, hold_id: str) -> None:
         self.apply_suspension()

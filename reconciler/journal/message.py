@@ -139,10 +139,10 @@ def _trailers(record: CycleRecord, news: Noteworthy, problems: tuple[Problem, ..
     for action in news.operator:
         on = f" on={quoted_key(action.key)}" if action.key else ""
         lines.append(f"Operator: {_word(action.verb)} by {one_line(action.by, 100)} at={_time(action.at)}{on}")
-    drift = [done.ended_at for done in news.applied if done.change.cause == Cause.DRIFT]
-    if drift and record.detected_at:
-        lines.append(f"Detected: {_time(record.detected_at)}")
-        lines.append(f"Corrected-After-Ms: {max((max(drift) - record.detected_at).total_seconds(), 0) * 1000:.0f}")
+    drift = [(at, done.ended_at) for done in news.applied if (at := record.detected(done)) is not None]
+    if drift:
+        longest_s = max((ended_at - at).total_seconds() for at, ended_at in drift)
+        lines += [f"Detected: {_time(min(drift)[0])}", f"Corrected-After-Ms: {max(longest_s, 0) * 1000:.0f}"]
     return lines
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.model.keys import ObjectKey
-from reconciler.model.outcome import Outcome
+from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Action, Cause, Change, Hold, Impact
 from reconciler.model.problem import Problem
 from reconciler.model.revision import Revision
@@ -16,12 +16,13 @@ from reconciler.model.revision import Revision
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedChange:
-    """A change and how it ended."""
+    """A change and how it ended. ``detected_at`` is when the event came in that led to its first attempt."""
 
     change: Change
     outcome: Outcome
     started_at: datetime
     ended_at: datetime
+    detected_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,11 @@ class CycleRecord:
     plan_id: str = ""
     detected_at: datetime | None = None
     messages: tuple[str, ...] = ()
+
+    def detected(self, done: AppliedChange) -> datetime | None:
+        """When drift was heard of whose correction has ended; None for any other change, and where nobody heard."""
+        ended = done.change.cause is Cause.DRIFT and done.outcome.result is Result.APPLIED
+        return (done.detected_at or self.detected_at) if ended else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

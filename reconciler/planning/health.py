@@ -93,7 +93,7 @@ def _state(
     if key in desired.not_here:
         return ObjectState.NOT_HERE, desired.not_here[key]
     if key in desired.invalid:
-        return ObjectState.INVALID, blocked.by if blocked else desired.invalid[key]
+        return ObjectState.INVALID, blocked.by.removeprefix("not valid: ") if blocked else desired.invalid[key]
     if hold is not None:
         state = {"suspended": ObjectState.SUSPENDED, "report-mode": ObjectState.REPORTED}.get(
             hold.rule, ObjectState.HELD
@@ -110,7 +110,7 @@ def _state(
         )
     if key in plan.restart_required:
         paths = ", ".join(difference.path for difference in plan.restart_required[key])
-        return ObjectState.STAGED, f"waits for a restart: {paths}"
+        return ObjectState.STAGED, f"`gitvirt restart {key.namespace}/{key.name}` brings {paths} into effect"
     notes = [note.message for note in plan.notes if note.key == key]
     return ObjectState.READY, "; ".join(notes)
 

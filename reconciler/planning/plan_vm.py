@@ -130,6 +130,9 @@ def _change(
         return None
     power_difference = _power_difference(wanted, live, power)
     if power_difference is not None:
+        # Where the commit changed the strategy, it is told in the manifest's words, and once.
+        said = next((d for d in to_do if d.path == power_difference.path), power_difference)
+        power_difference = replace(power_difference, before=said.before, after=said.after)
         to_do = tuple(d for d in to_do if d.path != power_difference.path)
     shown = (*to_do, *((power_difference,) if power_difference else ()))
     if step is not None and power.by_operator and not to_do:

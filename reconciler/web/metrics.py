@@ -92,8 +92,9 @@ class Metrics:
             self._changes.labels(change.key.kind, str(change.action), str(result)).inc()
             if change.cause is Cause.DRIFT and result is Result.APPLIED:
                 self._drift.labels(change.key.kind).inc()
-                if record.detected_at is not None:
-                    self._drift_s.observe(max(0.0, (applied.ended_at - record.detected_at).total_seconds()))
+                detected_at = record.detected(applied)
+                if detected_at is not None:
+                    self._drift_s.observe(max(0.0, (applied.ended_at - detected_at).total_seconds()))
         for severity in Severity:
             self._problems.labels(str(severity)).set(sum(1 for problem in problems if problem.severity is severity))
         if plan is not None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.live.end_to_end.manifests import WEBSERVER, WEBSERVER_CLAIM, claim, network, vm
-from tests.live.end_to_end.world import World
+
+if TYPE_CHECKING:
+    from tests.live.end_to_end.world import World
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 

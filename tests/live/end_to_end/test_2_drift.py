@@ -6,20 +6,20 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import libvirt
 import pytest
 
 from reconciler.model.plan import Cause
-from tests.live.end_to_end.world import World
+from tests.live.end_to_end.hands import AFFECT_CONFIG, AFFECT_LIVE, XML_INACTIVE
+
+if TYPE_CHECKING:
+    from tests.live.end_to_end.world import World
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
-STORED = libvirt.VIR_DOMAIN_XML_INACTIVE
-LIVE, CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
 MIB = 1024
-Corrected = Callable[[World, str, str, str], None]
+Corrected = Callable[["World", str, str, str], None]
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def untouched(alpha: World) -> Iterator[World]:
 def halves(world: World) -> tuple[str, str]:
     """The stored XML and the running XML."""
     domain = world.domain("alpha")
-    return domain.XMLDesc(STORED), domain.XMLDesc(0)
+    return domain.XMLDesc(XML_INACTIVE), domain.XMLDesc(0)
 
 
 def count(world: World, element: str) -> tuple[int, int]:
@@ -45,7 +45,7 @@ def count(world: World, element: str) -> tuple[int, int]:
 
 def nic_of(world: World, network: str) -> str:
     """The XML of a NIC of the running guest."""
-    found = re.findall(r"<interface .*?</interface>", world.domain("alpha").XMLDesc(0), re.DOTALL)
+    found: list[str] = re.findall(r"<interface .*?</interface>", world.domain("alpha").XMLDesc(0), re.DOTALL)
     return next(nic for nic in found if f"network='{network}'" in nic)
 
 
@@ -71,11 +71,11 @@ def test_a_destroyed_vm_runs_again_and_one_that_is_gone_altogether_comes_back(
 
 def test_a_running_vm_that_was_undefined_is_stored_again(untouched: World, corrected: Corrected) -> None:
     world, mark = untouched, untouched.mark()
-    before = world.domain("alpha").XMLDesc(STORED)
+    before = world.domain("alpha").XMLDesc(XML_INACTIVE)
     world.domain("alpha").undefine()
     corrected(world, "virsh undefine of a running guest", world.key("alpha"), mark)
     assert world.domain("alpha").isPersistent()
-    after = world.domain("alpha").XMLDesc(STORED)
+    after = world.domain("alpha").XMLDesc(XML_INACTIVE)
     assert re.sub(r"(?s)<metadata>.*</metadata>", "", after) == re.sub(r"(?s)<metadata>.*</metadata>", "", before)
 
 
@@ -84,7 +84,7 @@ def test_a_detached_nic_is_plugged_in_again(untouched: World, corrected: Correct
     network = f"{world.namespace}_backend"
     nics, eth = count(world, "interface"), "ls /sys/class/net | grep -c eth"
     assert world.guest("alpha", eth) == "2"
-    world.domain("alpha").detachDeviceFlags(nic_of(world, network), LIVE | CONFIG)
+    world.domain("alpha").detachDeviceFlags(nic_of(world, network), AFFECT_LIVE | AFFECT_CONFIG)
     corrected(world, "virsh detach-interface", world.key("alpha"), mark)
     world.until("both halves have it again", lambda: count(world, "interface") == nics)
     world.until("the guest sees it again", lambda: world.guest("alpha", eth) == "2")
@@ -96,7 +96,7 @@ def test_a_nic_that_nobody_declared_is_taken_out(untouched: World, corrected: Co
     world, mark = untouched, untouched.mark()
     nics = count(world, "interface")
     added = f"<interface type='network'><source network='{world.pod_network}'/><model type='virtio'/></interface>"
-    world.domain("alpha").attachDeviceFlags(added, LIVE | CONFIG)
+    world.domain("alpha").attachDeviceFlags(added, AFFECT_LIVE | AFFECT_CONFIG)
     assert count(world, "interface") != nics
     world.until("it is out of both halves", lambda: count(world, "interface") == nics, 30, 0.05)
     corrected(world, "virsh attach-interface", world.key("alpha"), mark)
@@ -105,7 +105,7 @@ def test_a_nic_that_nobody_declared_is_taken_out(untouched: World, corrected: Co
 
 def test_an_edited_definition_is_put_back(untouched: World, corrected: Corrected) -> None:
     world, mark = untouched, untouched.mark()
-    before = world.domain("alpha").XMLDesc(STORED)
+    before = world.domain("alpha").XMLDesc(XML_INACTIVE)
     edited = before.replace("<boot order='1'/>", "").replace(
         "<on_crash>destroy</on_crash>", "<on_crash>preserve</on_crash>"
     )
@@ -113,7 +113,7 @@ def test_an_edited_definition_is_put_back(untouched: World, corrected: Corrected
     assert edited != before
     world.connection.defineXML(edited)
     corrected(world, "virsh edit", world.key("alpha"), mark)
-    assert world.domain("alpha").XMLDesc(STORED) == before
+    assert world.domain("alpha").XMLDesc(XML_INACTIVE) == before
 
 
 @pytest.mark.parametrize("half", ["stored", "running"])
@@ -127,7 +127,7 @@ def test_resized_memory_is_put_back(untouched: World, corrected: Corrected, half
     total = "grep MemTotal /proc/meminfo | tr -dc 0-9"
     before = world.guest("alpha", total)
     assert memory() == [str(112 * MIB)] * 2
-    world.domain("alpha").setMemoryFlags(80 * MIB, CONFIG if half == "stored" else LIVE)
+    world.domain("alpha").setMemoryFlags(80 * MIB, AFFECT_CONFIG if half == "stored" else AFFECT_LIVE)
     corrected(world, f"virsh setmem --{'config' if half == 'stored' else 'live'}", world.key("alpha"), mark)
     world.until("the memory is as declared", lambda: memory() == [str(112 * MIB)] * 2, 20)
     if half == "running":
@@ -157,7 +157,7 @@ def test_a_stopped_network_works_again_for_running_guests(untouched: World, corr
 
 def test_what_was_corrected_stands_in_the_journal_with_its_cause(alpha: World, corrected: Corrected) -> None:
     world, mark = alpha, alpha.mark()
-    world.domain("alpha").setMemoryFlags(80 * MIB, CONFIG)
+    world.domain("alpha").setMemoryFlags(80 * MIB, AFFECT_CONFIG)
     corrected(world, "virsh setmem --config, again", world.key("alpha"), mark)
     entries: list[Any] = world.cli_json("audit", "--vm", "alpha", "--since", "10m")
     newest = entries[0]

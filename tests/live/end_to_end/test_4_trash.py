@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from tests.live.end_to_end.world import World
+if TYPE_CHECKING:
+    from tests.live.end_to_end.world import World
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 

@@ -6,11 +6,14 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.live.end_to_end.manifests import vm
-from tests.live.end_to_end.world import World
+
+if TYPE_CHECKING:
+    from tests.live.end_to_end.world import World
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 

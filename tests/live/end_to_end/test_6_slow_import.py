@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import libvirt
 import pytest
 
+from tests.live.end_to_end.hands import AFFECT_CONFIG
 from tests.live.end_to_end.manifests import IMAGE, vm
-from tests.live.end_to_end.world import World
+
+if TYPE_CHECKING:
+    from tests.live.end_to_end.world import World
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -24,7 +27,7 @@ def test_others_are_corrected_and_created_while_an_image_comes_in(
     assert world.row("late")["status"] == "Provisioning"
 
     mark = world.mark()
-    world.domain("alpha").setMemoryFlags(80 << 10, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+    world.domain("alpha").setMemoryFlags(80 << 10, AFFECT_CONFIG)
     corrected(world, "virsh setmem --config, during an import", world.key("alpha"), mark)
     begun = time.monotonic()
     world.declare({"quick.yaml": vm("quick", "Halted")}, "One from near by")

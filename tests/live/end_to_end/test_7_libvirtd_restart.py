@@ -6,12 +6,15 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.end_to_end.isolated_libvirt import IsolatedLibvirt
 from tests.live.end_to_end.manifests import vm
-from tests.live.end_to_end.world import World
+
+if TYPE_CHECKING:
+    from tests.live.end_to_end.isolated_libvirt import IsolatedLibvirt
+    from tests.live.end_to_end.world import World
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -21,6 +24,9 @@ def apart(world: World, demo_image: Path) -> Iterator[tuple[World, IsolatedLibvi
     """A world on a libvirtd of its own, and that libvirtd."""
     if os.geteuid() != 0 or shutil.which("unshare") is None or shutil.which("ip") is None:
         pytest.skip("a libvirtd of one's own needs root, unshare and ip")
+    from tests.live.end_to_end.isolated_libvirt import IsolatedLibvirt
+    from tests.live.end_to_end.world import World
+
     host = IsolatedLibvirt(world.directory / "isolated")
     try:
         host.make()

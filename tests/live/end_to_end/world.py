@@ -269,17 +269,18 @@ class World:
         """
         return json.loads(libvirt_qemu.qemuAgentCommand(self.domain(name), json.dumps(command), 5, 0))["return"]
 
+    def answers(self, name: str) -> bool:
+        """Whether the guest's agent answers."""
+        try:
+            self.agent(name, {"execute": "guest-ping"})
+        except libvirt.libvirtError:
+            return False
+        return True
+
     def until_agent(self, name: str, limit_s: float = PATIENCE_S) -> None:
         """The guest has booted as far as its agent."""
 
-        def answers() -> bool:
-            try:
-                self.agent(name, {"execute": "guest-ping"})
-            except libvirt.libvirtError:
-                return False
-            return True
-
-        self.until(f"the agent of {name} answers", answers, limit_s)
+        self.until(f"the agent of {name} answers", lambda: self.answers(name), limit_s)
 
     def guest(self, name: str, script: str) -> str:
         """What a shell line in the guest says."""

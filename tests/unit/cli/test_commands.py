@@ -18,6 +18,8 @@ import yaml
 from typer.testing import CliRunner
 
 from reconciler.cli.app import MODULE_OF, build_app, split_shared
+from reconciler.cli.invocation import SECTIONS
+from reconciler.cli.output import on_terminal
 from tests.unit.daemon.homes import Home, make_home, vm_text
 
 _RUNNER = CliRunner()
@@ -321,3 +323,125 @@ def test_debug_shows_the_traceback(home: Home) -> None:
 def test_the_state_directory_is_closed_to_others(home: Home) -> None:
     run("apply", home=home)
     assert stat.S_IMODE((home.directory / "state").stat().st_mode) == 0o700
+
+
+def test_help_has_every_command_in_a_section_and_fits_eighty_columns() -> None:
+    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(MODULE_OF)
+    shown = process("--help").stdout.splitlines()
+    listed = [line for line in shown if line.startswith("  ") and line.split()[0] in MODULE_OF]
+    assert len(listed) == len(MODULE_OF)
+    assert not [line for line in listed if line.endswith("...") or len(line) > 80]
+
+
+@pytest.mark.parametrize("command", sorted(set(MODULE_OF) - {"reconcile", "trash"}))
+def test_every_command_shows_an_example(command: str) -> None:
+    assert f"gitvirt {command}" in run(command, "--help")[1].partition("Examples:")[2].replace("sudo ", "")
+
+
+def test_help_loads_neither_engine_nor_git() -> None:
+    code = (
+        "import sys; from reconciler.cli.app import build_app; build_app();"
+        "print({'pygit2', 'structlog', 'jsonschema', 'lxml', 'prometheus_client'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("word", ["vm", "VMs", "virtualmachines", "VirtualMachine"])
+def test_kinds_may_be_named_as_people_do(home: Home, word: str) -> None:
+    assert run("apply", home=home)[0] == 0
+    assert run("get", word, "-o", "name", home=home)[1] == "VirtualMachine/default/web\n"
+
+
+def test_a_kind_that_is_none(home: Home) -> None:
+    code, _, err = run("get", "pods", home=home)
+    assert code == 2
+    assert "there is no kind 'pods'; there is vm, vmi, pvc, dv, net, all" in err
+
+
+def test_a_name_that_was_probably_meant(home: Home) -> None:
+    assert run("apply", home=home)[0] == 0
+    assert "did you mean default/web?" in run("get", "vm", "wbe", home=home)[2]
+    assert "did you mean default/web?" in run("describe", "vm", "prod/web", home=home)[2]
+
+
+def test_describe_speaks_to_people(home: Home) -> None:
+    assert run("apply", home=home)[0] == 0
+    out = run("describe", "vm", "web", home=home)[1]
+    assert "Memory:           256Mi\n" in out
+    assert "Capacity:         1Gi\n" in run("describe", "pvc", "web-root", home=home)[1]
+
+
+def test_status_says_that_no_daemon_runs_and_what_is_wrong(home: Home) -> None:
+    home.commit({"bad.yaml": vm_text("bad", run_strategy="Sometimes")})
+    out = run("status", home=home)[1]
+    assert "daemon:     none runs here" in out
+    assert 'error:      bad.yaml:5: the text "Sometimes" is not one of' in out
+
+
+def test_a_cycle_on_an_older_revision_is_no_success(home: Home) -> None:
+    assert run("reconcile", home=home)[0] == 0
+    home.repository.rename(home.directory / "moved")
+    assert run("reconcile", home=home)[0] == 12
+    code, _, err = run("apply", home=home)
+    assert code == 12
+    assert "source unreachable" in err
+
+
+def test_colour_is_left_out_where_nobody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert on_terminal()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not on_terminal()
+
+
+def test_a_file_that_is_named_twice_is_read_once(home: Home) -> None:
+    code, out, _ = run("validate", str(home.repository), str(home.repository / "web.yaml"))
+    assert (code, out) == (0, "2 objects in 1 file: 0 errors, 0 warnings.\n")
+
+
+def test_nothing_to_check_is_said(home: Home, tmp_path: Path) -> None:
+    nothing = tmp_path / "nothing"
+    nothing.mkdir()
+    assert "there is no manifest" in run("validate", str(nothing))[2]
+    code, out, err = run("plan", "--base", str(home.repository), "--head", str(nothing))
+    assert "holds no manifest" in err
+    assert code == 0 and "to delete" in out
+
+
+def test_storage_classes_are_checked_where_a_host_is_known(home: Home) -> None:
+    home.commit({"web.yaml": vm_text("web").replace("accessModes", "storageClassName: fast\n  accessModes")})
+    assert run("validate", str(home.repository))[0] == 0
+    assert json.loads(run("plan", "--head", str(home.repository), "-o", "json")[1])["blocked"] == []
+    code, out, _ = run("validate", str(home.repository), "-o", "json", home=home)
+    assert code == 1
+    (found,) = json.loads(out)["problems"]
+    assert (found["code"], found["path"], found["line"]) == ("storage-class-unknown", "spec.storageClassName", 21)
+    assert run("validate", str(home.repository), "--set", "storageClasses.fast.pool=nvme", home=home)[0] == 0
+
+
+def test_what_only_shows_when_objects_are_joined(home: Home, tmp_path: Path) -> None:
+    seed = "volumes: [{name: ci, cloudInitNoCloud: {secretRef: {name: s}}}, {name: root,"
+    text = vm_text("web").replace("volumes: [{name: root,", seed)
+    text = text.replace("disks: [", "disks: [{name: ci, disk: {}}, ")
+    file = tmp_path / "one.yaml"
+    file.write_text(f"{text}---\napiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{other: x}}\n")
+    code, out, _ = run("validate", str(file), "-o", "json")
+    assert code == 1
+    (found,) = json.loads(out)["problems"]
+    assert (found["code"], found["object"]) == ("reference-incomplete", "VirtualMachine/default/web")
+    assert "has no entry 'userdata'" in found["message"]
+
+
+def test_xml_of_one_vm_cares_for_that_one_alone(home: Home) -> None:
+    home.commit({"bad.yaml": vm_text("bad", run_strategy="Sometimes")})
+    code, out, err = run("xml", str(home.repository), "--vm", "web", home=home)
+    assert (code, err) == (0, "")
+    assert "web" in out
+    code, _, err = run("xml", str(home.repository), "--vm", "bad", home=home)
+    assert code == 1
+    assert "Sometimes" in err
+    assert "there is no VM" not in err

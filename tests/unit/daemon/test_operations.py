@@ -11,7 +11,8 @@ import pytest
 
 from reconciler.daemon.operations import VERBS, Operations
 from reconciler.daemon.wake import Wake
-from reconciler.model.errors import DaemonError, SourceError
+from reconciler.model.errors import DaemonError, JournalError, SourceError
+from reconciler.model.record import CycleRecord
 from reconciler.wiring import READING_VERBS, Core, InlineTurn, build_core
 from tests.unit.daemon.homes import Home, make_home, vm_text
 
@@ -227,3 +228,109 @@ def test_before_the_first_success_a_plan_says_why_there_is_none(tmp_path: Path) 
     operations = core.operations(InlineTurn(core.cycle), home.settings)
     with pytest.raises(SourceError):
         operations.serve("plan", {}, "ann")
+
+
+def told(bench: Bench) -> list[tuple[str, str, str, str]]:
+    """What the journal tells, oldest first."""
+    entries = list(bench.core.journal.entries())[::-1]
+    return [(str(entry.cause), str(entry.action), entry.result, entry.author) for entry in entries]
+
+
+def test_resume_ends_a_pause(bench: Bench) -> None:
+    view = bench.ask("pause", name="web")["object"]
+    assert view["status"] == "Paused"
+    assert "pause by operator ann; `gitvirt resume default/web` ends it" in view["message"]
+    view = bench.ask("resume", name="web")["object"]
+    assert (view["status"], view["message"]) == ("Running", "")
+    assert ("operator", "update", "applied", "ann") in told(bench)
+
+
+def test_a_pause_for_a_time_ends_by_itself(bench: Bench) -> None:
+    assert bench.ask("pause", name="web", for_s=60)["retry_after_s"] == pytest.approx(60, abs=5)
+    assert bench.state("web") == "Paused"
+    clock = bench.core.engine._host.clock  # type: ignore[attr-defined]
+    bench.core.cycle._clock = clock
+    clock.advance(61.0)
+    bench.core.cycle.run(Wake())
+    assert bench.state("web") == "Running"
+
+
+def test_what_an_operator_did_is_shown_as_long_as_it_holds(bench: Bench) -> None:
+    bench.ask("suspend", name="web", reason="looking at it", for_s=3600)
+    row = bench.ask("get", kind="vm", name="web")["objects"][0]
+    assert row["state"] == "Ready"
+    assert row["message"].startswith("suspended by ann: looking at it until 2")
+
+
+def test_a_stop_that_is_halted_half_way_is_not_told_as_done(bench: Bench) -> None:
+    bench.ask("stop", name="web")
+    assert bench.state("web") == "Stopping"
+    view = bench.ask("suspend", all=True, reason="maintenance")
+    assert [change["result"] for change in view["applied"]] == []
+    assert bench.state("web") == "Stopping"
+    assert ("operator", "update", "applied", "ann") not in told(bench)
+
+
+def test_the_end_of_a_halt_of_everything_is_seen_without_being_told(bench: Bench) -> None:
+    bench.ask("suspend", all=True, for_s=1)
+    bench.home.commit({"new.yaml": vm_text("new")})
+    bench.ask("reconcile")
+    bench.core.suspension.clear()
+    bench.operations.apply_suspension()
+    report = bench.core.cycle.run(Wake())
+    assert "VirtualMachine/default/new" in {str(done.change.key) for done in report.record.applied}
+
+
+def test_a_problem_is_journaled_once_however_many_idle_cycles_come_between(bench: Bench) -> None:
+    bench.home.commit({"bad.yaml": vm_text("bad", run_strategy="Sometimes")})
+    for _ in range(3):
+        bench.ask("reconcile")
+        bench.core.cycle.run(Wake(fetch=True))
+    assert [action for _, action, _, _ in told(bench)].count("problem") == 1
+
+
+def test_a_journal_that_cannot_be_written_is_said_until_it_can(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(record: CycleRecord) -> str:
+        raise JournalError("the journal cannot be written: no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.core.journal, "write", refuse)
+        bench.ask("stop", name="web")
+    bench.core.cycle.run(Wake(fetch=True))
+    assert any("no space" in message for message in bench.ask("status")["messages"])
+    bench.ask("start", name="db")
+    assert bench.core.cycle.journal_fault == ""
+
+
+def test_a_vm_that_is_off_is_not_restarted(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.home.commit({"idle.yaml": vm_text("idle", run_strategy="Halted")})
+    bench.ask("reconcile")
+    with pytest.raises(DaemonError, match="VM default/idle is off: there is nothing to restart"):
+        bench.ask("restart", name="idle")
+
+
+def test_a_name_that_is_nearly_right_is_recognized(bench: Bench) -> None:
+    with pytest.raises(DaemonError, match=r"there is no VM prod/web on this host; did you mean default/web\?"):
+        bench.ask("stop", namespace="prod", name="web")
+    with pytest.raises(DaemonError, match="`gitvirt get vm` lists them"):
+        bench.ask("stop", name="mailserver")
+
+
+def test_durations_are_journaled_as_people_write_them(bench: Bench) -> None:
+    bench.ask("suspend", name="web", for_s=5400, reason="disk")
+    assert [entry.reason for entry in bench.core.journal.entries() if entry.action == "suspend"] == [
+        "for=1h30m, reason=disk"
+    ]
+
+
+def test_what_git_does_not_want_is_not_taken_from_the_trash(bench: Bench) -> None:
+    bench.home.commit({"db.yaml": None})
+    bench.ask("reconcile")
+    bench.settle(lambda: any("db-root" in row["object"] for row in bench.ask("trash-list")["items"]))
+    (item,) = [row["item"] for row in bench.ask("trash-list")["items"] if "db-root" in row["object"]]
+    with pytest.raises(DaemonError, match="is not in the repository, so it would go back to the trash at once"):
+        bench.ask("trash-restore", item=item)
+    bench.ask("suspend", all=True)
+    assert bench.ask("trash-restore", item=item)["object"]["object"] == "PersistentVolumeClaim/default/db-root"
+    assert bench.ask("get", kind="pvc", name="db-root")["objects"]

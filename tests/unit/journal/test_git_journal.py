@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -90,6 +91,15 @@ def test_drift_says_how_long_it_took(journal):
     assert "Detected: 2026-03-01T11:59:59.912Z\nCorrected-After-Ms: 500\n" in text
     [entry] = journal.entries()
     assert (entry.cause, entry.author, entry.impact) == (Cause.DRIFT, "gitvirt", Impact.LIVE)
+
+
+def test_drift_that_took_several_cycles_is_counted_from_its_first_event(journal):
+    begun = applied(result=Result.PROGRESSING, action=Action.UPDATE, cause=Cause.DRIFT)
+    journal.write(record(begun, live={WEB: LIVE}, detected_at=NOW))
+    assert "Corrected-After-Ms" not in git(journal.path, "log", "-1", "--format=%B")
+    done = replace(applied(action=Action.UPDATE, cause=Cause.DRIFT), detected_at=NOW - timedelta(seconds=2))
+    journal.write(record(done, live={WEB: LIVE}, detected_at=NOW, after_s=2))
+    assert "Corrected-After-Ms: 2412\n" in git(journal.path, "log", "-1", "--format=%B")
 
 
 def test_a_deleted_object_leaves_the_tree_and_stays_in_history(journal):

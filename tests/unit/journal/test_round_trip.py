@@ -19,6 +19,8 @@ from reconciler.model.plan import Action, Cause, Change, Difference, Hold, Impac
 from reconciler.model.problem import Place, Problem, Severity
 from reconciler.model.record import AppliedChange, CycleRecord, OperatorAction
 from reconciler.model.revision import Revision
+from tests.unit.journal.building import NOW, applied
+from tests.unit.journal.building import record as record_of
 
 EVIL = st.sampled_from(
     [
@@ -165,3 +167,19 @@ PLAIN = st.recursive(
 def test_yaml_is_deterministic_and_comes_back(data):
     assert from_yaml(to_yaml(data)) == data
     assert to_yaml(from_yaml(to_yaml(data))) == to_yaml(data)
+
+
+def test_an_operators_act_is_not_put_down_to_the_author_of_the_revision():
+    def change(name: str, cause: Cause) -> AppliedChange:
+        return applied(ObjectKey("VirtualMachine", "default", name), cause=cause)
+
+    asked = OperatorAction(verb="stop", by="ann", at=NOW, key=ObjectKey("VirtualMachine", "default", "web"))
+    news = Noteworthy(
+        applied=(change("web", Cause.OPERATOR), change("db", Cause.OPERATOR), change("new", Cause.COMMIT)),
+        operator=(asked,),
+    )
+    message = compose_message(record_of(), news)
+    told = {
+        entry.key.name: entry.author for entry in parse_message("c0ffee", message, NOW) if entry.result == "applied"
+    }
+    assert told == {"web": "ann", "db": "gitvirt", "new": "Ada <ada@example.org>"}

@@ -403,3 +403,12 @@ def test_mode_of_one_object() -> None:
     result = plan(text, {})
     assert [h.rule for h in result.held] == ["report-mode"]
     assert [str(c.key) for c in result.held[0].changes] == ["VirtualMachine/default/web"]
+
+
+def test_a_strategy_changed_by_a_commit_is_told_once_in_the_manifests_words() -> None:
+    running = WEB.replace("runStrategy: Always", "running: true")
+    (change,) = plan(running.replace("running: true", "running: false"), live_of(running)).changes
+    assert [(d.path, d.before, d.after, d.impact) for d in change.differences] == [
+        ("spec.running", True, False, Impact.RESTART)
+    ]  # fmt: skip
+    assert change.power is PowerStep.STOP

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -18,7 +19,7 @@ from reconciler.model.power import (
     RunStrategy,
     StopReason,
 )
-from reconciler.planning.power import decide_power, is_backing_off
+from reconciler.planning.power import decide_power, is_backing_off, seconds_to_expiry
 from tests.unit.planning.building import NOW
 
 SPEC = DomainSpec(name="default_web", uuid="u", serial="s", cpu=CpuSpec(), memory_mib=128)
@@ -131,3 +132,26 @@ def test_the_first_failure_is_answered_at_once() -> None:
 def test_a_restart_that_was_begun_goes_on() -> None:
     begun = RunHistory(runs=1, stop_requested_at=NOW, stop_asked_by="restart")
     assert decide_power(A, live(PowerState.RUNNING, history=begun), NOW).step is PowerStep.RESTART
+
+
+def test_a_pause_that_is_over_lets_the_guest_go_on() -> None:
+    over = Override(action=OverrideAction.PAUSE, by="ann", at=NOW, until=NOW)
+    decision = decide_power(A, live(PowerState.PAUSED, override=over), NOW)
+    assert decision.step is PowerStep.UNPAUSE and decision.by_operator and "ann" in decision.reason
+    assert decide_power(M, live(PowerState.PAUSED, override=over), NOW).step is PowerStep.UNPAUSE
+    assert decide_power(H, live(PowerState.PAUSED, override=over), NOW).step is STOP
+    assert decide_power(A, live(PowerState.RUNNING, override=over), NOW).step is None
+
+
+def test_what_an_operator_said_is_looked_at_again_when_it_ends() -> None:
+    def vm(**marks: object) -> LiveVm:
+        plain = live(PowerState.RUNNING)
+        assert plain.marks is not None
+        return replace(plain, marks=replace(plain.marks, **marks))  # type: ignore[arg-type]
+
+    stop = Override(action=OverrideAction.STOP, by="ann", at=NOW, until=NOW + timedelta(seconds=90))
+    assert seconds_to_expiry(vm(override=stop), NOW) == 90
+    assert seconds_to_expiry(vm(override=stop), NOW + timedelta(seconds=90)) is None
+    suspended = vm(suspended="by ann", suspended_until=NOW + timedelta(seconds=30), override=stop)
+    assert seconds_to_expiry(suspended, NOW) == 30
+    assert seconds_to_expiry(vm(suspended="by ann"), NOW) is None

@@ -156,3 +156,16 @@ def test_an_address_in_use_is_one_clear_sentence(site: Site) -> None:
     again = WebServer(host="127.0.0.1", port=port, health=site.health, metrics=site.metrics)
     with pytest.raises(RequirementError, match=r"web\.listen: off"):
         again.start()
+
+
+def test_what_needs_an_eye_is_a_gauge(site: Site) -> None:
+    feed(site)
+    assert site.value("gitvirt_suspended") == 0
+    assert site.value("gitvirt_cycle_last_success_timestamp_seconds") == (NOW + timedelta(seconds=2)).timestamp()
+    record = CycleRecord(started_at=NOW, ended_at=NOW, revision=None)
+    source = SourceStatus(state=SourceState.READY, checked_at=NOW)
+    site.metrics.cycle_ended(
+        record=record, plan=None, source=source, problems=(), objects=(), suspended=True, journal_failing=True
+    )
+    assert (site.value("gitvirt_suspended"), site.value("gitvirt_journal_failing")) == (1, 1)
+    assert "_created" not in site.ask("/metrics")[1]
