@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit setup check bench clean clean-vms host guest
+.PHONY: help run demo test test-unit setup check bench sim clean clean-vms host guest
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -27,6 +27,10 @@ check: $(VENV)/.installed-dev ## ruff, mypy --strict, import-linter
 
 bench: setup guest ## how fast, each figure beside a bound measured in the same run
 	@$(SUDO) env GITVIRT_CACHE="$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}" $(BIN)/python -m bench
+
+SECONDS ?= 60
+sim: $(VENV)/.installed-dev ## the real cycle over seeded histories with faults, for SECONDS=60
+	@$(BIN)/python -m tests.simulation --seconds $(SECONDS)
 
 setup: host $(VENV)/.installed-dev ## system packages, libvirt, the virtual environment
 

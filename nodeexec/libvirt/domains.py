@@ -13,6 +13,7 @@ from typing import Any
 import libvirt
 
 from nodeexec.libvirt.connection import Connection
+from nodeexec.libvirt.domain_xml import KEPT_PREFIX, KEPT_URI
 from nodeexec.libvirt.errors import Fault, fault_of
 from nodeexec.libvirt.marks import (
     MARKS_PREFIX,
@@ -167,6 +168,8 @@ class Domains:
         flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE if handle.isActive() else 0
         text = to_metadata(marks) if marks is not None else None
         handle.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, text, MARKS_PREFIX, MARKS_URI, flags)
+        if marks is None:
+            handle.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, None, KEPT_PREFIX, KEPT_URI, flags)
 
     def change_marks(self, handle: Any, change: Callable[[DomainMarks], DomainMarks]) -> DomainMarks | None:
         """Read, change and write our marks as one act; None when the domain is not ours (any more).

@@ -15,14 +15,14 @@ from typing import Any
 from reconciler.daemon.cycle_declared import DeclaredCache
 from reconciler.daemon.cycle_execution import execute
 from reconciler.daemon.cycle_retries import Retries
-from reconciler.daemon.cycle_scope import dependencies, merged
+from reconciler.daemon.cycle_scope import dependencies, merged, still_released, users_of
 from reconciler.daemon.wake import Wake
 from reconciler.model.declared import Declared
 from reconciler.model.errors import EngineError, JournalError, SourceError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import Observation
 from reconciler.model.outcome import Outcome, Result
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Action, Plan
 from reconciler.model.policy import Policy
 from reconciler.model.problem import Problem
 from reconciler.model.record import AppliedChange, CycleRecord
@@ -33,6 +33,7 @@ from reconciler.planning.health import statuses_of
 from reconciler.planning.planner import make_plan
 from reconciler.planning.resolve import resolve
 from reconciler.planning.resolve_volume import CLAIM_KINDS
+from reconciler.planning.safety import Approvals
 from reconciler.ports import Clock, Engine, Journal, Source, Workers
 
 ENGINE_RETRY_S = 5.0
@@ -95,6 +96,7 @@ class Cycle:
         self._look: _Look | None = None
         self._seen: dict[ObjectKey, Mapping[str, Any]] = {}
         self._retries = Retries()
+        self._released: frozenset[tuple[ObjectKey, Action]] = frozenset()
         self._in_progress: dict[ObjectKey, AppliedChange] = {}
         self._heard: dict[ObjectKey, datetime] = {}
         self._told_faults: dict[ObjectKey, str] = {}
@@ -218,18 +220,21 @@ class Cycle:
         self._observation = observation
         desired = resolve(self._declared, observation, policy=self._policy, digest=self._digest)
         approved = wake.approvals | frozenset(self._revision.approvals if self._revision else ())
+        asked = frozenset(action.key for action in wake.operator if action.key)
         plan = make_plan(
             desired,
             observation,
             policy=self._policy,
             engine=self._engine,
             now=self._clock.now(),
-            approved=approved,
+            approvals=Approvals(ids=approved, changes=self._released),
+            asked=asked,
             restarts=wake.restarts,
             failed=self._retries.failed,
             suspended=self.suspended,
             seen=self._seen,
         )
+        self._released = still_released(self._released, plan, desired, observation)
         self._seen = {k: v for k, v in self._seen.items() if k in desired.present} | {
             key: live.marks.applied
             for key, live in observation.objects.items()
@@ -279,6 +284,7 @@ class Cycle:
             return before
         touched = frozenset(applied.change.key for applied in attempted)
         users = {thing.key for thing in before.desired.objects.values() if not touched.isdisjoint(dependencies(thing))}
+        users |= users_of(touched, before.observation)
         try:
             return self._look_at(touched | users, Wake())
         except EngineError as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import Observation
-from reconciler.model.resolved import Resolved, ResolvedVm, ResolvedVolume
+from reconciler.model.live import LiveNetwork, LiveVolume, Observation
+from reconciler.model.plan import Action, Plan
+from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume
 from reconciler.planning.resolve_volume import CLAIM_KINDS
 
 
@@ -39,4 +40,29 @@ def merged(old: Observation, fresh: Observation) -> Observation:
         objects=objects,
         trash=(*kept_trash, *fresh.trash),
         unreadable=(*kept_gaps, *fresh.unreadable),
+    )
+
+
+def users_of(touched: frozenset[ObjectKey], observation: Observation) -> set[ObjectKey]:
+    """Volumes and networks that touched VMs use: who uses them may be another matter now."""
+    return {
+        key
+        for key, live in observation.objects.items()
+        if isinstance(live, LiveVolume | LiveNetwork) and not touched.isdisjoint(live.used_by)
+    }
+
+
+def still_released(
+    released: frozenset[tuple[ObjectKey, Action]], plan: Plan, desired: DesiredState, observation: Observation
+) -> frozenset[tuple[ObjectKey, Action]]:
+    """What approvals let go and is not done yet: deletions until the object is gone or wanted again, restarts while they
+    are planned. An approval counts once.
+    """
+    let_go = released | {(change.key, change.action) for hold in plan.released for change in hold.changes}
+    planned = {(change.key, change.action) for change in plan.changes}
+    return frozenset(
+        (key, action)
+        for key, action in let_go
+        if (key, action) in planned
+        or (action is Action.DELETE and key in observation.objects and key not in desired.present)
     )

@@ -181,7 +181,8 @@ class Plan:
     """Totally ordered and deterministic: same input, same bytes, same ``plan_id``.
 
     ``changes`` are in order of execution: networks, storage, VMs; deletions in reverse. ``restart_required`` maps a VM to
-    the differences that wait for a restart. ``retry_after_s`` is when to look again, None when only an event can help.
+    the differences that wait for a restart. ``released`` are holds that an approval let go in this plan.
+    ``retry_after_s`` is when to look again, None when only an event can help.
     """
 
     plan_id: str
@@ -191,6 +192,7 @@ class Plan:
     blocked: tuple[Blocked, ...] = ()
     notes: tuple[Note, ...] = ()
     restart_required: Mapping[ObjectKey, tuple[Difference, ...]] = field(default_factory=dict)
+    released: tuple[Hold, ...] = ()
     retry_after_s: float | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -132,9 +132,9 @@ def _printable(
         case LiveVm():
             return _vm_status(live, desired, change, now)
     if key.kind == "VirtualMachine":
-        return (
-            "Provisioning" if blocked is not None and blocked.waiting else "Stopped" if change is None else "Starting"
-        )
+        if blocked is not None and blocked.waiting:
+            return "Provisioning"
+        return "Starting" if change is not None and change.power is PowerStep.START else "Stopped"
     return "Pending"
 
 

@@ -39,6 +39,12 @@ def plan_absent(around: Circumstances) -> dict[ObjectKey, Proposal]:
     return proposals
 
 
+def is_leaving(key: ObjectKey, around: Circumstances) -> bool:
+    """Whether an object is ours, live, and no longer in the repository."""
+    live = around.live(key)
+    return live is not None and _is_ours(live, around) and not _is_present(key, live, around)
+
+
 def _is_ours(live: LiveObject, around: Circumstances) -> bool:
     return live.marks is not None and live.marks.owner == around.policy.owner and live.marks.host == around.policy.host
 

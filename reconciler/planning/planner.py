@@ -13,12 +13,12 @@ from reconciler.model.live import LiveNetwork, LiveVolume, Observation
 from reconciler.model.plan import Action, Blocked, Change, Difference, Hold, Note, Plan
 from reconciler.model.policy import Policy
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
-from reconciler.planning.plan_absent import plan_absent
+from reconciler.planning.plan_absent import is_leaving, plan_absent
 from reconciler.planning.plan_network import plan_network
 from reconciler.planning.plan_storage import plan_volume
 from reconciler.planning.plan_vm import plan_vm
 from reconciler.planning.proposal import Circumstances, Proposal
-from reconciler.planning.safety import hold_large_classes, release_approved, split_by_mode
+from reconciler.planning.safety import Approvals, hold_large_classes, release_approved, split_by_mode
 from reconciler.ports import Engine
 
 _TIER = {
@@ -29,6 +29,8 @@ _TIER = {
     "VirtualMachine": 2,
 }
 
+NO_APPROVALS = Approvals()
+
 
 def make_plan(
     desired: DesiredState,
@@ -37,7 +39,8 @@ def make_plan(
     policy: Policy,
     engine: Engine,
     now: datetime,
-    approved: Collection[str] = (),
+    approvals: Approvals = NO_APPROVALS,
+    asked: frozenset[ObjectKey] = frozenset(),
     restarts: frozenset[ObjectKey] = frozenset(),
     failed: frozenset[ObjectKey] = frozenset(),
     suspended: str = "",
@@ -46,7 +49,7 @@ def make_plan(
 ) -> Plan:
     """What would be done now.
 
-    ``approved`` are hold ids that a person released; ``suspended`` is the reason when everything is; ``seen`` are the
+    ``approvals`` are what a person released; ``asked`` are objects an operator acts on just now; ``suspended`` is the reason when everything is; ``seen`` are the
     applied documents of objects when they were last seen on the host: one that vanished since is drift, not news from Git.
     ``only`` restricts the look to these objects (a partial observation): then nothing is concluded from absence of others.
     """
@@ -58,14 +61,17 @@ def make_plan(
         now=now,
         failed=failed,
         restarts=restarts,
+        asked=asked,
         seen=seen or {},
     )
     proposals = _proposals(around, only)
     wanted_changes = [p.change for p in proposals.values() if p.change is not None]
     free, mode_holds = split_by_mode(wanted_changes, around, suspended=suspended)
     own_holds = [hold for p in proposals.values() for hold in p.held]
-    released, own_holds = release_approved(own_holds, approved)
-    free, blast_holds = hold_large_classes(free + released, around, approved=approved)
+    released, own_holds = release_approved(own_holds, approvals)
+    free += [change for hold in released for change in hold.changes]
+    waiting = [key for key, p in proposals.items() if p.blocked is not None and is_leaving(key, around)]
+    free, blast_holds, let_go = hold_large_classes(free, around, approvals=approvals, waiting=waiting)
     free, deferred = defer_the_unready(free, around)
     changes = tuple(sorted(free, key=_order))
     holds = tuple(sorted((*own_holds, *mode_holds, *blast_holds), key=lambda hold: (hold.rule, hold.hold_id)))
@@ -81,6 +87,7 @@ def make_plan(
         blocked=blocked,
         notes=notes,
         restart_required=staged,
+        released=(*released, *let_go),
         retry_after_s=min(waits, default=None),
     )
 

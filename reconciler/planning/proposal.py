@@ -19,7 +19,7 @@ from reconciler.ports import Engine
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
     """Everything a decision may look at. ``failed`` are objects whose last attempt did not end well (cause ``retry``),
-    ``restarts`` VMs a person asked to restart, ``seen`` the applied documents of objects as they were last seen here.
+    ``restarts`` VMs a person asked to restart, ``asked`` objects an operator acts on just now, ``seen`` the applied documents of objects as they were last seen here.
     """
 
     desired: DesiredState
@@ -29,6 +29,7 @@ class Circumstances:
     now: datetime
     failed: frozenset[ObjectKey] = frozenset()
     restarts: frozenset[ObjectKey] = frozenset()
+    asked: frozenset[ObjectKey] = frozenset()
     seen: Mapping[ObjectKey, Mapping[str, Any]] = field(default_factory=dict)
 
     def live(self, key: ObjectKey) -> LiveObject | None:
@@ -47,7 +48,7 @@ class Circumstances:
             return Cause.COMMIT
         if live.marks.applied != wanted.applied:
             return Cause.COMMIT
-        return _cause_of_power(wanted, live)
+        return Cause.OPERATOR if wanted.key in self.asked else _cause_of_power(wanted, live)
 
 
 def _cause_of_power(wanted: Resolved, live: LiveObject) -> Cause:
@@ -85,7 +86,7 @@ def ownership_obstacle(key: ObjectKey, live: LiveObject | None, policy: Policy) 
     if live.marks is None:
         return Blocked(
             key=key,
-            by=f"{key} exists on this host and is not owned by gitvirt; rename one of them, or adopt the existing one",
+            by=f"{key} exists on this host and is not owned by gitvirt; rename one of them",
             by_keys=(key,),
         )
     if live.marks.owner != policy.owner:

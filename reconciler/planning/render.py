@@ -39,9 +39,9 @@ def render_text(plan: Plan, *, colour: bool = False) -> str:
         word = "waiting" if entry.waiting else "blocked"
         lines.append(f"{paint('36', word)} {one_line(str(entry.key))}: {one_line(entry.by, 400)}")
     for key, differences in sorted(plan.restart_required.items()):
-        shown = {id(difference) for change in plan.changes for difference in change.differences if change.key == key}
+        shown = [difference for change in plan.changes if change.key == key for difference in change.differences]
         fields = ", ".join(
-            one_line(difference.path) if id(difference) in shown else _difference_text(difference)
+            one_line(difference.path) if difference in shown else _difference_text(difference)
             for difference in differences
         )
         lines.append(f"{paint('33', 'RestartRequired')} {one_line(str(key))}: {fields}")

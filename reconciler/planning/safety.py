@@ -94,40 +94,56 @@ def _own_mode(key: ObjectKey, around: Circumstances) -> Mode | None:
     return Mode(said) if said in list(Mode) else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approvals:
+    """What a person released: holds by their id, and changes of holds released earlier whose turn has not come yet."""
+
+    ids: Collection[str] = ()
+    changes: Collection[tuple[ObjectKey, Action]] = ()
+
+    def cover(self, hold: Hold) -> bool:
+        """Whether all of a hold is released."""
+        return hold.approvable and (
+            hold.hold_id in self.ids or all((change.key, change.action) in self.changes for change in hold.changes)
+        )
+
+
 def hold_large_classes(
-    changes: list[Change], around: Circumstances, *, approved: Collection[str]
-) -> tuple[list[Change], list[Hold]]:
+    changes: list[Change], around: Circumstances, *, approvals: Approvals, waiting: Collection[ObjectKey]
+) -> tuple[list[Change], list[Hold], list[Hold]]:
     """Law 7: a class of change that reaches too far waits for a person; the rest goes on. A deletion or restart that
-    has begun goes on too, and counts.
+    has begun, or was approved before, goes on too, and counts; so do deletions that are ``waiting`` for something else.
+
+    Returns the changes that may go on, the holds, and the holds that an approval let go.
     """
+    released: list[Hold] = []
     holds: list[Hold] = []
     for kind_of_change in CLASSES:
-        new = [c for c in changes if _is_in(c, kind_of_change) and not _has_begun(c, around)]
-        begun = [c for c in changes if _is_in(c, kind_of_change) and _has_begun(c, around)]
+        of_class = [c for c in changes if _is_in(c, kind_of_change)]
+        begun = [c for c in of_class if _has_begun(c, around) or (c.key, c.action) in approvals.changes]
+        new = [c for c in of_class if c not in begun]
+        later = [key for key in waiting if key.kind in kind_of_change.kinds and kind_of_change.action is Action.DELETE]
         recent = _recent(kind_of_change, around)
         # What is being deleted counts as deleted, so not as owned as well.
         owned = _owned(kind_of_change, around) - (len(begun) if kind_of_change.action is Action.DELETE else 0)
-        reason = _reaches_too_far(len(new), len(begun) + recent, owned, around, kind_of_change)
+        done = len(begun) + recent + len(later)
+        reason = _reaches_too_far(len(new), done, owned - len(later), around, kind_of_change)
         if not new or reason is None:
             continue
-        name = hold_id(new)
-        if name in approved:
+        hold = Hold(hold_id=hold_id(new), rule="blast-radius", reason=reason, changes=tuple(new))
+        if approvals.cover(hold):
+            released.append(hold)
             continue
-        holds.append(Hold(hold_id=name, rule="blast-radius", reason=reason, changes=tuple(new)))
+        holds.append(hold)
         changes = [c for c in changes if c not in new]
-    return changes, holds
+    return changes, holds, released
 
 
-def release_approved(holds: Iterable[Hold], approved: Collection[str]) -> tuple[list[Change], list[Hold]]:
-    """Changes whose hold a person released, and the holds that remain."""
-    released: list[Change] = []
-    remaining: list[Hold] = []
-    for hold in holds:
-        if hold.approvable and hold.hold_id in approved:
-            released += hold.changes
-        else:
-            remaining.append(hold)
-    return released, remaining
+def release_approved(holds: Iterable[Hold], approvals: Approvals) -> tuple[list[Hold], list[Hold]]:
+    """The holds that a person released, and those that remain."""
+    every = list(holds)
+    released = [hold for hold in every if approvals.cover(hold)]
+    return released, [hold for hold in every if hold not in released]
 
 
 def _is_in(change: Change, kind_of_change: Class) -> bool:

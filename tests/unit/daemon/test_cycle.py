@@ -15,7 +15,7 @@ from reconciler.model.errors import EngineError, JournalError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import Observation
 from reconciler.model.outcome import Result
-from reconciler.model.plan import Cause
+from reconciler.model.plan import Action, Cause
 from reconciler.model.policy import Mode, Policy
 from reconciler.model.power import StopReason
 from reconciler.model.record import CycleRecord
@@ -131,6 +131,38 @@ def test_an_event_looks_at_its_object_and_what_depends_on_it(world: World) -> No
     assert (applied.change.cause, applied.outcome.result) == (Cause.DRIFT, Result.APPLIED)
     world.cycle.run(Wake(keys=frozenset({ROOT})))
     assert world.engine.asked[-1] == {ROOT, WEB}
+
+
+def test_a_vm_that_somebody_removed_is_drift_and_one_that_a_commit_brings_back_is_not(world: World) -> None:
+    running(world)
+    world.host.end_guest(WEB, StopReason.DESTROYED)
+    world.host.undefine_domain(WEB)
+    (again,) = world.cycle.run(Wake(keys=frozenset({WEB}))).record.applied
+    assert (again.change.action, again.change.cause) == (Action.CREATE, Cause.DRIFT)
+    world.commit(claim("web-root") + vm("other", strategy="Halted") + claim("other-root"))
+    world.cycle.run(Wake(fetch=True))
+    world.settle()
+    world.commit(vm("web") + claim("web-root") + vm("other", strategy="Halted") + claim("other-root"))
+    (back,) = world.cycle.run(Wake(fetch=True)).record.applied
+    assert (back.change.action, back.change.cause) == (Action.CREATE, Cause.COMMIT)
+
+
+def test_a_correction_that_takes_its_time_is_counted_from_its_first_event(world: World) -> None:
+    world.commit(vm("web", strategy="Halted") + claim("web-root"))
+    world.cycle.run(Wake(fetch=True))
+    world.settle()
+    world.host.power_on(WEB)
+    heard_at = world.clock.now()
+    (begun,) = world.cycle.run(Wake(keys=frozenset({WEB}), detected_at=heard_at)).record.applied
+    assert (begun.change.cause, begun.outcome.result) == (Cause.DRIFT, Result.PROGRESSING)
+    world.clock.advance(3.0)
+    world.settle()
+    record, ended = next(
+        (r, a) for r in world.journal.records for a in r.applied
+        if a.change.cause is Cause.DRIFT and a.outcome.result is Result.APPLIED
+    )  # fmt: skip
+    assert record.detected(ended) == heard_at
+    assert ended.ended_at > heard_at
 
 
 def test_a_vm_follows_its_image_and_the_journal_tells_begin_and_end_once(world: World) -> None:

@@ -20,6 +20,7 @@ from reconciler.planning.offline import as_if_live, plan_between
 from reconciler.planning.planner import make_plan
 from reconciler.planning.render import render_markdown, render_text
 from reconciler.planning.resolve import resolve
+from reconciler.planning.safety import Approvals
 from tests.unit.planning.building import NOW, POLICY, claim, declared, digest, observed, vm
 
 ENGINE = SimulatedEngine(Host(SimulatedClock()), owner="gitvirt", clock=SimulatedClock(), workers=SteppedWorkers())
@@ -203,7 +204,7 @@ def test_blast_radius_holds_only_its_class_until_approved() -> None:
         "VirtualMachine/default/new",
     ]
     vms = next(h for h in result.held if h.changes[0].key.kind == VM)
-    released = plan(rest, live_of(base), approved={vms.hold_id})
+    released = plan(rest, live_of(base), approvals=Approvals(ids={vms.hold_id}))
     assert len([c for c in released.changes if c.action is Action.DELETE]) == 5
     assert [h.hold_id for h in released.held] == [h.hold_id for h in result.held if h is not vms]
 
@@ -252,7 +253,7 @@ def test_prune_annotations() -> None:
         base = vm("web", annotations=said) + claim("web-root") + many(3)
         (hold,) = plan(claim("web-root") + many(3), live_of(base)).held
         assert hold.rule == rule and hold.approvable is (rule == "prune-confirm")
-    confirmed = plan(claim("web-root") + many(3), live_of(base), approved={hold.hold_id})
+    confirmed = plan(claim("web-root") + many(3), live_of(base), approvals=Approvals(ids={hold.hold_id}))
     assert [c.action for c in confirmed.changes] == [Action.DELETE]
 
 
@@ -365,7 +366,7 @@ def test_disks_of_vms_whose_deletion_is_held_stay() -> None:
         live[volume.key] = replace(volume, used_by=(key(VM, f"vm{index:02}"),))
     result = plan(many(15), live)
     disks = next(h for h in result.held if h.changes[0].key.kind == PVC)
-    approved = plan(many(15), live, approved={disks.hold_id})
+    approved = plan(many(15), live, approvals=Approvals(ids={disks.hold_id}))
     assert not [c for c in approved.changes if c.key.kind == PVC]
     assert len([e for e in approved.blocked if e.key.kind == PVC]) == 5
 
@@ -412,3 +413,31 @@ def test_a_strategy_changed_by_a_commit_is_told_once_in_the_manifests_words() ->
         ("spec.running", True, False, Impact.RESTART)
     ]  # fmt: skip
     assert change.power is PowerStep.STOP
+
+
+def test_a_deletion_that_waits_counts_and_an_approval_lasts_until_it_is_done() -> None:
+    base = many(2)
+    live = live_of(base)
+    del live[key(VM, "vm00")]
+    other = live[key(PVC, "vm01-root")]
+    assert isinstance(other, LiveVolume)
+    live[other.key] = replace(other, used_by=(ObjectKey(VM, "", "someone"),))
+    result = plan("", live)
+    (hold,) = [h for h in result.held if h.changes[0].key.kind == PVC]
+    assert "all of them" in hold.reason and [c.key.name for c in hold.changes] == ["vm00-root"]
+    released = plan("", live, approvals=Approvals(ids={hold.hold_id}))
+    assert [h.hold_id for h in released.released] == [hold.hold_id]
+    approved = {(c.key, c.action) for c in hold.changes} | {(other.key, Action.DELETE)}
+    live[other.key] = other
+    assert not [h for h in plan("", live, approvals=Approvals(changes=approved)).held if h.changes[0].key.kind == PVC]
+
+
+def test_what_an_operator_asked_for_is_the_operators() -> None:
+    halted = vm("web", strategy="Halted") + claim("web-root")
+    live = live_of(halted)
+    running = live_of(WEB)[key(VM, "web")]
+    web = live[running.key]
+    assert isinstance(running, LiveVm) and isinstance(web, LiveVm)
+    live[web.key] = replace(web, running=running.running, power=PowerState.RUNNING)
+    assert plan(halted, live).changes[0].cause is Cause.DRIFT
+    assert plan(halted, live, asked=frozenset({web.key})).changes[0].cause is Cause.OPERATOR
