@@ -92,6 +92,9 @@ class InlineTurn:
         """One cycle, now."""
         return self._cycle.run(wake)
 
+    def tell(self, wake: Wake) -> None:
+        """Nobody is there to look later."""
+
 
 def keep_quiet() -> None:
     """Until the daemon sets its own logging up: what a library logs must not get between the lines of a result."""

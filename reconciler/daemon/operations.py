@@ -30,6 +30,7 @@ from reconciler.daemon.wake import Wake
 from reconciler.model.errors import DaemonError, EngineError, SourceError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVm, Marks
+from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.power import Override, OverrideAction, PowerState
 from reconciler.model.record import OperatorAction
@@ -53,6 +54,10 @@ class Turn(Protocol):
 
     def run(self, wake: Wake) -> CycleReport:
         """One cycle; called from within `call`."""
+        ...
+
+    def tell(self, wake: Wake) -> None:
+        """Let the daemon's next cycle look there; without a daemon nobody does."""
         ...
 
 
@@ -101,10 +106,16 @@ class Operations:
         """
         self.apply_suspension()
         try:
-            self._cycle.plan_now()
+            self._seen(self._cycle.plan_now())
         except (EngineError, SourceError) as fault:
             return str(fault)
         return ""
+
+    def _seen(self, plan: Plan) -> Plan:
+        """What a question came upon and no event told of, the cycle has to look at too."""
+        if plan.changes:
+            self._turn.tell(Wake(keys=frozenset(change.key for change in plan.changes), detected_at=self._clock.now()))
+        return plan
 
     def status(self, arguments: Arguments, _: str) -> Json:
         """Everything at a glance."""
@@ -155,7 +166,7 @@ class Operations:
         style = arguments.choice("style", ("text", "colour", "markdown"), "text")
         arguments.finish()
         self.apply_suspension()
-        plan = self._cycle.plan_now()
+        plan = self._seen(self._cycle.plan_now())
         text = render_markdown(plan) if style == "markdown" else render_text(plan, colour=style == "colour")
         return {**plan.to_dict(), "text": text}
 

@@ -56,6 +56,10 @@ class LoopTurn:
         """One cycle, on the cycle's thread."""
         return self._loop().run(wake)
 
+    def tell(self, wake: Wake) -> None:
+        """Wake the loop."""
+        self._loop().wake(wake)
+
 
 class Stoppable(Protocol):
     """Something that is started once and stopped once."""

@@ -12,6 +12,8 @@ import pytest
 from reconciler.daemon.operations import VERBS, Operations
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import DaemonError, JournalError, SourceError
+from reconciler.model.keys import ObjectKey
+from reconciler.model.power import StopReason
 from reconciler.model.record import CycleRecord
 from reconciler.wiring import READING_VERBS, Core, InlineTurn, build_core
 from tests.unit.daemon.homes import Home, make_home, vm_text
@@ -334,3 +336,21 @@ def test_what_git_does_not_want_is_not_taken_from_the_trash(bench: Bench) -> Non
     bench.ask("suspend", all=True)
     assert bench.ask("trash-restore", item=item)["object"]["object"] == "PersistentVolumeClaim/default/db-root"
     assert bench.ask("get", kind="pvc", name="db-root")["objects"]
+
+
+def test_what_a_question_comes_upon_wakes_the_cycle(bench: Bench) -> None:
+    told: list[Wake] = []
+
+    class TellingTurn(InlineTurn):
+        def tell(self, wake: Wake) -> None:
+            told.append(wake)
+
+    bench.operations = bench.core.operations(TellingTurn(bench.core.cycle), bench.home.settings)
+    bench.settle(lambda: bench.state("web") == "Running")
+    del told[:]
+    bench.ask("status")
+    assert told == []
+    web = ObjectKey("VirtualMachine", "default", "web")
+    bench.core.engine._host.end_guest(web, StopReason.DESTROYED)  # type: ignore[attr-defined]
+    bench.ask("get", kind="vm")
+    assert [wake.keys for wake in told] == [frozenset({web})]
