@@ -81,7 +81,7 @@ def test_a_restart_and_a_stop_are_graceful_and_kept(alpha: World) -> None:
     world, boot = alpha, alpha.boot_id("alpha")
     mark = world.mark()
     world.cli("restart", "alpha")
-    world.until("another boot", lambda: world.answers("alpha") and world.boot_id("alpha") != boot, 60)
+    world.until("another boot", lambda: world.has_booted_anew("alpha", boot), 60)
     second = world.boot_id("alpha")
     world.until_settled()
     world.cli("stop", "alpha")

@@ -299,6 +299,13 @@ class World:
         """New at each boot of the guest."""
         return self.guest(name, "cat /proc/sys/kernel/random/boot_id")
 
+    def has_booted_anew(self, name: str, boot_id: str) -> bool:
+        """Whether the guest is up with another boot id; a guest on its way down may stop answering at any word."""
+        try:
+            return self.answers(name) and self.boot_id(name) != boot_id
+        except libvirt.libvirtError:
+            return False
+
     def shut_down_inside(self, name: str) -> None:
         """`poweroff` in the guest."""
         self.until_agent(name)
