@@ -191,26 +191,6 @@ def daemon_of(
         metrics = Metrics(now=core.clock.now)
         operations = core.operations(LoopTurn(lambda: loop), settings)
         health = Health(is_alive=lambda: loop.is_alive)
-        log = CycleLog()
-
-        def on_cycle(report: CycleReport) -> None:
-            statuses = core.cycle.status()
-            log(report)
-            metrics.cycle_ended(
-                record=report.record,
-                plan=report.plan,
-                source=report.source,
-                problems=report.problems,
-                objects=statuses,
-                suspended=bool(core.cycle.suspended),
-                journal_failing=bool(core.cycle.journal_fault),
-            )
-            health.cycle_ended(_why_not_ready(core.cycle, report))
-            look_for_addresses(statuses, now=core.clock.now(), later=timers.later)
-            if core.cycle.observation is not None:
-                log.tell_host(core.cycle.observation.host)
-            for listener in listeners:
-                listener(report, statuses)
 
         def on_fault(fault: Exception) -> None:
             metrics.cycle_failed()
@@ -224,7 +204,7 @@ def daemon_of(
         loop = CycleLoop(
             cycle=core.cycle,
             clock=core.clock,
-            listeners=[on_cycle],
+            listeners=[_after_cycle(core, metrics, health, lambda: timers, listeners)],
             on_fault=on_fault,
             before=before_cycle,
             on_end=lambda: signals.put(ENDED),
@@ -251,6 +231,40 @@ def daemon_of(
             signals=signals,
         )
         yield RunningDaemon(daemon=daemon, cycle=core.cycle, operations=operations)
+
+
+def _after_cycle(
+    core: Core,
+    metrics: Metrics,
+    health: Health,
+    timers: Callable[[], Timers],
+    listeners: Sequence[Callable[[CycleReport, tuple[ObjectStatus, ...]], None]],
+) -> Callable[[CycleReport], None]:
+    """What hears of each finished cycle, in order: log, metrics, health, the look for addresses, then ``listeners``.
+    ``timers`` gives the timers, which do not exist yet when this is made.
+    """
+    log = CycleLog()
+
+    def tell(report: CycleReport) -> None:
+        statuses = core.cycle.status()
+        log(report)
+        metrics.cycle_ended(
+            record=report.record,
+            plan=report.plan,
+            source=report.source,
+            problems=report.problems,
+            objects=statuses,
+            suspended=bool(core.cycle.suspended),
+            journal_failing=bool(core.cycle.journal_fault),
+        )
+        health.cycle_ended(_why_not_ready(core.cycle, report))
+        look_for_addresses(statuses, now=core.clock.now(), later=timers().later)
+        if core.cycle.observation is not None:
+            log.tell_host(core.cycle.observation.host)
+        for listener in listeners:
+            listener(report, statuses)
+
+    return tell
 
 
 def _web(settings: Settings, health: Health, metrics: Metrics) -> WebServer | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -45,13 +45,11 @@ def make_plan(
     failed: frozenset[ObjectKey] = frozenset(),
     suspended: str = "",
     seen: Mapping[ObjectKey, Mapping[str, Any]] | None = None,
-    only: Collection[ObjectKey] | None = None,
 ) -> Plan:
     """What would be done now.
 
     ``approvals`` are what a person released; ``asked`` are objects an operator acts on just now; ``suspended`` is the reason when everything is; ``seen`` are the
     applied documents of objects when they were last seen on the host: one that vanished since is drift, not news from Git.
-    ``only`` restricts the look to these objects (a partial observation): then nothing is concluded from absence of others.
     """
     around = Circumstances(
         desired=desired,
@@ -64,7 +62,7 @@ def make_plan(
         asked=asked,
         seen=seen or {},
     )
-    proposals = _proposals(around, only)
+    proposals = _proposals(around)
     wanted_changes = [p.change for p in proposals.values() if p.change is not None]
     free, mode_holds = split_by_mode(wanted_changes, around, suspended=suspended)
     own_holds = [hold for p in proposals.values() for hold in p.held]
@@ -75,8 +73,8 @@ def make_plan(
     free, deferred = defer_the_unready(free, around)
     changes = tuple(sorted(free, key=_order))
     holds = tuple(sorted((*own_holds, *mode_holds, *blast_holds), key=lambda hold: (hold.rule, hold.hold_id)))
-    blocked = tuple(_blocked(around, proposals, deferred, only))
-    notes = tuple(note for p in proposals.values() for note in p.notes) + tuple(_placement_notes(desired, only))
+    blocked = tuple(_blocked(around, proposals, deferred))
+    notes = tuple(note for p in proposals.values() for note in p.notes) + tuple(_placement_notes(desired))
     staged = {key: p.restart_required for key, p in proposals.items() if p.restart_required}
     waits = [p.retry_after_s for p in proposals.values() if p.retry_after_s is not None]
     return Plan(
@@ -112,12 +110,9 @@ def plan_id(
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _proposals(around: Circumstances, only: Collection[ObjectKey] | None) -> dict[ObjectKey, Proposal]:
-    proposals = {
-        key: _proposal(wanted, around) for key, wanted in around.desired.objects.items() if only is None or key in only
-    }
-    absent = {key: proposal for key, proposal in plan_absent(around).items() if only is None or key in only}
-    return dict(sorted((proposals | absent).items()))
+def _proposals(around: Circumstances) -> dict[ObjectKey, Proposal]:
+    proposals = {key: _proposal(wanted, around) for key, wanted in around.desired.objects.items()}
+    return dict(sorted((proposals | plan_absent(around)).items()))
 
 
 def _proposal(wanted: Resolved, around: Circumstances) -> Proposal:
@@ -171,7 +166,6 @@ def _blocked(
     around: Circumstances,
     proposals: dict[ObjectKey, Proposal],
     deferred: dict[ObjectKey, Blocked],
-    only: Collection[ObjectKey] | None,
 ) -> list[Blocked]:
     """Why objects do not proceed: found by their proposals, by what they need, by resolving, or by checking."""
     found = deferred | {key: p.blocked for key, p in proposals.items() if p.blocked is not None}
@@ -183,12 +177,8 @@ def _blocked(
         live = around.live(key)
         held = "; it is held at its last applied document" if live is not None and live.marks is not None else ""
         found.setdefault(key, Blocked(key=key, by=f"not valid: {reason}{held}"))
-    return [entry for key, entry in sorted(found.items()) if only is None or key in only]
+    return [entry for key, entry in sorted(found.items())]
 
 
-def _placement_notes(desired: DesiredState, only: Collection[ObjectKey] | None) -> list[Note]:
-    return [
-        Note(key=key, code="not-here", message=reason)
-        for key, reason in sorted(desired.not_here.items())
-        if only is None or key in only
-    ]
+def _placement_notes(desired: DesiredState) -> list[Note]:
+    return [Note(key=key, code="not-here", message=reason) for key, reason in sorted(desired.not_here.items())]
