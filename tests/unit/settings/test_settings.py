@@ -19,7 +19,7 @@ from reconciler.settings import (
     parse_duration_s,
     redacted_url,
 )
-from reconciler.settings_file import parse_settings, read_settings, settings_schema
+from reconciler.settings.file import parse_settings, read_settings, settings_schema
 
 
 def _load(tmp_path: Path, text: str, *overrides: str) -> Settings:

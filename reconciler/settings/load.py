@@ -1,0 +1,106 @@
+"""One settings file becomes one frozen `Settings`."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reconciler.model.errors import SettingsError
+from reconciler.model.policy import Policy
+from reconciler.settings.durations import format_duration
+from reconciler.settings.engine import EngineSettings, read_engine
+from reconciler.settings.file import RawSettings, read_settings
+from reconciler.settings.policy import policy_as_file, read_policy
+from reconciler.settings.source import SourceSettings, read_source, source_as_file
+from reconciler.settings.values import read_interval_s
+from reconciler.settings.web import WebSettings, read_web, web_as_file
+
+DEFAULT_PATH = Path("/etc/gitvirt/settings.yaml")
+PATH_VARIABLE = "GITVIRT_SETTINGS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """``format`` auto is console on a terminal and json otherwise."""
+
+    level: str = "info"
+    format: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything an administrator can say once for a host. ``origin`` is the file it came from, for messages."""
+
+    source: SourceSettings = SourceSettings()
+    engine: EngineSettings = EngineSettings()
+    policy: Policy = Policy()
+    state_directory: Path = Path("/var/lib/gitvirt")
+    runtime_directory: Path = Path("/run/gitvirt")
+    key_file: Path = Path("/etc/gitvirt/key")
+    resync_interval_s: float = 600.0
+    web: WebSettings = WebSettings()
+    log: LogSettings = LogSettings()
+    origin: str = "the built-in defaults"
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the daemon listens for this machine's operators."""
+        return self.runtime_directory / "control.sock"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The effective settings as the file would say them, without credentials."""
+        return {
+            **policy_as_file(self.policy),
+            "stateDirectory": str(self.state_directory),
+            "runtimeDirectory": str(self.runtime_directory),
+            "keyFile": str(self.key_file),
+            "source": source_as_file(self.source),
+            "engine": {self.engine.name: dict(self.engine.options)},
+            "resyncInterval": format_duration(self.resync_interval_s),
+            "web": web_as_file(self.web),
+            "log": {"level": self.log.level, "format": self.log.format},
+        }
+
+
+def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Settings:
+    """The settings of ``path``, else of GITVIRT_SETTINGS, else of the default file when there is one, else defaults.
+
+    Raises:
+        SettingsError: unreadable or not valid.
+    """
+    named = path or (Path(value) if (value := os.environ.get(PATH_VARIABLE)) else None)
+    if named is None and DEFAULT_PATH.exists():
+        named = DEFAULT_PATH
+    return build_settings(read_settings(named, overrides), hostname=socket.gethostname())
+
+
+def build_settings(raw: RawSettings, *, hostname: str) -> Settings:
+    """Settings from data that is valid by the schema; the rules that a schema cannot say are checked here.
+
+    Raises:
+        SettingsError: values that contradict each other.
+    """
+    body = raw.body
+    state = Path(body.get("stateDirectory", Settings().state_directory))
+    key_file = Path(body.get("keyFile", Settings().key_file))
+    if key_file.is_relative_to(state):
+        raise SettingsError(
+            f"{raw.place(['keyFile'])}: keyFile {key_file} lies in stateDirectory {state}; put it elsewhere, "
+            "so that a copy of the state directory does not carry it."
+        )
+    return Settings(
+        source=read_source(raw),
+        engine=read_engine(body.get("engine") or {}),
+        policy=read_policy(raw, hostname),
+        state_directory=state,
+        runtime_directory=Path(body.get("runtimeDirectory", Settings().runtime_directory)),
+        key_file=key_file,
+        resync_interval_s=read_interval_s(raw, "resyncInterval", default=Settings().resync_interval_s),
+        web=read_web(raw),
+        log=LogSettings(**(body.get("log") or {})),
+        origin=raw.origin,
+    )

@@ -1,0 +1,78 @@
+"""The settings that decisions depend on: one `Policy`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.model.policy import BlastRadius, Mode, Policy, StorageClassPolicy
+from reconciler.settings.durations import format_duration
+from reconciler.settings.file import RawSettings
+from reconciler.settings.pod_network import pod_network_as_file, read_pod_network
+from reconciler.settings.source import source_identity
+from reconciler.settings.values import read_duration_s
+
+_DEFAULT = Policy()
+
+
+def read_policy(raw: RawSettings, hostname: str) -> Policy:
+    """Everything a decision may depend on, from all over the file.
+
+    Raises:
+        SettingsError: values that contradict each other.
+    """
+    body = raw.body
+    host = body.get("hostName", hostname)
+    blast = body.get("blastRadius") or {}
+    mode = body.get("mode")
+    default = _DEFAULT
+    return Policy(
+        owner=body.get("owner", default.owner),
+        identity_seed=body.get("identitySeed", default.identity_seed),
+        host=host,
+        host_labels={"kubernetes.io/hostname": host, **(body.get("hostLabels") or {})},
+        default_namespace=body.get("defaultNamespace", default.default_namespace),
+        mode=Mode(mode) if mode else None,
+        namespace_modes={name: Mode(value) for name, value in (body.get("namespaceModes") or {}).items()},
+        storage_classes={
+            name: StorageClassPolicy(pool=entry["pool"], format=entry.get("format", ""))
+            for name, entry in (body.get("storageClasses") or {}).items()
+        },
+        default_pool=body.get("defaultPool", default.default_pool),
+        pod_network=read_pod_network(raw),
+        allowed_bridges=tuple(body.get("allowedBridges") or ()),
+        default_machine=body.get("defaultMachine", default.default_machine),
+        blast_radius=BlastRadius(
+            few=blast.get("few", default.blast_radius.few),
+            share=float(blast.get("share", default.blast_radius.share)),
+            many=blast.get("many", default.blast_radius.many),
+            window_s=read_duration_s(raw, "blastRadius.window", default=default.blast_radius.window_s),
+        ),
+        source_identity=source_identity(raw),
+    )
+
+
+def policy_as_file(policy: Policy) -> dict[str, Any]:
+    """The settings as the file would say them."""
+    return {
+        "owner": policy.owner,
+        "storageClasses": {
+            name: {"pool": entry.pool, **({"format": entry.format} if entry.format else {})}
+            for name, entry in policy.storage_classes.items()
+        },
+        "defaultPool": policy.default_pool,
+        "podNetwork": pod_network_as_file(policy.pod_network),
+        "allowedBridges": list(policy.allowed_bridges),
+        "hostName": policy.host,
+        "hostLabels": dict(policy.host_labels),
+        **({"mode": str(policy.mode)} if policy.mode else {}),
+        "namespaceModes": {name: str(mode) for name, mode in policy.namespace_modes.items()},
+        "defaultNamespace": policy.default_namespace,
+        "defaultMachine": policy.default_machine,
+        "identitySeed": policy.identity_seed,
+        "blastRadius": {
+            "few": policy.blast_radius.few,
+            "share": policy.blast_radius.share,
+            "many": policy.blast_radius.many,
+            "window": format_duration(policy.blast_radius.window_s),
+        },
+    }
