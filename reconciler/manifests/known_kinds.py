@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from sys import intern
 from typing import Any
 
 from reconciler.model.keys import CLUSTER_SCOPED_KINDS, ObjectKey
@@ -50,7 +51,8 @@ def identity_of(body: Any, default_namespace: str) -> Identity:
         return Identity(None, version, missing)
     group = version.rpartition("/")[0]
     if kind in KNOWN_KINDS:
-        return Identity(ObjectKey(kind, "" if kind in CLUSTER_SCOPED_KINDS else namespace, name), version)
+        kind, namespace = intern(kind), "" if kind in CLUSTER_SCOPED_KINDS else intern(namespace)
+        return Identity(ObjectKey(kind, namespace, name), intern(version))
     return Identity(ObjectKey(f"{kind}.{group}" if group else kind, namespace, name), version)
 
 

@@ -5,12 +5,13 @@ default namespace, so callers cache it by blob id.
 from __future__ import annotations
 
 import hashlib
-import json
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
+
+import orjson
 
 from reconciler.manifests.kinds import check_document
 from reconciler.manifests.known_kinds import KNOWN_KINDS, Identity, identity_of, items_of_list, kind_meant
@@ -97,7 +98,7 @@ def load_blob(
         if any(one.severity is Severity.ERROR for one in found):
             invalid.append(InvalidDocument(key=identity.key, place=document.place(), problems=found))
         else:
-            documents.append(document)
+            documents.append(document.packed())
             warnings += found
     return LoadedFile(
         file=file,
@@ -110,8 +111,7 @@ def load_blob(
 
 def digest_of(body: Any) -> str:
     """SHA-256 of a document's canonical JSON, in hexadecimal."""
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _document(parsed: ParsedDocument, key: ObjectKey, api_version: str, file: str) -> Document:

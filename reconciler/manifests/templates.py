@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from reconciler.manifests.known_kinds import KNOWN_KINDS
 from reconciler.manifests.load import digest_of
@@ -27,16 +30,38 @@ def template_keys(vm: Document) -> tuple[ObjectKey, ...]:
 def _document(vm: Document, index: int, template: dict[str, Any]) -> Document:
     api_version = KNOWN_KINDS["DataVolume"]
     key = ObjectKey("DataVolume", vm.key.namespace, template["metadata"]["name"])
-    metadata = {**template["metadata"], "namespace": key.namespace}
-    rest = {name: value for name, value in template.items() if name not in ("apiVersion", "kind", "metadata")}
-    body = {"apiVersion": api_version, "kind": "DataVolume", "metadata": metadata, **rest}
-    positions = NO_POSITIONS
-    if vm.positions.marks[0]:
-        _, own = subtree(vm.positions.marks, vm.body, ("spec", "dataVolumeTemplates", index))
-        positions = Positions(_placed(body, template, own.marks, own.marks[:2]))
+    body = _body(template, api_version, key.namespace)
     return Document(
-        key=key, api_version=api_version, body=body, digest=digest_of(body), file=vm.file, positions=positions
+        key=key,
+        api_version=api_version,
+        body=orjson.dumps(body),
+        digest=digest_of(body),
+        file=vm.file,
+        positions=_TemplatePositions(vm, index),
     )
+
+
+def _body(template: dict[str, Any], api_version: str, namespace: str) -> dict[str, Any]:
+    metadata = {**template["metadata"], "namespace": namespace}
+    rest = {name: value for name, value in template.items() if name not in ("apiVersion", "kind", "metadata")}
+    return {"apiVersion": api_version, "kind": "DataVolume", "metadata": metadata, **rest}
+
+
+@dataclass(frozen=True, slots=True)
+class _TemplatePositions:
+    """Those of template number ``index`` of a VM: worked out when a problem has to be placed, which is rare."""
+
+    vm: Document
+    index: int
+
+    def read(self) -> Positions:
+        """See `UnreadPositions.read`."""
+        written = self.vm.positions
+        if not written.marks[0]:
+            return NO_POSITIONS
+        template, own = subtree(written.marks, self.vm.body, ("spec", "dataVolumeTemplates", self.index))
+        body = _body(template, KNOWN_KINDS["DataVolume"], self.vm.key.namespace)
+        return Positions(_placed(body, template, own.marks, own.marks[:2]))
 
 
 def _placed(body: Any, template: Any, marks: array[int], start: array[int]) -> array[int]:
