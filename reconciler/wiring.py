@@ -111,10 +111,13 @@ def build_core(settings: Settings) -> Core:
         SourceError, JournalError: the repository's URL or the state directory is of no use.
     """
     keep_quiet()
-    if not settings.source.url:
+    followed, *more = settings.sources
+    if not followed.url:
         raise SettingsError(
             f"no repository is named in {settings.origin}: set source.url, for instance --set source.url=/srv/vms.git."
         )
+    if more:
+        raise SettingsError(f"{settings.origin}: one source only can be followed yet.")
     _make_directory(settings.state_directory, "stateDirectory", 0o700)
     key, _ = ensure_key(settings.key_file)
     digest = keyed_digest(key)
@@ -123,12 +126,12 @@ def build_core(settings: Settings) -> Core:
     workers = ThreadWorkers(choice.threads)
     engine = choice.open(settings, clock, workers)
     source = GitSource(
-        url=settings.source.url,
-        ref=settings.source.ref,
-        path=settings.source.path,
+        url=followed.url,
+        ref=followed.ref,
+        path=followed.path,
         state_directory=settings.state_directory,
         clock=clock,
-        accept_rewrites=settings.source.accept_rewrites,
+        accept_rewrites=followed.accept_rewrites,
     )
     journal = open_journal(settings, background=workers.background)
     cycle = Cycle(
@@ -211,8 +214,8 @@ def daemon_of(
         )
         timers = Timers(
             wake=loop.wake,
-            poll_s=settings.source.interval_s,
-            jitter_s=settings.source.jitter_s,
+            poll_s=settings.sources[0].interval_s,
+            jitter_s=settings.sources[0].jitter_s,
             resync_s=settings.resync_interval_s,
             is_alive=lambda: loop.is_alive,
         )

@@ -15,7 +15,7 @@ from reconciler.cli.invocation import examples, invocation
 from reconciler.cli.options import Kind
 from reconciler.cli.output import write_table
 from reconciler.model.status import ObjectState, ObjectStatus
-from reconciler.settings import DEFAULT_PATH, Settings
+from reconciler.settings import DEFAULT_PATH, Settings, redacted_url
 
 if TYPE_CHECKING:
     from reconciler.daemon.cycle import CycleReport
@@ -98,7 +98,8 @@ class SettledTable:
         named = f" --settings {shlex.quote(str(origin.resolve()))}" if is_named else ""
         vm = next((vm.key for vm in vms if vm.printable_status == "Running"), vms[0].key)
         slow = "" if vms[0].facts.get("accelerator") != "qemu" else "  (QEMU emulation: no working KVM here)"
-        typer.echo(f"\nFollowing {self._settings.source.url} {self._settings.source.ref}{slow}. What to type next:")
+        followed = ", ".join(f"{redacted_url(source.url)} {source.ref}" for source in self._settings.sources)
+        typer.echo(f"\nFollowing {followed}{slow}. What to type next:")
         for command, meaning in (
             (f"gitvirt{named} get vm -o wide", "the same table, with more"),
             (f"gitvirt{named} describe vm {vm.namespace}/{vm.name}", "all about one VM"),

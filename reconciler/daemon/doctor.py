@@ -16,7 +16,7 @@ from reconciler.model.errors import EngineError, GitvirtError, RequirementError,
 from reconciler.model.live import HostFacts
 from reconciler.model.quantity import GIB
 from reconciler.ports import Engine
-from reconciler.settings import Settings, redacted_url
+from reconciler.settings import Settings, SourceSettings, redacted_url
 from reconciler.source.limits import DEFAULT_LIMITS
 from reconciler.source.remotes import remote_for
 
@@ -70,7 +70,7 @@ def examine(
         *_machine(settings, programs),
         *_host(settings, open_engine, why_slow),
         *_files(settings),
-        _source(settings),
+        *(_source(source) for source in settings.sources),
         _socket(settings.control_socket),
     )
 
@@ -168,18 +168,18 @@ def _directory(name: str, path: Path, note: str) -> Check:
     return _ok(name, note or (str(path) if existing == path else f"{path} is made on the first run"))
 
 
-def _source(settings: Settings) -> Check:
-    source = settings.source
+def _source(source: SourceSettings) -> Check:
+    name = f"source {source.name}" if source.name else "source"
     if not source.url:
-        return _failed("source", "none named", "set source.url")
+        return _failed(name, "none named", "set source.url")
     shown = redacted_url(source.url)
     try:
         head = remote_for(source.url, DEFAULT_LIMITS).look(source.ref)
     except SourceError as fault:
-        return _failed("source", shown, str(fault))
+        return _failed(name, shown, str(fault))
     if not head.commit:
-        return _failed("source", f"{shown} has no {source.ref}", "set source.branch to one that exists, or push it")
-    return _ok("source", f"{shown} {source.ref} at {head.commit[:12]}")
+        return _failed(name, f"{shown} has no {source.ref}", "set source.branch to one that exists, or push it")
+    return _ok(name, f"{shown} {source.ref} at {head.commit[:12]}")
 
 
 def _socket(path: Path) -> Check:

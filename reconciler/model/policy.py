@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from reconciler.model.origin import Origin
 from reconciler.model.resolved import NetworkSpec
 
 
@@ -39,8 +40,8 @@ class Policy:
     """What decisions depend on. ``host`` is this host's name as marks carry it; ``host_labels`` always hold
     ``kubernetes.io/hostname``. ``mode`` None means: report on a host with foreign VMs and nothing owned, else enforce.
     ``identity_seed`` feeds every derived UUID, serial and MAC. ``allowed_bridges`` are host bridges that a
-    NetworkAttachmentDefinition may use; gitvirt never alters those. ``source_identity`` names what is followed (ref and
-    path); an object that was made from another one is never pruned.
+    NetworkAttachmentDefinition may use; gitvirt never alters those. ``sources`` are what is followed; an object that was
+    made from anything else is never pruned.
     """
 
     owner: str = "gitvirt"
@@ -62,4 +63,8 @@ class Policy:
     allowed_bridges: tuple[str, ...] = ()
     default_machine: str = "q35"
     blast_radius: BlastRadius = BlastRadius()
-    source_identity: str = ""
+    sources: tuple[Origin, ...] = (Origin(),)
+
+    def origin(self, identity: str) -> Origin | None:
+        """The source of that identity; None when it is not followed."""
+        return next((origin for origin in self.sources if origin.identity == identity), None)

@@ -65,7 +65,7 @@ def _left_source(live: LiveObject, around: Circumstances) -> str:
     """What the object came from, when the settings no longer follow that; else empty."""
     annotations = (((live.marks.applied if live.marks else None) or {}).get("metadata") or {}).get("annotations") or {}
     source = str(annotations.get(SOURCE, ""))
-    return source if source and source != around.policy.source_identity else ""
+    return source if source and around.policy.origin(source) is None else ""
 
 
 def _absent(

@@ -12,7 +12,7 @@ Digest = Callable[[bytes], str]
 """Keyed digest of secret bytes, 12 hex digits: equal for equal secrets, useless without the key."""
 
 SOURCE = "gitvirt.io/source"
-"""Annotation of the applied document: what was followed when it was applied (see `Policy.source_identity`)."""
+"""Annotation of the applied document: what was followed when it was applied (see `Origin.identity`)."""
 
 _SECRET_FIELDS = frozenset({"userData", "userDataBase64", "networkData", "networkDataBase64"})
 _SERVER_WRITTEN = frozenset(

@@ -15,7 +15,7 @@ from reconciler.settings.durations import format_duration
 from reconciler.settings.engine import EngineSettings, read_engine
 from reconciler.settings.file import RawSettings, read_settings
 from reconciler.settings.policy import policy_as_file, read_policy
-from reconciler.settings.source import SourceSettings, read_source, source_as_file
+from reconciler.settings.source import SourceSettings, read_sources, sources_as_file
 from reconciler.settings.values import read_interval_s
 from reconciler.settings.web import WebSettings, read_web, web_as_file
 
@@ -35,7 +35,7 @@ class LogSettings:
 class Settings:
     """Everything an administrator can say once for a host. ``origin`` is the file it came from, for messages."""
 
-    source: SourceSettings = SourceSettings()
+    sources: tuple[SourceSettings, ...] = (SourceSettings(),)
     engine: EngineSettings = EngineSettings()
     policy: Policy = Policy()
     state_directory: Path = Path("/var/lib/gitvirt")
@@ -58,7 +58,7 @@ class Settings:
             "stateDirectory": str(self.state_directory),
             "runtimeDirectory": str(self.runtime_directory),
             "keyFile": str(self.key_file),
-            "source": source_as_file(self.source),
+            **sources_as_file(self.sources),
             "engine": {self.engine.name: dict(self.engine.options)},
             "resyncInterval": format_duration(self.resync_interval_s),
             "web": web_as_file(self.web),
@@ -93,7 +93,7 @@ def build_settings(raw: RawSettings, *, hostname: str) -> Settings:
             "so that a copy of the state directory does not carry it."
         )
     return Settings(
-        source=read_source(raw),
+        sources=read_sources(raw),
         engine=read_engine(body.get("engine") or {}),
         policy=read_policy(raw, hostname),
         state_directory=state,

@@ -8,7 +8,7 @@ from reconciler.model.policy import BlastRadius, Mode, Policy, StorageClassPolic
 from reconciler.settings.durations import format_duration
 from reconciler.settings.file import RawSettings
 from reconciler.settings.pod_network import pod_network_as_file, read_pod_network
-from reconciler.settings.source import source_identity
+from reconciler.settings.source import read_sources
 from reconciler.settings.values import read_duration_s
 
 _DEFAULT = Policy()
@@ -47,7 +47,7 @@ def read_policy(raw: RawSettings, hostname: str) -> Policy:
             many=blast.get("many", default.blast_radius.many),
             window_s=read_duration_s(raw, "blastRadius.window", default=default.blast_radius.window_s),
         ),
-        source_identity=source_identity(raw),
+        sources=tuple(source.origin for source in read_sources(raw)),
     )
 
 

@@ -1,63 +1,100 @@
-"""``source``: the repository that is followed."""
+"""``source`` and ``sources``: the repositories that are followed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from reconciler.model.document import dotted
 from reconciler.model.errors import SettingsError
+from reconciler.model.origin import Origin
 from reconciler.model.secret import REDACTED
 from reconciler.settings.durations import format_duration
 from reconciler.settings.file import RawSettings
-from reconciler.settings.values import read_duration_s, read_interval_s
+from reconciler.settings.values import read_duration_s, read_interval_s, steps, value_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSettings:
-    """The repository. ``url`` empty means that none is set: offline commands work, the daemon refuses to start."""
+    """One repository at one ref. ``url`` empty means that none is set: offline commands work, the daemon refuses to
+    start. ``name`` is empty for the one ``source``; ``namespaces`` None lets it declare objects anywhere.
+    """
 
+    name: str = ""
     url: str = ""
     ref: str = "refs/heads/main"
     path: str = ""
+    namespaces: tuple[str, ...] | None = None
     interval_s: float = 30.0
     jitter_s: float = 3.0
     accept_rewrites: bool = False
 
+    @property
+    def origin(self) -> Origin:
+        """What decisions know of it. The identity is what is followed, whatever the URL: the ref, the path where only a
+        part of the repository is, and the name where there may be others.
+        """
+        followed = f"{self.ref}:{self.path}" if self.path else self.ref
+        identity = f"{self.name}@{followed}" if self.name else followed
+        return Origin(name=self.name, identity=identity, namespaces=self.namespaces)
 
-def read_source(raw: RawSettings) -> SourceSettings:
-    """The section; what a schema cannot say is checked here.
+
+def read_sources(raw: RawSettings) -> tuple[SourceSettings, ...]:
+    """Every repository that is followed: the one of ``source``, or those of ``sources``; what a schema cannot say is
+    checked here.
 
     Raises:
         SettingsError: values that contradict each other.
     """
-    body = raw.body.get("source") or {}
-    default = SourceSettings()
+    if "sources" not in raw.body:
+        if "name" in (raw.body.get("source") or {}):
+            raise SettingsError(
+                f"{raw.place(['source', 'name'])}: source has no name; only entries of sources have one. "
+                "Take it out, or write sources: with one entry."
+            )
+        return (_read_source(raw, "source"),)
+    if "source" in raw.body:
+        raise SettingsError(f"{raw.place(['source'])}: there are both source and sources; keep one of them.")
+    found = tuple(_read_source(raw, f"sources.{index}") for index in range(len(raw.body["sources"])))
+    for index, one in enumerate(found):
+        for other in found[:index]:
+            if other.name == one.name:
+                raise SettingsError(f"{raw.place(['sources', index, 'name'])}: the name {one.name} stands twice.")
+            if (other.url, other.ref, other.path) == (one.url, one.ref, one.path):
+                raise SettingsError(
+                    f"{raw.place(['sources', index])}: {one.name} follows the same as {other.name}; keep one of them."
+                )
+    return found
+
+
+def _read_source(raw: RawSettings, at: str) -> SourceSettings:
+    """One repository; ``at`` is the dotted path of its section."""
+    body, default, said = value_at(raw, at) or {}, SourceSettings(), dotted(steps(at))
     if "branch" in body and "ref" in body:
-        raise SettingsError(f"{raw.place(['source', 'ref'])}: source has both branch and ref; keep one of them.")
+        raise SettingsError(f"{raw.place([*steps(at), 'ref'])}: {said} has both branch and ref; keep one of them.")
     url = body.get("url", "")
     if urlsplit(url).password is not None:
         raise SettingsError(
-            f"{raw.place(['source', 'url'])}: source.url holds a password; take it out. Secrets are given by file name only."
+            f"{raw.place([*steps(at), 'url'])}: {said}.url holds a password; take it out. "
+            "Secrets are given by file name only."
         )
-    interval_s = read_interval_s(raw, "source.interval", default=default.interval_s)
-    jitter_s = read_duration_s(raw, "source.jitter", default=min(default.jitter_s, interval_s / 10))
+    interval_s = read_interval_s(raw, f"{at}.interval", default=default.interval_s)
+    jitter_s = read_duration_s(raw, f"{at}.jitter", default=min(default.jitter_s, interval_s / 10))
     if jitter_s >= interval_s:
-        raise SettingsError(f"{raw.place(['source', 'jitter'])}: source.jitter must be shorter than source.interval.")
+        place = raw.place([*steps(at), "jitter"])
+        raise SettingsError(f"{place}: {said}.jitter must be shorter than {said}.interval.")
     return SourceSettings(
+        name=body.get("name", ""),
         url=url,
         ref=body.get("ref") or f"refs/heads/{body.get('branch', 'main')}",
         path=body.get("path", "").strip("/"),
+        namespaces=tuple(body["namespaces"]) if "namespaces" in body else None,
         interval_s=interval_s,
         jitter_s=jitter_s,
         accept_rewrites=body.get("acceptRewrites", False),
     )
-
-
-def source_identity(raw: RawSettings) -> str:
-    """What is followed, whatever the URL: the ref, and the path where only a part of the repository is."""
-    source = read_source(raw)
-    return f"{source.ref}:{source.path}" if source.path else source.ref
 
 
 def redacted_url(url: str) -> str:
@@ -68,12 +105,20 @@ def redacted_url(url: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{REDACTED}@{parts.netloc.rpartition('@')[2]}"))
 
 
-def source_as_file(source: SourceSettings) -> dict[str, Any]:
+def sources_as_file(sources: Sequence[SourceSettings]) -> dict[str, Any]:
     """The section as the file would say it, without credentials."""
+    if any(source.name for source in sources):
+        return {"sources": [_as_file(source) for source in sources]}
+    return {"source": _as_file(sources[0])}
+
+
+def _as_file(source: SourceSettings) -> dict[str, Any]:
     return {
+        **({"name": source.name} if source.name else {}),
         **({"url": redacted_url(source.url)} if source.url else {}),
         "ref": source.ref,
         "path": source.path,
+        **({"namespaces": list(source.namespaces)} if source.namespaces is not None else {}),
         "interval": format_duration(source.interval_s),
         "jitter": format_duration(source.jitter_s),
         "acceptRewrites": source.accept_rewrites,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.model.document import dotted
 from reconciler.model.errors import SettingsError
 from reconciler.settings.durations import parse_duration_s
 from reconciler.settings.file import RawSettings
@@ -15,9 +16,17 @@ _SHORTEST_INTERVAL_S = 1.0
 def value_at(raw: RawSettings, dotted_path: str) -> Any:
     """The value at a path, None when it or a parent is absent."""
     value: Any = raw.body
-    for part in dotted_path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
+    for part in steps(dotted_path):
+        if isinstance(part, int):
+            value = value[part] if isinstance(value, list) and part < len(value) else None
+        else:
+            value = value.get(part) if isinstance(value, Mapping) else None
     return value
+
+
+def steps(dotted_path: str) -> tuple[str | int, ...]:
+    """``sources.0.interval`` → ``("sources", 0, "interval")``."""
+    return tuple(int(part) if part.isdigit() else part for part in dotted_path.split("."))
 
 
 def read_duration_s(raw: RawSettings, path: str, *, default: float) -> float:
@@ -32,7 +41,7 @@ def read_duration_s(raw: RawSettings, path: str, *, default: float) -> float:
     try:
         return parse_duration_s(text)
     except ValueError as error:
-        raise SettingsError(f"{raw.place(path.split('.'))}: {path}: {error}.") from error
+        raise SettingsError(f"{raw.place(steps(path))}: {dotted(steps(path))}: {error}.") from error
 
 
 def read_interval_s(raw: RawSettings, path: str, *, default: float) -> float:
@@ -43,5 +52,6 @@ def read_interval_s(raw: RawSettings, path: str, *, default: float) -> float:
     """
     seconds = read_duration_s(raw, path, default=default)
     if seconds < _SHORTEST_INTERVAL_S:
-        raise SettingsError(f"{raw.place(path.split('.'))}: {path} must be at least {_SHORTEST_INTERVAL_S:g}s.")
+        where = f"{raw.place(steps(path))}: {dotted(steps(path))}"
+        raise SettingsError(f"{where} must be at least {_SHORTEST_INTERVAL_S:g}s.")
     return seconds

@@ -12,6 +12,7 @@ from nodeexec.simulated.engine import SimulatedEngine
 from nodeexec.simulated.host import Host
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveObject, LiveVm, LiveVolume, TrashItem, Unreadable
+from reconciler.model.origin import Origin
 from reconciler.model.plan import Action, Cause, Impact, Plan
 from reconciler.model.policy import Mode, Policy
 from reconciler.model.power import PowerState, PowerStep, RunHistory, StopReason
@@ -384,8 +385,8 @@ def test_a_mass_deletion_that_goes_slowly_is_still_all_of_them() -> None:
 
 def test_what_came_from_a_source_that_is_no_longer_followed_is_an_orphan() -> None:
     old, new = (
-        replace(POLICY, source_identity="refs/heads/main:a"),
-        replace(POLICY, source_identity="refs/heads/main:b"),
+        replace(POLICY, sources=(Origin(identity="refs/heads/main:a"),)),
+        replace(POLICY, sources=(Origin(identity="refs/heads/main:b"),)),
     )
     live = live_of(many(1), old)
     result = plan(WEB, live, policy=new)

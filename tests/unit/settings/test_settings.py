@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from reconciler.model.errors import SettingsError
+from reconciler.model.origin import Origin
 from reconciler.model.policy import Mode, Policy
 from reconciler.settings import (
     Settings,
@@ -59,10 +60,10 @@ resyncInterval: 90s
 web: {listen: off}
 """,
     )
-    assert settings.source.ref == "refs/heads/prod"
-    assert settings.source.path == "clusters/a"
-    assert (settings.source.interval_s, settings.source.jitter_s) == (60.0, 2.0)
-    assert settings.source.accept_rewrites
+    assert settings.sources[0].ref == "refs/heads/prod"
+    assert settings.sources[0].path == "clusters/a"
+    assert (settings.sources[0].interval_s, settings.sources[0].jitter_s) == (60.0, 2.0)
+    assert settings.sources[0].accept_rewrites
     assert settings.engine.options == {"uri": "qemu:///session", "accelerator": "qemu"}
     policy = settings.policy
     assert policy.storage_classes["fast"].format == "raw"
@@ -74,7 +75,7 @@ web: {listen: off}
     assert policy.namespace_modes == {"prod": Mode.ENFORCE}
     assert policy.blast_radius.few == 1
     assert policy.blast_radius.window_s == 7200.0
-    assert policy.source_identity == "refs/heads/prod:clusters/a"
+    assert policy.sources == (Origin(identity="refs/heads/prod:clusters/a"),)
     assert settings.resync_interval_s == 90.0
     assert settings.web.host == ""
 
@@ -95,7 +96,7 @@ def test_the_last_override_wins_and_is_read_as_yaml(tmp_path: Path) -> None:
         "blastRadius.few=7",
         "web.listen=off",
     )
-    assert settings.source.interval_s == 10.0
+    assert settings.sources[0].interval_s == 10.0
     assert settings.policy.allowed_bridges == ("br0", "br1")
     assert settings.policy.blast_radius.few == 7
     assert settings.web.host == ""
@@ -214,3 +215,45 @@ def test_the_schema_is_one_and_every_setting_is_described() -> None:
 
     assert undescribed(dict(schema), "") == []
     assert json.dumps(schema)
+
+
+TWO_SOURCES = """
+sources:
+  - {name: infra, url: /srv/infra.git, interval: 1m}
+  - {name: shop, url: /srv/shop.git, path: vms, namespaces: [shop, shop-test]}
+"""
+
+
+def test_several_sources_each_with_a_name_of_its_own(tmp_path: Path) -> None:
+    settings = _load(tmp_path, TWO_SOURCES)
+    infra, shop = settings.sources
+    assert (infra.name, infra.interval_s, infra.namespaces) == ("infra", 60.0, None)
+    assert settings.policy.sources == (
+        Origin(name="infra", identity="infra@refs/heads/main"),
+        Origin(name="shop", identity="shop@refs/heads/main:vms", namespaces=("shop", "shop-test")),
+    )
+    again = tmp_path / "again.yaml"
+    again.write_text(json.dumps(settings.to_dict()))
+    assert load_settings(again).sources == (infra, shop)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (TWO_SOURCES + "source: {url: /srv/x}\n", "5: there are both source and sources"),
+        (TWO_SOURCES.replace("name: shop", "name: infra"), "4: the name infra stands twice"),
+        (
+            "sources: [{name: a, url: /x, path: v}, {name: b, url: /x, path: v/}]",
+            "1: b follows the same as a",
+        ),
+        ("source: {name: a, url: /x}", "1: source has no name"),
+        ("sources: [{name: a}]", "'url' is a required property"),
+        ("sources: [{name: a, url: /x, interval: 1s, jitter: 2s}]", "sources[0].jitter must be shorter"),
+        ("sources: [{name: a, url: /x, interval: 1ms}]", "sources[0].interval must be at least 1s"),
+        ("sources: [{name: a@b, url: /x}]", "sources[0].name cannot be"),
+    ],
+)
+def test_sources_that_contradict_each_other(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        _load(tmp_path, text)
+    assert message in str(caught.value)
