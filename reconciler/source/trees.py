@@ -6,70 +6,48 @@ A revision that changes one file costs the trees on the way to it: equal tree id
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import insort
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import pygit2
 
+from reconciler.model.file_tree import Directory, FileTree
 from reconciler.model.plain_text import escaped, is_plain
 from reconciler.source.errors import DamagedError, PathMissingError, TooLargeError
 from reconciler.source.limits import SourceLimits
+from reconciler.source.tree_objects import FILE, SUBMODULE, SYMLINK, TREE, TreeEntry, differing, in_order, parse_tree
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
-_TREE, _SYMLINK, _SUBMODULE, _FILE = 0o040000, 0o120000, 0o160000, 0o100000
-_KIND_MASK = 0o170000
-_ID_BYTES = 20
-
-
-class TreeEntry(NamedTuple):
-    """One entry of a tree: its mode, its name as stored, and the 20 bytes of its object's id."""
-
-    mode: int
-    name: bytes
-    oid: bytes
+_RAW_SUFFIXES = tuple(suffix.encode() for suffix in MANIFEST_SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """``files`` maps a path below the repository's root to its blob's hash, sorted by path; ``refused`` maps what was
-    not read to the reason. Neither is written to.
+    """``files`` maps a path below the repository's root to its blob's hash, in the order of paths; ``refused`` maps what
+    was not read to the reason, sorted.
     """
 
     tree: bytes
-    files: dict[str, str]
-    refused: dict[str, str]
+    files: FileTree
+    refused: Mapping[str, str]
+
+
+class _Refusal(NamedTuple):
+    """Something that is there and is not read."""
+
+    shown: str
+    reason: str
+
+
+_Found = str | Directory | _Refusal | None
+"""What an entry of a tree is for us: a file's blob, a directory, a refusal, or nothing to do with manifests."""
 
 
 def is_manifest(name: str) -> bool:
     """Whether a file of that name is read: ``*.yaml``, ``*.yml``, ``*.json``, but no hidden file."""
     return name.lower().endswith(MANIFEST_SUFFIXES) and not name.startswith(".")
-
-
-def parse_tree(data: bytes) -> list[TreeEntry]:
-    """The entries of a raw tree object.
-
-    Raises:
-        ValueError: the bytes are not a tree.
-    """
-    entries, at, end = [], 0, len(data)
-    while at < end:
-        space = data.index(b" ", at, at + 8)
-        nul = data.index(b"\0", space)
-        oid = data[nul + 1 : nul + 1 + _ID_BYTES]
-        if len(oid) != _ID_BYTES:
-            raise ValueError("a tree entry is cut off")
-        entries.append(TreeEntry(int(data[at:space], 8), data[space + 1 : nul], oid))
-        at = nul + 1 + _ID_BYTES
-    return entries
-
-
-class _Found(NamedTuple):
-    """A file (``blob`` set) or something refused (``reason`` set)."""
-
-    path: str
-    blob: str
-    reason: str
 
 
 class TreeReader:
@@ -78,7 +56,21 @@ class TreeReader:
     def __init__(self, repository: pygit2.Repository, limits: SourceLimits) -> None:
         self._odb = repository.odb
         self._limits = limits
-        self._visited = 0
+        self._visited = self._found = 0
+
+    def raw(self, tree: bytes) -> bytes:
+        """A tree object's bytes.
+
+        Raises:
+            DamagedError: the object is missing, damaged or no tree.
+        """
+        try:
+            kind, data = self._odb.read(pygit2.Oid(raw=tree))
+        except (KeyError, ValueError, pygit2.GitError) as fault:
+            raise _damaged(tree, fault) from fault
+        if kind != pygit2.enums.ObjectType.TREE:
+            raise _damaged(tree, "it is not a tree")
+        return data
 
     def entries(self, tree: bytes) -> list[TreeEntry]:
         """The entries of a tree.
@@ -87,12 +79,9 @@ class TreeReader:
             DamagedError: the object is missing, damaged or no tree.
         """
         try:
-            kind, data = self._odb.read(pygit2.Oid(raw=tree))
-            if kind != pygit2.enums.ObjectType.TREE:
-                raise ValueError("it is not a tree")
-            return parse_tree(data)
-        except (KeyError, ValueError, pygit2.GitError) as fault:
-            raise DamagedError(f"the tree {tree.hex()} cannot be read from the local copy: {fault}") from fault
+            return parse_tree(self.raw(tree))
+        except ValueError as fault:
+            raise _damaged(tree, fault) from fault
 
     def find(self, root: bytes, parts: tuple[bytes, ...]) -> bytes:
         """The tree at a path below ``root``.
@@ -107,8 +96,8 @@ class TreeReader:
             entry = next((entry for entry in self.entries(tree) if entry.name == part), None)
             if entry is None:
                 raise PathMissingError(f"there is no directory {shown!r}")
-            if entry.mode & _KIND_MASK != _TREE:
-                raise PathMissingError(f"{shown!r} is {_kind_name(entry.mode)}, not a directory")
+            if entry.kind != TREE:
+                raise PathMissingError(f"{shown!r} is {_kind_name(entry.kind)}, not a directory")
             tree = entry.oid
         return tree
 
@@ -121,84 +110,120 @@ class TreeReader:
             TooLargeError: more files or entries than the limits allow.
             DamagedError: an object is missing or damaged.
         """
-        self._visited = 0
-        files: dict[str, str] = {}
-        refused: dict[str, str] = {}
-        added = True
-        if known is None:
-            for found in self._walk(tree, prefix, 0):
-                self._store(found, files, refused)
-        else:
-            files, refused, added = dict(known.files), dict(known.refused), False
-            for gone, found in self._changes(known.tree, tree, prefix, 0):
-                if gone:
-                    files.pop(found.path, None)
-                    refused.pop(found.path, None)
-                else:
-                    added = True
-                    self._store(found, files, refused)
-        if added:
-            files = dict(sorted(files.items()))
-        return Listing(tree=tree, files=files, refused=dict(sorted(refused.items())))
+        self._visited = self._found = 0
+        root = self._directory(tree, prefix, 0, known.files.root if known else None)
+        if root.files + root.refusals > self._limits.files:
+            raise self._too_many_files()
+        files = FileTree(root, prefix)
+        return Listing(tree=tree, files=files, refused=files.refused())
 
-    def _store(self, found: _Found, files: dict[str, str], refused: dict[str, str]) -> None:
-        if found.reason:
-            refused[found.path] = found.reason
-        else:
-            files[found.path] = found.blob
-        if len(files) + len(refused) > self._limits.files:
+    def _directory(self, tree: bytes, prefix: str, depth: int, known: Directory | None) -> Directory:
+        """The directory at a path (``prefix``); ``known`` is what stood there before."""
+        if known is not None and known.tree == tree:
+            return known
+        data = self.raw(tree)
+        try:
+            changes = differing(self.raw(known.tree), data) if known and known.plain else None
+            if known and changes:
+                changed = self._changed(known, tree, *changes, prefix, depth)
+                if changed is not None:
+                    return changed
+            return self._whole(tree, parse_tree(data), prefix, depth, known)
+        except ValueError as fault:
+            raise _damaged(tree, fault) from fault
+
+    def _whole(
+        self, tree: bytes, found: Sequence[TreeEntry], prefix: str, depth: int, known: Directory | None
+    ) -> Directory:
+        """A directory from all entries of its tree. Of a name that stands there twice the last counts."""
+        self._visit(len(found))
+        before = known.entries if known else {}
+        entries: dict[str, str | Directory] = {}
+        refused: dict[str, tuple[str, str]] = {}
+        for entry in found:
+            _put(self._read(entry, prefix, depth, before), _text(entry.name), entries, refused)
+        plain = in_order(found)
+        if not plain:
+            entries = dict(sorted(entries.items(), key=_order))
+        return _directory(tree, entries, refused, plain=plain)
+
+    def _changed(
+        self,
+        known: Directory,
+        tree: bytes,
+        gone: Sequence[TreeEntry],
+        came: Sequence[TreeEntry],
+        prefix: str,
+        depth: int,
+    ) -> Directory | None:
+        """``known`` with what went and what came; None when a name then stands there twice."""
+        self._visit(len(came))
+        entries, refused = dict(known.entries), dict(known.refused)
+        old, new = {_text(entry.name) for entry in gone}, {_text(entry.name) for entry in came}
+        if any(name in entries or name in refused for name in new - old):
+            return None
+        for name in old - new:
+            entries.pop(name, None)
+            refused.pop(name, None)
+        added: list[tuple[str, str | Directory]] = []
+        for entry in came:
+            found, name = self._read(entry, prefix, depth, known.entries), _text(entry.name)
+            if isinstance(found, str | Directory) and type(entries.get(name)) is type(found):
+                entries[name] = found  # it stays where it is in the order
+            else:
+                fresh: dict[str, str | Directory] = {}
+                entries.pop(name, None)
+                _put(found, name, fresh, refused)
+                added += fresh.items()
+        if added:
+            ordered = list(entries.items())
+            for one in added:
+                insort(ordered, one, key=_order)
+            entries = dict(ordered)
+        changed = tuple(old | new)
+        return _directory(tree, entries, refused, since=known.tree, changed=changed)
+
+    def _read(self, entry: TreeEntry, prefix: str, depth: int, known: Mapping[str, str | Directory]) -> _Found:
+        """What one entry stands for."""
+        hidden = entry.name.startswith(b".") and entry.name not in (b".", b"..")
+        if hidden or (entry.kind == FILE and not entry.name.lower().endswith(_RAW_SUFFIXES)):
+            return None
+        if fault := self._fault_of_name(entry.name, prefix, depth):
+            return self._refuse(escaped(_text(entry.name)), fault)
+        name = entry.name.decode()
+        if entry.kind == TREE:
+            before = known.get(name)
+            return self._directory(
+                entry.oid, f"{prefix}{name}/", depth + 1, before if isinstance(before, Directory) else None
+            )
+        if entry.kind != FILE:
+            return self._refuse(name, f"it is {_kind_name(entry.kind)}, and gitvirt follows none")
+        if (size := self._size(entry.oid)) > self._limits.blob_bytes:
+            return self._refuse(name, f"it has {size} bytes, over the limit of {self._limits.blob_bytes}")
+        self._count()
+        return entry.oid.hex()
+
+    def _refuse(self, shown: str, reason: str) -> _Refusal:
+        self._count()
+        return _Refusal(shown, reason)
+
+    def _count(self) -> None:
+        self._found += 1
+        if self._found > self._limits.files:
+            raise self._too_many_files()
+
+    def _visit(self, entries: int) -> None:
+        self._visited += entries
+        if self._visited > 4 * self._limits.files:
             raise TooLargeError(
-                f"more than {self._limits.files} manifest files: point the source at a sub-path, "
-                "or put several documents into a file"
+                f"more than {4 * self._limits.files} files and directories: point the source at a sub-path"
             )
 
-    def _changes(self, old: bytes, new: bytes, prefix: str, depth: int) -> Iterator[tuple[bool, _Found]]:
-        """(True, what went away) and then (False, what came), tree by tree; equal ids are not looked into."""
-        if old == new:
-            return
-        before = {entry.name: entry for entry in self.entries(old)}
-        after = {entry.name: entry for entry in self.entries(new)}
-        for name, entry in before.items():
-            other = after.get(name)
-            if entry != other and not (other and _both_trees(entry, other)):
-                yield from ((True, found) for found in self._emit(entry, prefix, depth, sized=False))
-        for name, entry in after.items():
-            other = before.get(name)
-            if entry == other:
-                continue
-            if other and _both_trees(entry, other) and not self._fault_of_name(entry.name, prefix, depth):
-                if not name.startswith(b"."):
-                    yield from self._changes(other.oid, entry.oid, f"{prefix}{name.decode()}/", depth + 1)
-            else:
-                yield from ((False, found) for found in self._emit(entry, prefix, depth))
-
-    def _walk(self, tree: bytes, prefix: str, depth: int, sized: bool = True) -> Iterator[_Found]:
-        for entry in self.entries(tree):
-            self._visited += 1
-            if self._visited > 4 * self._limits.files:
-                raise TooLargeError(
-                    f"more than {4 * self._limits.files} files and directories: point the source at a sub-path"
-                )
-            yield from self._emit(entry, prefix, depth, sized)
-
-    def _emit(self, entry: TreeEntry, prefix: str, depth: int, sized: bool = True) -> Iterator[_Found]:
-        """What one entry contributes: nothing, one file, one refusal, or a whole sub-tree."""
-        kind = entry.mode & _KIND_MASK
-        hidden = entry.name.startswith(b".") and entry.name not in (b".", b"..")
-        if hidden or (kind == _FILE and not entry.name.lower().endswith(tuple(s.encode() for s in MANIFEST_SUFFIXES))):
-            return
-        if fault := self._fault_of_name(entry.name, prefix, depth):
-            yield _Found(prefix + escaped(entry.name.decode(errors="surrogateescape")), "", fault)
-            return
-        path = prefix + entry.name.decode()
-        if kind == _TREE:
-            yield from self._walk(entry.oid, path + "/", depth + 1, sized)
-        elif kind != _FILE:
-            yield _Found(path, "", f"it is {_kind_name(entry.mode)}, and gitvirt follows none")
-        elif sized and (size := self._size(entry.oid)) > self._limits.blob_bytes:
-            yield _Found(path, "", f"it has {size} bytes, over the limit of {self._limits.blob_bytes}")
-        else:
-            yield _Found(path, entry.oid.hex(), "")
+    def _too_many_files(self) -> TooLargeError:
+        return TooLargeError(
+            f"more than {self._limits.files} manifest files: point the source at a sub-path, "
+            "or put several documents into a file"
+        )
 
     def _size(self, oid: bytes) -> int:
         try:
@@ -223,10 +248,52 @@ class TreeReader:
         return ""
 
 
-def _both_trees(one: TreeEntry, other: TreeEntry) -> bool:
-    return one.mode & _KIND_MASK == _TREE and other.mode & _KIND_MASK == _TREE
+def _put(found: _Found, name: str, entries: dict[str, str | Directory], refused: dict[str, tuple[str, str]]) -> None:
+    """Enter what an entry stands for in the place of another of its name."""
+    entries.pop(name, None)
+    refused.pop(name, None)
+    if isinstance(found, _Refusal):
+        refused[name] = found
+    elif found is not None:
+        entries[name] = found
 
 
-def _kind_name(mode: int) -> str:
-    names = {_TREE: "a directory", _SYMLINK: "a symbolic link", _SUBMODULE: "a submodule", _FILE: "a file"}
-    return names.get(mode & _KIND_MASK, f"an entry of unknown mode {mode:o}")
+def _text(name: bytes) -> str:
+    """A name as text; of bytes that are not UTF-8 one that no other name has."""
+    return name.decode(errors="surrogateescape")
+
+
+def _order(item: tuple[str, str | Directory]) -> str:
+    """What the entries of a directory are sorted by, so that whole paths are sorted."""
+    return item[0] if isinstance(item[1], str) else item[0] + "/"
+
+
+def _directory(
+    tree: bytes,
+    entries: Mapping[str, str | Directory],
+    refused: Mapping[str, tuple[str, str]],
+    *,
+    plain: bool = True,
+    since: bytes = b"",
+    changed: tuple[str, ...] = (),
+) -> Directory:
+    below = [entry for entry in entries.values() if isinstance(entry, Directory)]
+    return Directory(
+        tree=tree,
+        entries=entries,
+        refused=refused,
+        files=len(entries) - len(below) + sum(directory.files for directory in below),
+        refusals=len(refused) + sum(directory.refusals for directory in below),
+        plain=plain,
+        since=since,
+        changed=changed,
+    )
+
+
+def _damaged(tree: bytes, fault: object) -> DamagedError:
+    return DamagedError(f"the tree {tree.hex()} cannot be read from the local copy: {fault}")
+
+
+def _kind_name(kind: int) -> str:
+    names = {TREE: "a directory", SYMLINK: "a symbolic link", SUBMODULE: "a submodule", FILE: "a file"}
+    return names.get(kind, f"an entry of unknown mode {kind:o}")

@@ -10,7 +10,8 @@ import pytest
 from reconciler.model.revision import SourceState
 from reconciler.source.errors import TooLargeError
 from reconciler.source.limits import DEFAULT_LIMITS, SourceLimits
-from reconciler.source.trees import TreeReader, parse_tree
+from reconciler.source.tree_objects import parse_tree
+from reconciler.source.trees import TreeReader
 
 
 def test_what_is_not_a_plain_file_is_refused_with_a_reason(upstream, make_source):
@@ -128,8 +129,8 @@ def test_unchanged_trees_are_not_opened(tmp_path, monkeypatch):
     known = reader.list(write_tree(repository, files), "")
     changed = write_tree(repository, {**files, "dir7/a.yaml": ("100644", "y")})
     opened = []
-    real = reader.entries
-    monkeypatch.setattr(reader, "entries", lambda tree: (opened.append(tree), real(tree))[1])
+    real = reader.raw
+    monkeypatch.setattr(reader, "raw", lambda tree: (opened.append(tree), real(tree))[1])
     assert len(reader.list(changed, "", known).files) == 200
     assert len(opened) == 4  # root and dir7, old and new
 
