@@ -13,10 +13,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import ten_vms
+from bench import idle_daemon, libvirt_domains, ten_vms
 from bench.figure import Figure
 
-BENCHES = {"ten-vms": ten_vms.measure}
+BENCHES = {
+    "ten-vms": ten_vms.measure,
+    "libvirt": libvirt_domains.measure,
+    "idle": idle_daemon.measure,
+}
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -21,7 +21,7 @@ import yaml
 from bench.figure import Figure
 from demo.clean import remove_everything_of
 from reconciler.daemon.wake import Wake
-from reconciler.settings import load_settings
+from reconciler.settings import Settings, load_settings
 from reconciler.wiring import build_core
 
 OWNER, NAMESPACE, URI = "gitvirt-bench", "bench", "qemu:///system"
@@ -77,15 +77,13 @@ def _gitvirt() -> tuple[float, list[str]]:
     with tempfile.TemporaryDirectory(prefix="gitvirt-bench-") as name:
         directory = Path(name)
         work = directory / "work"
-        _git(directory, "init", "--quiet", "--initial-branch=main", str(work))
+        git(directory, "init", "--quiet", "--initial-branch=main", str(work))
         # One VM first: it brings the network up and the engine to life, neither of which is creating VMs.
-        _commit(work, {"warm.yaml": MANIFEST.format(name="warm", mib=DISK_MIB)})
-        settings = directory / "settings.yaml"
-        settings.write_text(yaml.safe_dump(_settings(directory, work)))
-        core = build_core(load_settings(settings))
+        commit(work, {"warm.yaml": MANIFEST.format(name="warm", mib=DISK_MIB)})
+        core = build_core(settings_of(directory, work))
         try:
             _run_until(core, 1)
-            _commit(work, {f"{n}.yaml": MANIFEST.format(name=f"vm{n}", mib=DISK_MIB) for n in range(COUNT)})
+            commit(work, {f"{n}.yaml": MANIFEST.format(name=f"vm{n}", mib=DISK_MIB) for n in range(COUNT)})
             begun = time.perf_counter()
             _run_until(core, COUNT + 1)
             taken = time.perf_counter() - begun
@@ -99,8 +97,9 @@ def _gitvirt() -> tuple[float, list[str]]:
     return taken, xmls
 
 
-def _settings(directory: Path, work: Path) -> dict[str, Any]:
-    return {
+def settings_of(directory: Path, work: Path) -> Settings:
+    """Settings of a bench that lives in ``directory`` and follows ``work``."""
+    body = {
         "owner": OWNER,
         "mode": "enforce",
         "stateDirectory": str(directory / "state"),
@@ -110,6 +109,9 @@ def _settings(directory: Path, work: Path) -> dict[str, Any]:
         "web": {"listen": "off"},
         "podNetwork": {"bridge": "gvbench0", "address": "10.81.0.1/24", "dhcpRange": ["10.81.0.10", "10.81.0.250"]},
     }
+    path = directory / "settings.yaml"
+    path.write_text(yaml.safe_dump(body))
+    return load_settings(path)
 
 
 def _run_until(core: Any, running: int) -> None:
@@ -161,12 +163,14 @@ def _forget(connection: Any, pool: Any, number: int) -> None:
             continue  # it was not made
 
 
-def _commit(work: Path, files: dict[str, str]) -> None:
+def commit(work: Path, files: dict[str, str]) -> None:
+    """Write files and commit them."""
     for name, text in files.items():
         (work / name).write_text(text)
-    _git(work, "add", "--all")
-    _git(work, "-c", "user.name=bench", "-c", "user.email=bench@example.org", "commit", "--quiet", "--message", "VMs")
+    git(work, "add", "--all")
+    git(work, "-c", "user.name=bench", "-c", "user.email=bench@example.org", "commit", "--quiet", "--message", "VMs")
 
 
-def _git(directory: Path, *arguments: str) -> None:
+def git(directory: Path, *arguments: str) -> None:
+    """Run git."""
     subprocess.run(["git", "-C", str(directory), *arguments], check=True, capture_output=True)

@@ -41,7 +41,6 @@ from reconciler.ports import Clock
 
 WAIT_S = 5.0
 DETACH_POLL_S = 2.0
-_VALIDATE = libvirt.VIR_DOMAIN_DEFINE_VALIDATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +102,7 @@ class VmChanges:
             marks = started(marks, None, now, self.boot_id)
         xml = new_definition(wanted.domain, self._flavour(), marks)
         connection = self.connection.get()
-        return steps.do("defined domain", lambda: connection.defineXMLFlags(xml, _VALIDATE))
+        return steps.do("defined domain", lambda: connection.defineXML(xml))
 
     def _start_new(self, change: Change, handle: Any, steps: Steps) -> None:
         """Start a domain whose marks count the start already; any other is started as always."""
@@ -159,7 +158,7 @@ class VmChanges:
             base = stored_xml or guest.reading.running_xml or ""
             xml = changed_definition(wanted.domain, self._flavour(), marks, base, differences)
             connection = self.connection.get()
-            steps.do("redefined domain", lambda: connection.defineXMLFlags(xml, _VALIDATE))
+            steps.do("redefined domain", lambda: connection.defineXML(xml))
         if marks != guest.marks:
             steps.do("wrote marks", lambda: self.domains.write_marks(handle, marks))
 
@@ -181,7 +180,7 @@ class VmChanges:
             return
         xml = changed_definition(wanted.domain, self._flavour(), guest.marks, before, differences, running=running)
         connection = self.connection.get()
-        steps.do("kept places of plugged devices", lambda: connection.defineXMLFlags(xml, _VALIDATE))
+        steps.do("kept places of plugged devices", lambda: connection.defineXML(xml))
 
     def _change_running(
         self, wanted: ResolvedVm, live: LiveVm, handle: Any, differences: tuple[Difference, ...], steps: Steps

@@ -28,7 +28,8 @@ def execute(
     while remaining:
         keys = {change.key for change in remaining}
         wave = [c for c in remaining if not any(need in keys and need != c.key for need in c.needs)] or remaining
-        remaining = [change for change in remaining if change not in wave]
+        begun = {change.key for change in wave}
+        remaining = [change for change in remaining if change.key not in begun]
         ready = []
         for change in wave:
             unmet = [need for need in change.needs if _is_unmet(need, waiting, ended)]
