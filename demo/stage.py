@@ -74,6 +74,7 @@ class Stage:
             "keyFile": str(self.directory / "key"),
             "source": {"url": str(self.bare), "branch": "main", "interval": "1s"},
             "web": {"listen": "off"},
+            "imports": {"allowedAddresses": ["127.0.0.1/32"]},
             "podNetwork": {"bridge": "gvstory0", "address": "10.79.0.1/24", "dhcpRange": ["10.79.0.10", "10.79.0.250"]},
         }
         self.settings.write_text(yaml.safe_dump(document))

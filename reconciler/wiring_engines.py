@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from reconciler.daemon.doctor import Program
@@ -13,10 +14,10 @@ from reconciler.model.plan import Difference
 from reconciler.model.problem import Problem
 from reconciler.model.resolved import Resolved
 from reconciler.ports import Clock, Engine, Workers
-from reconciler.settings import Settings
+from reconciler.settings import ImportSettings, Settings
 
 if TYPE_CHECKING:
-    from nodeexec.libvirt.settings import LibvirtSettings
+    from nodeexec.libvirt.settings import ImportLimits, LibvirtSettings
 
 MISSING_LIBVIRT = (
     "the Python library of libvirt is not installed. Install the headers and the library: "
@@ -123,7 +124,27 @@ def libvirt_settings(settings: Settings) -> LibvirtSettings:
                       ("defaultPoolTarget", "default_pool_target")):  # fmt: skip
         if name in options:
             given[own] = options[name]
-    return LibvirtSettings(**given)
+    return LibvirtSettings(imports=_import_limits(settings.imports), **given)
+
+
+def _import_limits(imports: ImportSettings) -> ImportLimits:
+    from nodeexec.libvirt.import_addresses import ImportAddresses  # noqa: PLC0415
+    from nodeexec.libvirt.settings import ImportLimits  # noqa: PLC0415
+
+    return ImportLimits(
+        max_download_bytes=imports.max_download_bytes,
+        max_content_bytes=imports.max_size_bytes,
+        timeout_s=imports.timeout_s,
+        stall_timeout_s=imports.stall_timeout_s,
+        min_rate_bytes_s=imports.min_rate_bytes_s,
+        at_once=imports.at_once,
+        at_once_a_host=imports.at_once_a_host,
+        addresses=ImportAddresses(
+            allowed=tuple(map(ip_network, imports.allowed_addresses)),
+            allowed_hosts=imports.allowed_hosts,
+            denied=tuple(map(ip_network, imports.denied_addresses)),
+        ),
+    )
 
 
 class _Simulated:

@@ -12,15 +12,27 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
+import httpcore
 import httpx
 
+from nodeexec.libvirt.guarded_transport import DeniedAddressError, GuardedTransport, TooSlowError
 from nodeexec.libvirt.settings import ImportLimits
 from nodeexec.libvirt.volume_files import VolumeError
+from reconciler.model.plain_text import one_line
 
 _CHUNK = 1 << 20
 _NETWORK_CHUNK = 1 << 16
 _GZIP_MAGIC, _XZ_MAGIC, _ZSTD_MAGIC = b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
-_XZ_MEMORY = 512 << 20
+_XZ_MEMORY = 256 << 20
+_FAULTS = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    TooSlowError,
+    ValueError,
+)
 _ALGORITHMS = ("sha256", "sha512", "sha384", "sha224", "sha1", "md5")
 
 KeepGoing = Callable[[], None]
@@ -54,24 +66,38 @@ def download(
     timeout = httpx.Timeout(limits.stall_timeout_s, connect=limits.connect_timeout_s)
     try:
         with (
-            httpx.Client(follow_redirects=True, max_redirects=limits.max_redirects, timeout=timeout) as client,
+            httpx.Client(
+                transport=GuardedTransport(limits.addresses, limits),
+                trust_env=False,
+                follow_redirects=True,
+                max_redirects=limits.max_redirects,
+                timeout=timeout,
+            ) as client,
             client.stream("GET", url, headers={"accept-encoding": "identity", "user-agent": "gitvirt"}) as answer,
             target.open("wb") as file,
         ):
             os.fchmod(file.fileno(), 0o600)
             if answer.status_code != httpx.codes.OK:
-                raise ImportFailedError(f"{shown} answered {answer.status_code} {answer.reason_phrase}")
+                raise ImportFailedError(f"{shown} answered {answer.status_code} {one_line(answer.reason_phrase, 80)}")
             announced = int(answer.headers.get("content-length") or 0)
+            if announced > limits.max_download_bytes:
+                raise ImportFailedError(
+                    f"{shown} has {announced} bytes; at most {limits.max_download_bytes} are fetched for a disk of that size"
+                )
             total(announced)
             received = 0
             for chunk in answer.iter_raw(_NETWORK_CHUNK):
                 keep_going()
                 received += len(chunk)
-                if max(received, announced) > limits.max_download_bytes:
-                    raise ImportFailedError(f"{shown} is larger than the limit of {limits.max_download_bytes} bytes")
+                if received > limits.max_download_bytes:
+                    raise ImportFailedError(
+                        f"{shown} sent more than the {limits.max_download_bytes} bytes that are fetched for a disk of that size"
+                    )
                 digest.update(chunk)
                 file.write(chunk)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+    except DeniedAddressError as error:
+        raise ImportFailedError(f"{shown}: nothing is fetched from there: {error}") from error
+    except _FAULTS as error:
         raise ImportFailedError(f"{shown} could not be fetched: {_said(error)}") from error
     if announced and received != announced:
         raise ImportFailedError(f"{shown} ended after {received} of {announced} bytes")
@@ -169,10 +195,19 @@ def _write_sparse(chunks: Iterator[bytes], target: Path, limits: ImportLimits, k
 
 def _said(error: Exception) -> str:
     """What went wrong, without the URL that some messages quote."""
-    if isinstance(error, httpx.TimeoutException):
-        return "the server did not answer in time"
-    if isinstance(error, httpx.TooManyRedirects):
-        return "too many redirects"
-    if isinstance(error, httpx.ConnectError):
-        return "no connection to the server (is it up, and the address right?)"
+    match error:
+        case TooSlowError() | httpx.UnsupportedProtocol():
+            return str(error)
+        case httpcore.TimeoutException():
+            return "the server did not answer in time"
+        case httpx.InvalidURL():
+            return "the URL cannot be read"
+        case httpx.TooManyRedirects():
+            return "too many redirects"
+        case httpcore.ConnectError():
+            return "no connection to the server (is it up, and the address right?)"
+        case httpcore.ProtocolError():
+            return "the server's answer is no HTTP, or ended early"
+        case httpcore.NetworkError():
+            return "the connection broke"
     return type(error).__name__

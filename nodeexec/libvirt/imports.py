@@ -7,12 +7,12 @@ daemon that starts anew, or a command beside it, sees the same. Only a whole, ch
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import libvirt
 import structlog
@@ -27,7 +28,8 @@ import structlog
 from nodeexec.libvirt.download import ImportFailedError, download, unpack
 from nodeexec.libvirt.errors import translate
 from nodeexec.libvirt.events import EventStream
-from nodeexec.libvirt.image_check import inspect_image
+from nodeexec.libvirt.image_check import bounded, inspect_image
+from nodeexec.libvirt.import_turns import ImportTurns
 from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks, from_json, to_json
 from nodeexec.libvirt.pools import Pool, Pools
 from nodeexec.libvirt.settings import ImportLimits
@@ -83,12 +85,12 @@ class Imports:
         self._clock = clock
         self._workers = workers
         self._limits = limits
-        self._slots = threading.BoundedSemaphore(limits.at_once)
+        self._turns = ImportTurns(limits.at_once, limits.at_once_a_host, events.emit)
         self._cancelled: set[str] = set()
 
     def begin(self, pool: Pool, request: ImportRequest) -> bool:
-        """Write down what is wanted and see that a worker is at it; True when the request is new. A worker that makes
-        something else is told to stop; the next call starts another.
+        """Write down what is wanted and see that a worker is at it, or will be when it is its turn; True when the request is
+        new. A worker that makes something else is told to stop; the next call starts another.
 
         Raises:
             VolumeError: the pool refuses.
@@ -103,11 +105,14 @@ class Imports:
         except (OSError, ValueError) as error:
             raise VolumeError(f"writing {directory}: {error}") from error
         name = _worker_name(pool, request.volume)
-        if fresh and self._workers.is_under_way(name):
-            self._cancelled.add(name)
+        if self._workers.is_under_way(name):
+            if fresh:
+                self._cancelled.add(name)
             return fresh
         self._cancelled.discard(name)
-        self._workers.background(name, lambda: self._work(pool, request.volume))
+        host = _host(request.source)
+        if self._turns.take(request.key, host):
+            self._workers.background(name, lambda: self._take_turn(pool, request.volume, host))
         return fresh
 
     def observe(self, pool: Pool) -> Iterator[ImportState]:
@@ -144,7 +149,7 @@ class Imports:
             phase=_phase(request.source, at_work=at_work, failed=bool(reason)),
             progress=_progress(directory, int(data.get("total_bytes", 0))) if at_work else None,
             allocated_bytes=sum(_allocated(directory / name) for name in ("part", "image", "disk")),
-            reason=("" if at_work else reason or "it was interrupted"),
+            reason="" if at_work else reason or self._why_idle(request.key),
             retry_at=datetime.fromisoformat(retry_at) if retry_at and not at_work else None,
         )
 
@@ -158,6 +163,8 @@ class Imports:
         if base is None or not (base / pool.path(volume).name).is_dir():
             return True
         directory, name = base / volume, _worker_name(pool, volume)
+        if known := _load(directory):
+            self._turns.forget(_parsed(known).key)
         self._cancelled.add(name)
         deadline = time.monotonic() + _DISCARD_WAIT_S
         while self._workers.is_under_way(name) or _is_locked(directory):
@@ -170,6 +177,15 @@ class Imports:
 
     def _directory(self, pool: Pool, volume: str) -> Path:
         return pool.private("incoming") / pool.path(volume).name
+
+    def _why_idle(self, key: ObjectKey) -> str:
+        return "it waits for its turn" if self._turns.waits(key) else "it was interrupted"
+
+    def _take_turn(self, pool: Pool, volume: str, host: str) -> None:
+        try:
+            self._work(pool, volume)
+        finally:
+            self._turns.leave(host)
 
     def _work(self, pool: Pool, volume: str) -> None:
         """The background work of one volume, from the first byte to the final name."""
@@ -185,22 +201,27 @@ class Imports:
                 return
             try:
                 self._events.emit(request.key)
-                with self._slots:
-                    self._make(pool, directory, request)
+                self._make(pool, directory, request)
                 shutil.rmtree(directory)
             except _CancelledError:
                 _log.info("import.cancelled", object=str(request.key))
             except (VolumeError, OSError) as error:
-                self._failed(directory, data, str(error))
-                _log.warning("import.failed", object=str(request.key), reason=str(error))
+                reason = f"the pool {pool.name} is full" if _is_full(error) else str(error)
+                self._failed(directory, data, reason)
+                _log.warning("import.failed", object=str(request.key), reason=reason)
             except libvirt.libvirtError as error:
                 self._failed(directory, data, translate(error, "refreshing the pool").message)
         self._events.emit(request.key)
 
     def _make(self, pool: Pool, directory: Path, request: ImportRequest) -> None:
+        until = time.monotonic() + self._limits.timeout_s
+        limits = self._limits.for_disk(request.size_bytes)
+
         def keep_going() -> None:
             if _worker_name(pool, request.volume) in self._cancelled:
                 raise _CancelledError
+            if time.monotonic() > until:
+                raise ImportFailedError(f"it did not end within {self._limits.timeout_s:.0f} s")
 
         keep_going()
         disk = directory / "disk"
@@ -215,11 +236,11 @@ class Imports:
                 request.source.url,
                 part,
                 checksum=request.source.checksum,
-                limits=self._limits,
+                limits=limits,
                 keep_going=keep_going,
                 total=lambda size: _store(directory, {**_request_data(request), "total_bytes": size}),
             )
-            image = unpack(part, directory / "image", limits=self._limits, keep_going=keep_going)
+            image = unpack(part, directory / "image", limits=limits, keep_going=keep_going)
             facts = inspect_image(image, self._limits)
             source_format, size_bytes = facts.format, facts.size_bytes
         else:
@@ -229,7 +250,7 @@ class Imports:
                 f"the disk has {size_bytes} bytes and the claim asks for {request.size_bytes}; "
                 f"raise resources.requests.storage"
             )
-        _convert(image, source_format, disk, request.format, keep_going)
+        _convert(image, source_format, disk, request.format, keep_going, limits)
         if request.size_bytes > size_bytes:
             run_tool(
                 ["qemu-img", "resize", "-q", "-f", request.format, str(disk), str(request.size_bytes)],
@@ -263,9 +284,14 @@ class Imports:
             _store(directory, said)
 
 
-def _convert(image: Path, source_format: str, disk: Path, format: str, keep_going: Callable[[], None]) -> None:
+def _convert(
+    image: Path, source_format: str, disk: Path, format: str, keep_going: Callable[[], None], limits: ImportLimits
+) -> None:
     """A stand-alone copy in the wanted format, interruptible."""
-    command = ["qemu-img", "convert", "-f", source_format, "-O", format, str(image), str(disk)]
+    command = bounded(
+        ["qemu-img", "convert", "-f", source_format, "-O", format, str(image), str(disk)],
+        memory_bytes=limits.convert_memory_bytes,
+    )
     try:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, umask=0o077
@@ -280,12 +306,16 @@ def _convert(image: Path, source_format: str, disk: Path, format: str, keep_goin
                     break
                 except subprocess.TimeoutExpired:
                     keep_going()
-        except _CancelledError:
+        except (_CancelledError, ImportFailedError):
             process.kill()
             raise
     if process.returncode != 0:
         lines = said.decode(errors="replace").strip().splitlines()
         raise VolumeError(f"copying the image: {lines[-1] if lines else f'qemu-img ended with {process.returncode}'}")
+
+
+def _is_full(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _phase(source: VolumeSource, *, at_work: bool, failed: bool) -> str:
@@ -304,6 +334,14 @@ def _progress(directory: Path, total_bytes: int) -> float | None:
     except OSError:
         return None
     return round(_DOWNLOAD_SHARE * min(1.0, received / total_bytes), 3) if total_bytes else None
+
+
+def _host(source: VolumeSource) -> str:
+    """The server that an import reads from; empty for a clone."""
+    try:
+        return urlsplit(source.url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _worker_name(pool: Pool, volume: str) -> str:

@@ -6,6 +6,7 @@ their own options; here those are plain data under ``engine.NAME``, which the co
 
 from reconciler.settings.durations import format_duration, parse_duration_s
 from reconciler.settings.engine import EngineSettings
+from reconciler.settings.imports import ImportSettings
 from reconciler.settings.load import DEFAULT_PATH, LogSettings, Settings, build_settings, load_settings
 from reconciler.settings.source import SourceSettings, redacted_url
 from reconciler.settings.web import WebSettings
@@ -13,6 +14,7 @@ from reconciler.settings.web import WebSettings
 __all__ = [
     "DEFAULT_PATH",
     "EngineSettings",
+    "ImportSettings",
     "LogSettings",
     "Settings",
     "SourceSettings",

@@ -14,6 +14,7 @@ from reconciler.model.policy import Policy
 from reconciler.settings.durations import format_duration
 from reconciler.settings.engine import EngineSettings, read_engine
 from reconciler.settings.file import RawSettings, read_settings
+from reconciler.settings.imports import ImportSettings, imports_as_file, read_imports
 from reconciler.settings.policy import policy_as_file, read_policy
 from reconciler.settings.source import SourceSettings, read_sources, sources_as_file
 from reconciler.settings.values import read_interval_s
@@ -42,6 +43,7 @@ class Settings:
     runtime_directory: Path = Path("/run/gitvirt")
     key_file: Path = Path("/etc/gitvirt/key")
     resync_interval_s: float = 600.0
+    imports: ImportSettings = ImportSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     origin: str = "the built-in defaults"
@@ -61,6 +63,7 @@ class Settings:
             **sources_as_file(self.sources),
             "engine": {self.engine.name: dict(self.engine.options)},
             "resyncInterval": format_duration(self.resync_interval_s),
+            "imports": imports_as_file(self.imports),
             "web": web_as_file(self.web),
             "log": {"level": self.log.level, "format": self.log.format},
         }
@@ -100,6 +103,7 @@ def build_settings(raw: RawSettings, *, hostname: str) -> Settings:
         runtime_directory=Path(body.get("runtimeDirectory", Settings().runtime_directory)),
         key_file=key_file,
         resync_interval_s=read_interval_s(raw, "resyncInterval", default=Settings().resync_interval_s),
+        imports=read_imports(raw),
         web=read_web(raw),
         log=LogSettings(**(body.get("log") or {})),
         origin=raw.origin,

@@ -13,12 +13,14 @@ import time
 import uuid
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 from pathlib import Path
 
 import libvirt
 
 from nodeexec.libvirt.engine import LibvirtEngine
-from nodeexec.libvirt.settings import LibvirtSettings
+from nodeexec.libvirt.import_addresses import ImportAddresses
+from nodeexec.libvirt.settings import ImportLimits, LibvirtSettings
 from reconciler.daemon.clock import SystemClock
 from reconciler.daemon.threads import ThreadWorkers
 from reconciler.model.keys import ObjectKey
@@ -88,6 +90,7 @@ class LibvirtWorld:
             default_pool_target=str(self._pool),
             console_log_directory=str(self._directory / "consoles"),
             runtime_directory=str(self._directory / "runtime"),
+            imports=ImportLimits(addresses=ImportAddresses(allowed=(ip_network("127.0.0.1/32"),))),
         )
         self.site = Site(policy=policy, namespace=namespace)
         self.workers = ThreadWorkers()

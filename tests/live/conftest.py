@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,7 @@ def libvirt_engine() -> Iterator[LiveHost]:
     import libvirt
 
     from nodeexec.libvirt.engine import LibvirtEngine
+    from nodeexec.libvirt.import_addresses import ImportAddresses
     from nodeexec.libvirt.settings import ImportLimits, LibvirtSettings
     from reconciler.daemon.clock import SystemClock
     from reconciler.daemon.threads import ThreadWorkers
@@ -209,7 +211,7 @@ def libvirt_engine() -> Iterator[LiveHost]:
         console_log_directory=str(directory / "consoles"),
         runtime_directory=str(directory / "run"),
         agent_refresh_s=1.0,
-        imports=ImportLimits(first_retry_s=1.0),
+        imports=ImportLimits(first_retry_s=1.0, addresses=ImportAddresses(allowed=(ip_network("127.0.0.1/32"),))),
     )
     engines: list[Any] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import lzma
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -186,6 +187,70 @@ def test_deleting_an_import_under_way_stops_it(libvirt_engine: LiveHost, server:
     assert host.engine.apply(delete(host.volume(volume.key))).result is Result.APPLIED
     assert host.look(volume.key) is None
     assert not list((host.pool / ".gitvirt" / "incoming").iterdir())
+
+
+def test_a_full_pool_fails_the_import_and_stays_usable(libvirt_engine: LiveHost, server: ImageServer) -> None:
+    host = libvirt_engine
+    host.pool.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m,mode=0755", "gitvirt-test", str(host.pool)], check=True)
+    try:
+        server.files |= {"large.raw": os.urandom(16 * MIB), "grows.raw": os.urandom(8 * MIB), "small.raw": CONTENT}
+        for name in ("large", "grows"):  # full while downloading, and while converting
+            volume = host.site.data_volume(name, http(server, f"{name}.raw"), size="32Mi")
+            host.engine.apply(create(volume))
+            reason = failed(host, volume)
+            assert "full" in reason or "No space left" in reason
+            assert [path.name for path in host.pool.rglob("*") if path.is_file() and path.stat().st_size > MIB] == []
+            host.applied(delete(host.volume(volume.key)))
+        volume = host.made(host.site.data_volume("small", http(server, "small.raw")))
+        assert content_of(host.pool / host.volume(volume.key).volume)[:MIB] == CONTENT
+    finally:
+        subprocess.run(["umount", "-l", str(host.pool)], check=True)
+
+
+def test_a_source_on_loopback_is_refused_unless_the_settings_allow_it(
+    libvirt_engine: LiveHost, server: ImageServer
+) -> None:
+    host = libvirt_engine
+    server.files["disk.raw"] = CONTENT
+    url = server.url("disk.raw").replace("127.0.0.1", "127.0.0.2")
+    volume = host.site.data_volume("root", {"http": {"url": url}})
+    host.engine.apply(create(volume))
+    reason = failed(host, volume)
+    assert "127.0.0.2 is a loopback address" in reason
+    assert "sesame" not in reason
+
+
+def test_what_a_guest_writes_into_a_raw_disk_is_never_read_as_an_image_format(
+    libvirt_engine: LiveHost, tmp_path: Path
+) -> None:
+    """A qcow2 header in a raw disk, naming a file of the host: QEMU, libvirt and a clone all see plain bytes."""
+    from reconciler.model.power import PowerStep
+
+    host = libvirt_engine
+    volume = host.made(host.site.claim("root", block=True))
+    path = host.pool / host.volume(volume.key).volume
+    evil = tmp_path / "evil.qcow2"
+    subprocess.run(
+        ["qemu-img", "create", "-q", "-f", "qcow2", "-u", "-b", "/etc/shadow", "-F", "raw", str(evil), "64M"],
+        check=True,
+    )
+    data = evil.read_bytes()
+    with path.open("r+b") as file:
+        file.write(data)
+    assert (host.volume(volume.key).format, host.volume(volume.key).size_bytes) == ("raw", volume.size_bytes)
+    vm = host.site.vm("web", disks={"root": volume}, grace_s=0)
+    host.applied(create(vm, power=PowerStep.START))
+    name = next(d.name() for d in host.connection.listAllDomains() if d.name().startswith(host.site.namespace))
+    blocks = subprocess.run(
+        ["virsh", "qemu-monitor-command", name, "--hmp", "info block"], capture_output=True, text=True, check=True
+    ).stdout
+    assert f"{path} (raw)" in blocks
+    assert "shadow" not in blocks
+    host.applied(update(vm, host.vm(vm.key), power=PowerStep.STOP))
+    clone = host.made(host.site.data_volume("copy", {"pvc": {"name": "root", "namespace": host.site.namespace}}))
+    copied = host.pool / host.volume(clone.key).volume
+    assert content_of(copied)[: len(data)] == data
 
 
 def test_a_running_source_is_not_cloned(libvirt_engine: LiveHost) -> None:

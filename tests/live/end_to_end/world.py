@@ -97,6 +97,7 @@ class World:
             "keyFile": str(self.directory / "key"),
             "source": {"url": str(bare), "branch": "main", "interval": "1s", "jitter": "0s"},
             "web": {"listen": "off"},
+            "imports": {"allowedAddresses": ["127.0.0.1/32"]},
             "log": {"level": "info", "format": "json"},
             "podNetwork": {"bridge": self.bridge(0), "address": self.subnet(0).replace(".0/24", ".1/24")},
             "engine": {
