@@ -12,7 +12,8 @@ from nodeexec.libvirt.domain_index import DomainIndex
 from nodeexec.libvirt.domains import Domains
 from nodeexec.libvirt.errors import ApplyEndedError
 from nodeexec.libvirt.image_chain import overlays_on
-from nodeexec.libvirt.imports import ImportRequest, Imports
+from nodeexec.libvirt.import_request import ImportRequest
+from nodeexec.libvirt.imports import Imports
 from nodeexec.libvirt.marks import DomainMarks
 from nodeexec.libvirt.naming import domain_name, volume_name
 from nodeexec.libvirt.new_marks import marks_for

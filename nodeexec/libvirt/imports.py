@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,12 +28,11 @@ from nodeexec.libvirt.download import ImportFailedError, download, unpack
 from nodeexec.libvirt.errors import translate
 from nodeexec.libvirt.events import EventStream
 from nodeexec.libvirt.image_check import bounded, inspect_image
+from nodeexec.libvirt.import_request import ImportRequest, as_data, load_request, request_from, same_wish, store_request
 from nodeexec.libvirt.import_turns import ImportTurns
-from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks, from_json, to_json
 from nodeexec.libvirt.pools import Pool, Pools
 from nodeexec.libvirt.settings import ImportLimits
-from nodeexec.libvirt.volume_files import VolumeError, read_volume, run_tool, sync_directory, take_name, write_marks
-from nodeexec.libvirt.volume_marks import source_data, source_from
+from nodeexec.libvirt.volume_files import VolumeError, read_volume, run_tool, take_name, write_marks
 from reconciler.model.keys import ObjectKey
 from reconciler.model.resolved import SourceKind, VolumeSource
 from reconciler.ports import Clock, Workers
@@ -46,20 +44,6 @@ _DOWNLOAD_SHARE = 0.8
 
 class _CancelledError(Exception):
     """The volume is not wanted any more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportRequest:
-    """A volume in the making. ``copy_from`` is the file of a clone, as (pool, volume)."""
-
-    key: ObjectKey
-    volume: str
-    format: str
-    size_bytes: int
-    source: VolumeSource
-    storage_class: str
-    marks: DomainMarks
-    copy_from: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +82,10 @@ class Imports:
         directory = self._directory(pool, request.volume)
         try:
             directory.mkdir(mode=0o700, exist_ok=True)
-            known = _load(directory)
-            fresh = known is None or not _same_wish(_parsed(known), request)
+            known = load_request(directory)
+            fresh = known is None or not same_wish(request_from(known), request)
             if fresh:
-                _store(directory, _request_data(request))
+                store_request(directory, as_data(request))
         except (OSError, ValueError) as error:
             raise VolumeError(f"writing {directory}: {error}") from error
         name = _worker_name(pool, request.volume)
@@ -137,11 +121,11 @@ class Imports:
             OSError, ValueError: it cannot be read.
         """
         base = pool.existing_private("incoming")
-        data = _load(base / pool.path(volume).name) if base is not None else None
+        data = load_request(base / pool.path(volume).name) if base is not None else None
         if base is None or data is None:
             return None
         directory = base / volume
-        request = _parsed(data)
+        request = request_from(data)
         at_work = self._workers.is_under_way(_worker_name(pool, volume)) or _is_locked(directory)
         reason, retry_at = str(data.get("reason", "")), data.get("retry_at")
         return ImportState(
@@ -163,8 +147,8 @@ class Imports:
         if base is None or not (base / pool.path(volume).name).is_dir():
             return True
         directory, name = base / volume, _worker_name(pool, volume)
-        if known := _load(directory):
-            self._turns.forget(_parsed(known).key)
+        if known := load_request(directory):
+            self._turns.forget(request_from(known).key)
         self._cancelled.add(name)
         deadline = time.monotonic() + _DISCARD_WAIT_S
         while self._workers.is_under_way(name) or _is_locked(directory):
@@ -190,10 +174,10 @@ class Imports:
     def _work(self, pool: Pool, volume: str) -> None:
         """The background work of one volume, from the first byte to the final name."""
         directory = self._directory(pool, volume)
-        data = _load(directory)
+        data = load_request(directory)
         if data is None:
             return
-        request = _parsed(data)
+        request = request_from(data)
         with (directory / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -238,7 +222,7 @@ class Imports:
                 checksum=request.source.checksum,
                 limits=limits,
                 keep_going=keep_going,
-                total=lambda size: _store(directory, {**_request_data(request), "total_bytes": size}),
+                total=lambda size: store_request(directory, {**as_data(request), "total_bytes": size}),
             )
             image = unpack(part, directory / "image", limits=limits, keep_going=keep_going)
             facts = inspect_image(image, self._limits)
@@ -281,7 +265,7 @@ class Imports:
                 (directory / name).unlink()
         said = {**data, "failures": failures, "reason": reason, "retry_at": retry_at.isoformat(), "total_bytes": 0}
         with suppress(OSError):
-            _store(directory, said)
+            store_request(directory, said)
 
 
 def _convert(
@@ -368,63 +352,3 @@ def _allocated(path: Path) -> int:
         return path.stat().st_blocks * 512
     except OSError:
         return 0
-
-
-def _load(directory: Path) -> dict[str, Any] | None:
-    try:
-        data = json.loads((directory / "request.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    if not isinstance(data, dict):
-        raise ValueError(f"{directory}/request.json is damaged")
-    return data
-
-
-def _store(directory: Path, data: Mapping[str, Any]) -> None:
-    fresh = directory / ".request.json.new"
-    with fresh.open("w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), 0o600)
-        json.dump(data, file, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(directory / "request.json")
-    sync_directory(directory)
-
-
-def _same_wish(known: ImportRequest, wanted: ImportRequest) -> bool:
-    """Whether the work under way is the one that is asked for; only the times in the marks may differ."""
-    return replace(known, marks=wanted.marks) == wanted and known.marks.marks.applied == wanted.marks.marks.applied
-
-
-def _request_data(request: ImportRequest) -> dict[str, Any]:
-    return {
-        "key": str(request.key),
-        "volume": request.volume,
-        "format": request.format,
-        "size_bytes": request.size_bytes,
-        "source": source_data(request.source),
-        "storage_class": request.storage_class,
-        "marks": to_json(request.marks),
-        "copy_from": list(request.copy_from) if request.copy_from else None,
-    }
-
-
-def _parsed(data: Mapping[str, Any]) -> ImportRequest:
-    """Raises ValueError for a damaged request."""
-    try:
-        marks = from_json(data["marks"])
-        if isinstance(marks, UnreadableMarks):
-            raise ValueError(marks.reason)
-        copy_from = data.get("copy_from")
-        return ImportRequest(
-            key=ObjectKey.parse(data["key"]),
-            volume=str(data["volume"]),
-            format=str(data["format"]),
-            size_bytes=int(data["size_bytes"]),
-            source=source_from(data["source"]),
-            storage_class=str(data["storage_class"]),
-            marks=marks,
-            copy_from=(str(copy_from[0]), str(copy_from[1])) if copy_from else None,
-        )
-    except (KeyError, TypeError, IndexError) as error:
-        raise ValueError(f"the request of a volume in the making is damaged: {error}") from error

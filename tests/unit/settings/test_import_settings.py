@@ -16,6 +16,7 @@ def _load(tmp_path: Path, text: str) -> Settings:
     path.write_text(text)
     return load_settings(path)
 
+
 def test_imports_and_the_engines_own_bounds_have_the_same_defaults() -> None:
     from reconciler.wiring_engines import libvirt_settings
 
