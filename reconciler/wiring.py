@@ -125,14 +125,7 @@ def build_core(settings: Settings) -> Core:
     choice = engine_choice(settings)
     workers = ThreadWorkers(choice.threads)
     engine = choice.open(settings, clock, workers)
-    source = GitSource(
-        url=followed.url,
-        ref=followed.ref,
-        path=followed.path,
-        state_directory=settings.state_directory,
-        clock=clock,
-        accept_rewrites=followed.accept_rewrites,
-    )
+    source = GitSource(followed, state_directory=settings.state_directory, clock=clock)
     journal = open_journal(settings, background=workers.background)
     cycle = Cycle(
         source=source,

@@ -98,7 +98,7 @@ class SettledTable:
         named = f" --settings {shlex.quote(str(origin.resolve()))}" if is_named else ""
         vm = next((vm.key for vm in vms if vm.printable_status == "Running"), vms[0].key)
         slow = "" if vms[0].facts.get("accelerator") != "qemu" else "  (QEMU emulation: no working KVM here)"
-        followed = ", ".join(f"{redacted_url(source.url)} {source.ref}" for source in self._settings.sources)
+        followed = ", ".join(f"{redacted_url(source.url)} ({source.follow})" for source in self._settings.sources)
         typer.echo(f"\nFollowing {followed}{slow}. What to type next:")
         for command, meaning in (
             (f"gitvirt{named} get vm -o wide", "the same table, with more"),

@@ -174,12 +174,16 @@ def _source(source: SourceSettings) -> Check:
         return _failed(name, "none named", "set source.url")
     shown = redacted_url(source.url)
     try:
-        head = remote_for(source.url, DEFAULT_LIMITS).look(source.ref)
+        remote = remote_for(source, DEFAULT_LIMITS)
+        try:
+            head = remote.look(source.follow)
+        finally:
+            remote.close()
     except SourceError as fault:
         return _failed(name, shown, str(fault))
     if not head.commit:
-        return _failed(name, f"{shown} has no {source.ref}", "set source.branch to one that exists, or push it")
-    return _ok(name, f"{shown} {source.ref} at {head.commit[:12]}")
+        return _failed(name, f"{shown} has no {source.follow} ({head.fault})", "set source to what exists, or push it")
+    return _ok(name, f"{shown} ({source.follow}) at {head.commit[:12]}")
 
 
 def _socket(path: Path) -> Check:

@@ -4,40 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from reconciler.model.document import dotted
 from reconciler.model.errors import SettingsError
 from reconciler.model.origin import Origin
 from reconciler.model.secret import REDACTED
+from reconciler.model.source_spec import SourceSpec
 from reconciler.settings.durations import format_duration
 from reconciler.settings.file import RawSettings
-from reconciler.settings.values import read_duration_s, read_interval_s, steps, value_at
+from reconciler.settings.source_reach import reach_as_file, read_auth, read_follow, refuse_credentials
+from reconciler.settings.values import dotted_at, place_at, read_duration_s, read_interval_s, value_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceSettings:
-    """One repository at one ref. ``url`` empty means that none is set: offline commands work, the daemon refuses to
+class SourceSettings(SourceSpec):
+    """One repository, and how often it is looked at. Without a URL offline commands work, and the daemon refuses to
     start. ``name`` is empty for the one ``source``; ``namespaces`` None lets it declare objects anywhere.
     """
 
     name: str = ""
-    url: str = ""
-    ref: str = "refs/heads/main"
-    path: str = ""
     namespaces: tuple[str, ...] | None = None
     interval_s: float = 30.0
     jitter_s: float = 3.0
-    accept_rewrites: bool = False
 
     @property
     def origin(self) -> Origin:
-        """What decisions know of it. The identity is what is followed, whatever the URL: the ref, the path where only a
-        part of the repository is, and the name where there may be others.
+        """What decisions know of it. The identity is what is followed, whatever the URL (see `Follow.identity`), and the
+        name where there may be others.
         """
-        followed = f"{self.ref}:{self.path}" if self.path else self.ref
-        identity = f"{self.name}@{followed}" if self.name else followed
+        identity = f"{self.name}@{self.identity}" if self.name else self.identity
         return Origin(name=self.name, identity=identity, namespaces=self.namespaces)
 
 
@@ -62,7 +59,7 @@ def read_sources(raw: RawSettings) -> tuple[SourceSettings, ...]:
         for other in found[:index]:
             if other.name == one.name:
                 raise SettingsError(f"{raw.place(['sources', index, 'name'])}: the name {one.name} stands twice.")
-            if (other.url, other.ref, other.path) == (one.url, one.ref, one.path):
+            if (other.url, other.identity) == (one.url, one.identity):
                 raise SettingsError(
                     f"{raw.place(['sources', index])}: {one.name} follows the same as {other.name}; keep one of them."
                 )
@@ -71,36 +68,34 @@ def read_sources(raw: RawSettings) -> tuple[SourceSettings, ...]:
 
 def _read_source(raw: RawSettings, at: str) -> SourceSettings:
     """One repository; ``at`` is the dotted path of its section."""
-    body, default, said = value_at(raw, at) or {}, SourceSettings(), dotted(steps(at))
-    if "branch" in body and "ref" in body:
-        raise SettingsError(f"{raw.place([*steps(at), 'ref'])}: {said} has both branch and ref; keep one of them.")
-    url = body.get("url", "")
-    if urlsplit(url).password is not None:
-        raise SettingsError(
-            f"{raw.place([*steps(at), 'url'])}: {said}.url holds a password; take it out. "
-            "Secrets are given by file name only."
-        )
+    body, default = value_at(raw, at) or {}, SourceSettings()
+    refuse_credentials(raw, at, body)
     interval_s = read_interval_s(raw, f"{at}.interval", default=default.interval_s)
     jitter_s = read_duration_s(raw, f"{at}.jitter", default=min(default.jitter_s, interval_s / 10))
     if jitter_s >= interval_s:
-        place = raw.place([*steps(at), "jitter"])
-        raise SettingsError(f"{place}: {said}.jitter must be shorter than {said}.interval.")
+        said = dotted_at(at)
+        raise SettingsError(f"{place_at(raw, at, 'jitter')}: {said}.jitter must be shorter than {said}.interval.")
     return SourceSettings(
         name=body.get("name", ""),
-        url=url,
-        ref=body.get("ref") or f"refs/heads/{body.get('branch', 'main')}",
+        url=body.get("url", ""),
+        follow=read_follow(raw, at, body),
         path=body.get("path", "").strip("/"),
+        accept_rewrites=body.get("acceptRewrites", False),
+        auth=read_auth(raw, at, body),
+        ca_file=Path(body["caFile"]) if "caFile" in body else None,
+        proxy=body.get("proxy", ""),
+        timeout_s=read_interval_s(raw, f"{at}.timeout", default=default.timeout_s),
+        allow_plain_http=body.get("allowPlainHttp", False),
         namespaces=tuple(body["namespaces"]) if "namespaces" in body else None,
         interval_s=interval_s,
         jitter_s=jitter_s,
-        accept_rewrites=body.get("acceptRewrites", False),
     )
 
 
 def redacted_url(url: str) -> str:
-    """The URL without user name and password."""
+    """The URL without user name and password; the user name of ssh is no secret."""
     parts = urlsplit(url)
-    if parts.username is None and parts.password is None:
+    if parts.password is None and (parts.username is None or parts.scheme == "ssh"):
         return url
     return urlunsplit(parts._replace(netloc=f"{REDACTED}@{parts.netloc.rpartition('@')[2]}"))
 
@@ -116,10 +111,8 @@ def _as_file(source: SourceSettings) -> dict[str, Any]:
     return {
         **({"name": source.name} if source.name else {}),
         **({"url": redacted_url(source.url)} if source.url else {}),
-        "ref": source.ref,
-        "path": source.path,
         **({"namespaces": list(source.namespaces)} if source.namespaces is not None else {}),
         "interval": format_duration(source.interval_s),
         "jitter": format_duration(source.jitter_s),
-        "acceptRewrites": source.accept_rewrites,
+        **reach_as_file(source),
     }

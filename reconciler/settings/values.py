@@ -29,6 +29,16 @@ def steps(dotted_path: str) -> tuple[str | int, ...]:
     return tuple(int(part) if part.isdigit() else part for part in dotted_path.split("."))
 
 
+def dotted_at(at: str) -> str:
+    """``sources.0`` as people read it: ``sources[0]``."""
+    return dotted(steps(at))
+
+
+def place_at(raw: RawSettings, at: str, name: str) -> str:
+    """``file:line`` of the setting ``name`` in the section at a dotted path."""
+    return raw.place([*steps(at), name])
+
+
 def read_duration_s(raw: RawSettings, path: str, *, default: float) -> float:
     """A duration in seconds.
 

@@ -9,6 +9,10 @@ class UnreachableError(SourceError):
     """The remote gave no answer, or none that can be used."""
 
 
+class NotACommitError(SourceError):
+    """What is followed exists and is not a commit."""
+
+
 class DamagedError(SourceError):
     """The local copy is there and cannot be used."""
 

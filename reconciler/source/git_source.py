@@ -1,4 +1,4 @@
-"""A Git repository at one ref: look, fetch, judge, accept.
+"""One Git repository and what of it is followed: look, fetch, judge, accept.
 
 Whatever goes wrong, the accepted revision stays as it is; only a good new head moves it.
 """
@@ -15,10 +15,19 @@ import pygit2
 from reconciler.model.errors import SourceError
 from reconciler.model.plain_text import is_plain, one_line
 from reconciler.model.revision import Revision, Snapshot, SourceState, SourceStatus
+from reconciler.model.source_spec import SourceSpec
 from reconciler.ports import Clock
 from reconciler.source.commits import approvals_since, revision_of
-from reconciler.source.errors import DamagedError, PathMissingError, TooLargeError, UnreachableError
+from reconciler.source.errors import (
+    DamagedError,
+    NotACommitError,
+    PathMissingError,
+    TooLargeError,
+    UnreachableError,
+)
+from reconciler.source.heads import RemoteHead
 from reconciler.source.limits import DEFAULT_LIMITS, SourceLimits
+from reconciler.source.local_remote import LocalRemote
 from reconciler.source.mirror import (
     ACCEPTED,
     FETCHED,
@@ -31,7 +40,7 @@ from reconciler.source.mirror import (
     put_in_place,
     ref_by_file,
 )
-from reconciler.source.remotes import LocalRemote, Remote, RemoteHead, full_ref, remote_for
+from reconciler.source.remotes import Remote, checked_follow, remote_for
 from reconciler.source.trees import Listing, TreeReader
 
 Verdict = tuple[SourceState, str]
@@ -42,28 +51,21 @@ class GitSource:
     """`reconciler.ports.Source` over pygit2. May be used from several threads; one mirror has one writing process."""
 
     def __init__(
-        self,
-        *,
-        url: str,
-        ref: str,
-        path: str = "",
-        state_directory: Path,
-        clock: Clock,
-        limits: SourceLimits = DEFAULT_LIMITS,
-        accept_rewrites: bool = False,
+        self, spec: SourceSpec, *, state_directory: Path, clock: Clock, limits: SourceLimits = DEFAULT_LIMITS
     ) -> None:
-        """``url`` is a path or ``file:///PATH``; ``ref`` a branch or a full ref; ``path`` the directory of the manifests
-        below the repository's root. Opens the mirror in ``state_directory`` if there is one; asks nothing of the remote.
+        """Opens the mirror in ``state_directory`` if there is one; asks nothing of the remote.
 
         Raises:
-            SourceError: the URL, the ref or the path can never work.
+            SourceError: the URL, what is followed or the path can never work.
         """
         prepare_libgit2()
-        self._remote: Remote = remote_for(url, limits)
-        self._ref = full_ref(ref)
-        self._parts = _parts(path)
-        self._clock, self._limits, self._accept_rewrites = clock, limits, accept_rewrites
-        identity = hashlib.sha256(f"{self._remote.shown}\n{self._ref}\n{b'/'.join(self._parts)!r}".encode()).hexdigest()
+        self._remote: Remote = remote_for(spec, limits)
+        self._spec = spec
+        self._follow = checked_follow(spec.follow)
+        self._parts = _parts(spec.path)
+        self._clock, self._limits = clock, limits
+        what = self._follow.identity("")
+        identity = hashlib.sha256(f"{self._remote.shown}\n{what}\n{b'/'.join(self._parts)!r}".encode()).hexdigest()
         self._directory = state_directory / "source"
         self._path = self._directory / identity[:16]  # a link; it leads to the mirror
         self._fetching, self._reading = threading.Lock(), threading.RLock()
@@ -92,11 +94,13 @@ class GitSource:
             head = ""
             try:
                 with exclusive(self._directory / f"{self._path.name}.lock", self._limits.lock_wait_s):
-                    found = self._remote.look(self._ref)
+                    found = self._remote.look(self._follow)
                     head = found.commit
-                    (state, message), head = self._follow(found)
+                    (state, message), head = self._take(found)
             except UnreachableError as fault:
                 state, message = SourceState.UNREACHABLE, f"{fault}. {self._keeps()}"
+            except NotACommitError as fault:
+                state, message = self._absent(RemoteHead(commit="", fault=str(fault)))
             except (SourceError, pygit2.GitError, OSError, KeyError, ValueError) as fault:
                 # The remote answered; what failed is our own copy: a full disk, a damaged object, missing rights.
                 state = SourceState.UNREACHABLE
@@ -166,47 +170,56 @@ class GitSource:
     def _accepted_commit(self) -> str:
         return self._mirror.read(ACCEPTED) if self._mirror else ""
 
+    @property
+    def _may_rewrite(self) -> bool:
+        """A pin goes wherever it is moved; a branch whose history changed is followed only where the settings say so."""
+        return self._spec.accept_rewrites or self._follow.is_pin
+
+    def close(self) -> None:
+        """Let go of the remote's connections."""
+        self._remote.close()
+
     def _keeps(self) -> str:
         commit = self._accepted_commit()
         return f"{commit[:12]} stays enforced." if commit else "Nothing has been accepted yet."
 
-    def _follow(self, found: RemoteHead) -> tuple[Verdict, str]:
+    def _take(self, found: RemoteHead) -> tuple[Verdict, str]:
         """Bring what the remote's ref stands at here and judge it; the verdict and the commit it is about."""
         if not found.commit:
             return self._absent(found), ""
         drop_stale_locks(self._path.resolve())
         if not self._damage:
             try:
-                return self._advance(found.commit)
+                return self._advance(found)
             except DamagedError as fault:
                 self._damage = str(fault)
-        return self._rebuild(found.commit)
+        return self._rebuild(found)
 
-    def _advance(self, commit: str) -> tuple[Verdict, str]:
+    def _advance(self, found: RemoteHead) -> tuple[Verdict, str]:
         # An own handle: a transfer may take minutes, and readers do not wait for it.
         if self._mirror is None:
             self._replace(Mirror.create(self._path), None)
         mirror = Mirror(self._path)
         accepted = mirror.read(ACCEPTED)
-        if self._judged and self._judged[:2] == (commit, accepted):
-            return self._judged[2], commit
-        head = self._bring(mirror, commit)
+        if self._judged and self._judged[:2] == (found.commit, accepted):
+            return self._judged[2], found.commit
+        head = self._bring(mirror, found)
         verdict = self._judge(mirror, head, accepted, self._snapshot[1] if self._snapshot else None)
         self._judged = (head, mirror.read(ACCEPTED), verdict)
         if verdict[0] == SourceState.READY and mirror.packs() > self._limits.packs:
             self._gather()
         return verdict, head
 
-    def _rebuild(self, commit: str) -> tuple[Verdict, str]:
+    def _rebuild(self, found: RemoteHead) -> tuple[Verdict, str]:
         """Fetch a damaged mirror anew beside it and put it in its place; it is kept until the new one is whole."""
         known = self._known(ACCEPTED), self._known(PREVIOUS)
         fresh = Mirror.create(self._path)
-        head = self._bring(fresh, commit)
+        head = self._bring(fresh, found)
         for ref, old in zip((ACCEPTED, PREVIOUS), known, strict=True):
             if old and fresh.holds(old):
                 fresh.write(ref, old)
         accepted = fresh.read(ACCEPTED)
-        if known[0] and not accepted and not self._accept_rewrites:
+        if known[0] and not accepted and not self._may_rewrite:
             shutil.rmtree(fresh.path)
             return (SourceState.REWRITTEN, self._rewritten(head, known[0])), head
         state, message = self._judge(fresh, head, accepted, None)
@@ -226,7 +239,7 @@ class GitSource:
     def _gather(self) -> None:
         """Write the mirror anew as one pack: each fetch adds a pack, and each pack slows every look-up."""
         fresh = Mirror.create(self._path)
-        LocalRemote(self._path.resolve(), self._limits).fetch(fresh.repository, "+refs/gitvirt/*:refs/gitvirt/*")
+        LocalRemote(self._path.resolve(), self._limits).copy(fresh.repository, "+refs/gitvirt/*:refs/gitvirt/*")
         self._replace(fresh, None)
 
     def _replace(self, fresh: Mirror, aside: Path | None) -> None:
@@ -235,28 +248,30 @@ class GitSource:
             self._mirror = Mirror(self._path)
 
     def _absent(self, found: RemoteHead) -> Verdict:
-        name = one_line(self._ref.removeprefix("refs/heads/"))
+        what = f"{self._follow.kind} {one_line(self._follow.name)!r}"
         if found.unborn:
             return (
                 SourceState.EMPTY,
-                f"{self._remote.shown} has no commit yet: push manifests to {name!r}. {self._keeps()}",
+                f"{self._remote.shown} has no commit yet: push manifests to {what}. {self._keeps()}",
             )
         return (
             SourceState.REF_MISSING,
-            f"{name!r} is not in {self._remote.shown} ({found.fault}): push it again, or change the ref in the "
-            f"settings. {self._keeps()}",
+            f"The {what} is not in {self._remote.shown} ({found.fault}): push it again, or change what the settings "
+            f"follow. {self._keeps()}",
         )
 
-    def _bring(self, mirror: Mirror, commit: str) -> str:
-        """Fetch unless the commit is here already; the commit that the ref then stands at."""
-        if mirror.holds(commit):
-            return commit
-        before = mirror.read(FETCHED)
-        self._remote.fetch(mirror.repository, f"+{self._ref}:{FETCHED}")
-        after = mirror.read(FETCHED)
-        if after == before or not after:
-            raise UnreachableError(f"{self._remote.shown} changed while it was fetched: the next look tries again")
-        return str(mirror.repository.references[FETCHED].peel(pygit2.enums.ObjectType.COMMIT).id)
+    def _bring(self, mirror: Mirror, found: RemoteHead) -> str:
+        """Fetch unless it is here already; the commit."""
+        if not mirror.holds(found.oid):
+            self._remote.fetch(mirror.repository, found.oid)
+            if not mirror.holds(found.oid):
+                raise UnreachableError(f"{self._remote.shown} did not send {found.oid[:12]}: the next look tries again")
+        if mirror.read(FETCHED) != found.oid:
+            mirror.write(FETCHED, found.oid)
+        try:
+            return str(mirror.repository.references[FETCHED].peel(pygit2.enums.ObjectType.COMMIT).id)
+        except pygit2.InvalidSpecError as fault:
+            raise NotACommitError("it names something that is not a commit") from fault
 
     def _judge(self, mirror: Mirror, head: str, accepted: str, known: Listing | None) -> Verdict:
         """Accept ``head``, or say why not. ``known`` is a listing whose trees the mirror holds."""
@@ -264,9 +279,10 @@ class GitSource:
             return SourceState.READY, ""
         note = ""
         if accepted and not mirror.descends(head, accepted):
-            if not self._accept_rewrites:
+            if not self._may_rewrite:
                 return SourceState.REWRITTEN, self._rewritten(head, accepted)
-            note = f"The history was rewritten: {head[:12]} does not descend from {accepted[:12]}. Accepted by the settings."
+            if not self._follow.is_pin:
+                note = f"The history was rewritten: {head[:12]} does not descend from {accepted[:12]}. Accepted by the settings."
         try:
             snapshot = self._read(mirror, head, accepted, known)
         except TooLargeError as fault:

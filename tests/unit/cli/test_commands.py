@@ -249,10 +249,14 @@ def test_wrong_usage_is_exit_2(home: Home, arguments: tuple[str, ...]) -> None:
 
 
 def test_settings_are_printed_without_credentials(home: Home) -> None:
-    code, out, _ = run("settings", "--set", "source.url=https://token@host/x", "--set", "log.level=debug", home=home)
+    code, out, err = run("settings", "--set", "source.url=https://t0ken@host/x", home=home)
+    assert (code, out) == (11, "")
+    assert "source.auth" in err
+    assert "t0ken" not in err
+    code, out, _ = run("settings", "--set", "source.url=ssh://git@host/x", "--set", "log.level=debug", home=home)
     assert code == 0
     shown = yaml.safe_load(out)
-    assert shown["source"]["url"] == "https://<redacted>@host/x"
+    assert shown["source"]["url"] == "ssh://git@host/x"
     assert shown["log"]["level"] == "debug"
     assert f"# from {home.settings_file}" in out
 

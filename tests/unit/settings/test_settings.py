@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from reconciler.model.errors import SettingsError
+from reconciler.model.follow import Follow, FollowKind
 from reconciler.model.origin import Origin
 from reconciler.model.policy import Mode, Policy
 from reconciler.settings import (
@@ -60,7 +61,7 @@ resyncInterval: 90s
 web: {listen: off}
 """,
     )
-    assert settings.sources[0].ref == "refs/heads/prod"
+    assert settings.sources[0].follow == Follow(kind=FollowKind.BRANCH, name="prod")
     assert settings.sources[0].path == "clusters/a"
     assert (settings.sources[0].interval_s, settings.sources[0].jitter_s) == (60.0, 2.0)
     assert settings.sources[0].accept_rewrites
@@ -84,6 +85,36 @@ def test_what_is_printed_reads_back_as_the_same(tmp_path: Path) -> None:
     first = _load(tmp_path, "source: {url: /srv/x, interval: 45s}\nmode: enforce\nstorageClasses: {a: {pool: p}}\n")
     printed = yaml.safe_dump(first.to_dict())
     assert _load(tmp_path, printed).to_dict() == first.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("text", "follow", "identity"),
+    [
+        ("source: {path: a}", Follow(kind=FollowKind.BRANCH, name="main"), "refs/heads/main:a"),
+        ("source: {ref: refs/heads/x}", Follow(kind=FollowKind.BRANCH, name="x"), "refs/heads/x"),
+        ("source: {ref: refs/pull/7/head}", Follow(kind=FollowKind.REF, name="refs/pull/7/head"), "refs/pull/7/head"),
+        ("source: {tag: v1, path: a}", Follow(kind=FollowKind.TAG, name="v1"), "tag:a"),
+        ("source: {semver: '>=1.2, <2'}", Follow(kind=FollowKind.SEMVER, name=">=1.2, <2"), "semver"),
+        (f"source: {{commit: {'A' * 40}}}", Follow(kind=FollowKind.COMMIT, name="a" * 40), "commit"),
+    ],
+)
+def test_what_is_followed(tmp_path: Path, text: str, follow: Follow, identity: str) -> None:
+    settings = _load(tmp_path, text)
+    assert settings.sources[0].follow == follow
+    assert settings.sources[0].origin.identity == identity
+    assert _load(tmp_path, yaml.safe_dump(settings.to_dict())).sources == settings.sources
+
+
+def test_how_a_source_is_reached(tmp_path: Path) -> None:
+    settings = _load(
+        tmp_path,
+        "source: {url: 'git@host:x.git', timeout: 1m, caFile: /ca, proxy: 'http://p:3128', allowPlainHttp: true,\n"
+        "  auth: {username: me, tokenFile: /t, sshKeyFile: /k, knownHostsFile: /h}}\n",
+    )
+    assert settings.sources[0].timeout_s == 60.0
+    assert settings.sources[0].auth.token_file == Path("/t")
+    assert settings.sources[0].auth.known_hosts_file == Path("/h")
+    assert _load(tmp_path, yaml.safe_dump(settings.to_dict())).sources == settings.sources
 
 
 def test_the_last_override_wins_and_is_read_as_yaml(tmp_path: Path) -> None:
@@ -120,6 +151,15 @@ def test_the_variable_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("source: {interval: 500ms}\n", "source.interval must be at least 1s"),
         ("source: {jitter: 30s}\n", "source.jitter must be shorter"),
         ("source: {branch: a, ref: refs/heads/a}\n", "both branch and ref"),
+        ("source: {semver: 1.x, tag: v1}\n", "both tag and semver"),
+        ("source: {semver: latest}\n", "'latest' is no range of versions; write for instance '>=1.2 <2'"),
+        ("source: {commit: abc123}\n", "full hash of the one commit"),
+        ("source: {timeout: 10ms}\n", "source.timeout must be at least 1s"),
+        ("source: {url: 'https://secret@host/x'}\n", "take it out"),
+        ("source: {proxy: 'http://me:secret@host:3128'}\n", "source.proxy holds a password"),
+        ("source: {auth: {passwordFile: /p}}\n", "source.auth.passwordFile needs auth.username"),
+        ("source: {auth: {tokenFile: /t, passwordFile: /p, username: me}}\n", "both tokenFile and passwordFile"),
+        ("source: {auth: {password: secret}}\n", "unknown setting source.auth.password (did you mean passwordFile?)"),
         ("source: {url: 'https://me:secret@host/x'}\n", "source.url holds a password"),
         ("source: {path: ../x}\n", "source.path"),
         ("owner: a\nowner: b\n", "settings.yaml:2: the key 'owner' stands twice"),

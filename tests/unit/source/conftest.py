@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.model.source_spec import SourceSpec
 from reconciler.source.git_source import GitSource
 
 ENVIRONMENT = {
@@ -94,13 +95,8 @@ def upstream(tmp_path: Path) -> Upstream:
 @pytest.fixture
 def make_source(tmp_path: Path, upstream: Upstream) -> Callable[..., GitSource]:
     def make(**changes: object) -> GitSource:
-        arguments = {
-            "url": str(upstream.path),
-            "ref": "main",
-            "state_directory": tmp_path / "state",
-            "clock": SteppedClock(),
-            **changes,
-        }
-        return GitSource(**arguments)  # type: ignore[arg-type]
+        of_source = {name: changes.pop(name) for name in ("clock", "limits", "state_directory") if name in changes}
+        spec = SourceSpec(**{"url": str(upstream.path), **changes})  # type: ignore[arg-type]
+        return GitSource(spec, **{"state_directory": tmp_path / "state", "clock": SteppedClock(), **of_source})  # type: ignore[arg-type]
 
     return make

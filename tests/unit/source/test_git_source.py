@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.errors import SourceError
+from reconciler.model.follow import Follow, FollowKind, ref_followed
 from reconciler.model.revision import SourceState
 from reconciler.ports import Source
 from reconciler.source.limits import SourceLimits
@@ -87,7 +88,9 @@ def test_urls_without_transport_are_refused_without_their_secrets(make_source, u
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("changes", [{"ref": "a..b"}, {"ref": ""}, {"path": "../x"}, {"path": "a\nb"}])
+@pytest.mark.parametrize(
+    "changes", [{"follow": Follow(name="a..b")}, {"follow": Follow(name="")}, {"path": "../x"}, {"path": "a\nb"}]
+)
 def test_refs_and_paths_that_can_never_work(make_source, changes):
     with pytest.raises(SourceError):
         make_source(**changes)
@@ -115,15 +118,80 @@ def test_repository_without_a_commit(upstream, make_source):
 def test_full_refs(upstream, make_source, ref):
     commit = upstream.commit(WEB)
     upstream.git("tag", "-a", "-m", "one", "v1")
-    source = make_source(ref=ref)
+    source = make_source(follow=ref_followed(ref))
     assert source.fetch().head == commit
     assert source.accepted().revision.commit == commit
+
+
+@pytest.mark.parametrize("annotated", [False, True])
+def test_a_tag_that_is_moved_is_followed_wherever_it_goes(upstream, make_source, annotated):
+    first = upstream.commit(WEB)
+    second = upstream.commit({"vms/web.yaml": "b: 2\n"})
+
+    def tag(commit: str) -> None:
+        upstream.git("tag", "-f", *(["-a", "-m", "one"] if annotated else []), "v1", commit)
+
+    tag(second)
+    source = make_source(follow=Follow(kind=FollowKind.TAG, name="v1"))
+    for commit in (second, first, second):
+        tag(commit)
+        status = source.fetch()
+        assert (status.state, status.head, status.message) == (SourceState.READY, commit, "")
+        assert source.accepted().revision.commit == commit
+    upstream.git("tag", "-d", "v1")
+    upstream.git("tag", "v0", first)
+    gone = source.fetch()
+    assert gone.state == SourceState.REF_MISSING
+    assert "The tag 'v1' is not in" in gone.message
+    assert "it has v0" in gone.message
+    assert source.accepted().revision.commit == second
+
+
+def test_the_highest_tag_in_a_range_is_followed(upstream, make_source):
+    commits = {}
+    for name in ("v1.1.0", "v1.2.0", "1.10.1", "v1.11.0-rc.1", "v2.0.0", "nightly", "v1.9"):
+        commits[name] = upstream.commit({"vms/web.yaml": f"tag: {name}\n"})
+        upstream.git("tag", *(["-a", "-m", name] if name == "1.10.1" else []), name)
+    source = make_source(follow=Follow(kind=FollowKind.SEMVER, name=">=1.2 <2"))
+    assert source.fetch().head == commits["1.10.1"]
+    upstream.git("tag", "-d", "1.10.1")
+    assert source.fetch().head == commits["v1.2.0"]
+    assert source.fetch().state == SourceState.READY
+    upstream.git("tag", "v1.99.0", commits["nightly"])
+    assert source.fetch().head == commits["nightly"]
+    assert source.accepted().revision.commit == commits["nightly"]
+    none = make_source(follow=Follow(kind=FollowKind.SEMVER, name="7.x")).fetch()
+    assert none.state == SourceState.REF_MISSING
+    assert "semver '7.x'" in none.message
+
+
+def test_one_commit_is_followed_and_another_one_is_no_rewrite(upstream, make_source):
+    first = upstream.commit(WEB)
+    second = upstream.commit({"vms/web.yaml": "b: 2\n"})
+    upstream.commit({"vms/web.yaml": "c: 3\n"})
+
+    def pinned(commit: str):
+        return make_source(follow=Follow(kind=FollowKind.COMMIT, name=commit))
+
+    assert pinned(second).fetch().head == second
+    back = pinned(first)
+    assert back.accepted().revision.commit == second, "until the remote answers, the last accepted one is enforced"
+    assert back.fetch().state == SourceState.READY
+    assert back.accepted().revision.commit == first
+    missing = pinned("ab" * 20)
+    status = missing.fetch()
+    assert status.state == SourceState.REF_MISSING
+    assert "does not hold that commit" in status.message
+    assert missing.accepted().revision.commit == first
+    blob = pinned(upstream.git("rev-parse", "HEAD:README.md")).fetch()
+    assert blob.state == SourceState.REF_MISSING
+    assert "not a commit" in blob.message
 
 
 def test_a_ref_that_is_no_commit(upstream, make_source):
     upstream.commit(WEB)
     upstream.git("tag", "thing", "HEAD:README.md")
-    status = make_source(ref="refs/tags/thing").fetch()
+    status = make_source(follow=ref_followed("refs/tags/thing")).fetch()
     assert status.state == SourceState.REF_MISSING
     assert "not a commit" in status.message
 
