@@ -38,6 +38,9 @@ def syntax_problem(error: yaml.YAMLError, data: bytes, file: str, first_line: in
         f", {context} that began in line {since.line + first_line}" if context and since and since.line != line else ""
     )
     what = getattr(error, "problem", None) or "the YAML cannot be read"
+    if "nesting" in what:  # libyaml reads ahead, so its own bound (1000 levels, in newer ones) may come before ours
+        place = Place(file, line + first_line, column + 1)
+        return problem("yaml-too-large", place, "values are nested deeper than can be read")
     shown = lines[line] if line < len(lines) else ""
     hint = _hint(what, shown, column)
     return problem("yaml-syntax", Place(file, line + first_line, column + 1), f"{what}{began}", hint=hint)
