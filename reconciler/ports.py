@@ -55,8 +55,12 @@ class Workers(Protocol):
 class Source(Protocol):
     """One Git repository at one ref."""
 
-    def fetch(self) -> SourceStatus:
-        """Look at the remote once and fetch what is new. Never raises for the remote's faults: they are a status."""
+    def fetch(self, approvals: Collection[str] = ()) -> SourceStatus:
+        """Look at the remote once and fetch what is new. Never raises for the remote's faults: they are a status.
+
+        ``approvals`` are ids that a person released just now: with `SourceStatus.approval` among them a rewritten
+        history is accepted. What a commit says of itself never is one.
+        """
         ...
 
     def status(self) -> SourceStatus:

@@ -258,7 +258,7 @@ def _tell_status(view: Mapping[str, Any], *, everything: bool) -> None:
     ]
     for heading, value in lines:
         if value:
-            typer.echo(f"{heading + ':':<12}{one_line(value)}")
+            typer.echo(f"{heading + ':':<12}{one_line(value, 1000)}")
     errors = [problem for problem in view["problems"] if problem["severity"] == "error"]
     for problem in errors[:_SHOWN_ERRORS]:
         place = f"{problem['file']}:{problem['line']}" if problem["line"] else problem["file"]

@@ -27,7 +27,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.problem import Problem
 from reconciler.model.record import AppliedChange, CycleRecord
 from reconciler.model.resolved import DesiredState
-from reconciler.model.revision import Revision, SourceState, SourceStatus
+from reconciler.model.revision import Revision, SourceEvent, SourceState, SourceStatus
 from reconciler.model.status import ObjectStatus
 from reconciler.planning.health import statuses_of
 from reconciler.planning.planner import make_plan
@@ -174,9 +174,15 @@ class Cycle:
         return self._look.observation if self._look else None
 
     def _fetch(self, wake: Wake) -> SourceStatus:
-        if wake.fetch or self._source.status().state is SourceState.NEVER:
-            return self._source.fetch()
-        return self._source.status()
+        known = self._source.status()
+        if wake.fetch or known.state is SourceState.NEVER or known.approval in wake.approvals:
+            return self._source.fetch(wake.approvals)
+        return known
+
+    def _source_events(self) -> tuple[SourceEvent, ...]:
+        """What the last look at the repository has to put on record; the journal tells each once."""
+        event = self._source.status().event
+        return (event,) if event else ()
 
     def _load(self, messages: list[str]) -> bool:
         """Make the accepted revision the declared state; True when it is another than before."""
@@ -333,6 +339,7 @@ class Cycle:
             plan_id=look.plan.plan_id,
             detected_at=wake.detected_at,
             messages=tuple(messages),
+            source_events=self._source_events(),
         )
 
     def _is_news(self, applied: AppliedChange) -> bool:
@@ -362,6 +369,7 @@ class Cycle:
             operator=wake.operator,
             detected_at=wake.detected_at,
             messages=tuple(messages),
+            source_events=self._source_events(),
         )
 
     def _next_s(self, look: _Look) -> float | None:
@@ -385,7 +393,8 @@ class Cycle:
         """Write the journal and report. A journal that cannot be written is said loudly; reconciliation goes on."""
         commit = ""
         try:
-            commit = self._journal.write(record) if record.operator or not idle else ""
+            is_worth_it = record.operator or record.source_events or not idle
+            commit = self._journal.write(record) if is_worth_it else ""
         except JournalError as error:
             self.journal_fault = f"journal: {error}"
             record = replace(record, messages=(*record.messages, self.journal_fault))

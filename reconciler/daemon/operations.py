@@ -21,6 +21,7 @@ from reconciler.daemon.views import (
     report_view,
     revision_view,
     settled_mapping,
+    source_hold,
     source_view,
     status_view,
     time_text,
@@ -138,7 +139,7 @@ class Operations:
                     filter(None, (fault, *(report.record.messages if report else ()), self._cycle.journal_fault))
                 )
             ),
-            "plan": plan_summary(report.plan) if report else None,
+            "plan": plan_summary(report.plan, self._source.status()) if report else None,
             "problems": [problem.to_dict() for problem in problems],
             "objects": [status_view(status, with_document=False) for status in self._cycle.status()],
         }
@@ -167,6 +168,8 @@ class Operations:
         arguments.finish()
         self.apply_suspension()
         plan = self._seen(self._cycle.plan_now())
+        if (hold := source_hold(self._source.status())) is not None:
+            plan = replace(plan, held=(hold, *plan.held))
         text = render_markdown(plan) if style == "markdown" else render_text(plan, colour=style == "colour")
         return {**plan.to_dict(), "text": text}
 
@@ -369,6 +372,8 @@ class Operations:
 
     def _refuse_unless_approvable(self, hold_id: str) -> None:
         self.apply_suspension()
+        if hold_id == self._source.status().approval:
+            return
         holds = self._cycle.plan_now().held
         found = [hold for hold in holds if hold.hold_id == hold_id]
         if not found:

@@ -8,12 +8,14 @@ from typing import Any
 
 from reconciler.daemon.cycle import CycleReport
 from reconciler.model.live import HostFacts, TrashItem
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Hold, Plan
 from reconciler.model.quantity import format_bytes
 from reconciler.model.record import AppliedChange
 from reconciler.model.revision import Revision, SourceStatus
 from reconciler.model.status import ObjectStatus
 from reconciler.settings import format_duration
+
+REWRITTEN_HISTORY = "rewritten-history"
 
 
 def time_text(at: datetime | None) -> str | None:
@@ -99,17 +101,25 @@ def applied_view(applied: AppliedChange) -> dict[str, Any]:
     }
 
 
-def plan_summary(plan: Plan | None) -> dict[str, Any] | None:
+def source_hold(source: SourceStatus) -> Hold | None:
+    """The hold under which a rewritten history waits for a person."""
+    if not source.approval:
+        return None
+    return Hold(hold_id=source.approval, rule=REWRITTEN_HISTORY, reason=source.approval_reason, changes=())
+
+
+def plan_summary(plan: Plan | None, source: SourceStatus) -> dict[str, Any] | None:
     """What is still to do, in numbers, with the holds and what is blocked."""
     if plan is None:
         return None
+    waiting = source_hold(source)
     return {
         "plan_id": plan.plan_id,
         "changes": len(plan.changes),
         "held": [
             {"hold_id": hold.hold_id, "rule": hold.rule, "reason": hold.reason, "approvable": hold.approvable,
              "objects": [str(change.key) for change in hold.changes]}
-            for hold in plan.held
+            for hold in (*([waiting] if waiting else []), *plan.held)
         ],
         "blocked": [entry.to_dict() for entry in plan.blocked],
         "restart_required": [str(key) for key in sorted(plan.restart_required)],
@@ -123,7 +133,7 @@ def report_view(report: CycleReport) -> dict[str, Any]:
         "revision": revision_view(report.record.revision),
         "source": source_view(report.source),
         "applied": [applied_view(applied) for applied in report.record.applied],
-        "plan": plan_summary(report.plan),
+        "plan": plan_summary(report.plan, report.source),
         "errors": errors,
         "warnings": len(report.problems) - errors,
         "messages": list(report.record.messages),

@@ -17,8 +17,8 @@ import pygit2
 
 from reconciler.journal.audit import Wanted, choose
 from reconciler.journal.message import compose_message, dominant_cause
-from reconciler.journal.novelty import Noteworthy, Seen, identity
-from reconciler.journal.object_files import HELD_FILE, PROBLEMS_FILE, from_yaml, object_path, to_yaml
+from reconciler.journal.novelty import Noteworthy, Seen, event_identity, identity
+from reconciler.journal.object_files import HELD_FILE, PROBLEMS_FILE, SOURCE_FILE, from_yaml, object_path, to_yaml
 from reconciler.journal.packing import pack_objects
 from reconciler.journal.reading import parse_message
 from reconciler.journal.store import BRANCH, GIT_FAULTS, GITVIRT, JournalStore, Person, one_writer, prepare_libgit2
@@ -166,6 +166,8 @@ class GitJournal:
         problems = sorted(list(entry) for entry in {identity(problem) for problem in record.problems})
         files[HELD_FILE] = to_yaml(held) if held else None
         files[PROBLEMS_FILE] = to_yaml(problems) if problems else None
+        told = sorted(list(event_identity(event)) for event in record.source_events)
+        files[SOURCE_FILE] = to_yaml(told) if told else None
         author: Person = GITVIRT
         if record.revision and record.revision.author and dominant_cause(news) == Cause.COMMIT:
             author = (record.revision.author, record.revision.email)
@@ -208,14 +210,21 @@ def _seen_before(store: JournalStore) -> Seen:
     """What the newest tree says is held and wrong, so that a restart does not tell it again."""
     held: Any = {}
     problems: Any = []
+    source: Any = []
     with contextlib.suppress(*GIT_FAULTS):
         # Without them a hold or problem is told once more; if the tree is damaged, the commit finds out.
         held, problems = from_yaml(store.file(HELD_FILE) or b"{}"), from_yaml(store.file(PROBLEMS_FILE) or b"[]")
+        source = from_yaml(store.file(SOURCE_FILE) or b"[]")
     return Seen(
         holds=frozenset(str(hold) for hold in held) if isinstance(held, dict) else frozenset(),
         problems=frozenset(
             (str(entry[0]), str(entry[1]), str(entry[2]), str(entry[3]), str(entry[4]))
             for entry in (problems if isinstance(problems, list) else [])
             if isinstance(entry, list) and len(entry) == 5
+        ),
+        source=frozenset(
+            (str(entry[0]), str(entry[1]), str(entry[2]))
+            for entry in (source if isinstance(source, list) else [])
+            if isinstance(entry, list) and len(entry) == 3
         ),
     )

@@ -1,6 +1,6 @@
 """A cycle as a commit message that people, ``git log`` and `parse_message` read alike. Pure.
 
-The body has one block for each change, hold, problem and operator's action: a line that begins with its sign, then
+The body has one block for each event of the source, change, hold, problem and operator's action: a line that begins with its sign, then
 indented lines. The last paragraph holds trailers, one for each block, in the order of the blocks. All text from outside
 is made one safe line first, so it can neither begin a block nor forge a trailer.
 """
@@ -19,8 +19,9 @@ from reconciler.model.plain_text import one_line
 from reconciler.model.plan import Action, Cause, Change, Difference, Hold
 from reconciler.model.problem import Problem
 from reconciler.model.record import AppliedChange, CycleRecord, OperatorAction
+from reconciler.model.revision import SourceEvent
 
-CHANGE_SIGN, HOLD_SIGN, PROBLEM_SIGN, OPERATOR_SIGN = "* ", "! ", "? ", "> "
+CHANGE_SIGN, HOLD_SIGN, PROBLEM_SIGN, OPERATOR_SIGN, SOURCE_SIGN = "* ", "! ", "? ", "> ", "@ "
 SUBJECT_LIMIT, TEXT_LIMIT, VALUE_LIMIT = 120, 500, 160
 DIFFERENCES_LIMIT, PROBLEMS_LIMIT = 100, 200
 _CAUSES = (Cause.COMMIT, Cause.OPERATOR, Cause.DRIFT, Cause.RETRY)
@@ -30,6 +31,8 @@ def compose_message(record: CycleRecord, news: Noteworthy, notice: str = "") -> 
     """The message of the commit that tells ``news`` of a cycle. ``notice`` is said right below the subject."""
     problems = news.problems[:PROBLEMS_LIMIT]
     body: list[str] = []
+    for event in news.source:
+        body += _source_block(event)
     for done in news.applied:
         body += _change_block(done)
     for hold in news.held:
@@ -102,6 +105,11 @@ def _operator_block(action: OperatorAction) -> list[str]:
     return [head, *_text("arguments", ", ".join(told))]
 
 
+def _source_block(event: SourceEvent) -> list[str]:
+    head = f"{SOURCE_SIGN}{one_line(event.what, 60)} {one_line(event.result, 60)} {one_line(event.head, 64)}"
+    return [head, *_text("message", event.message)]
+
+
 def _headline(change: Change) -> str:
     return f"{change.action} {one_line(str(change.key), SUBJECT_LIMIT)} ({change.impact}, {change.cause})"
 
@@ -120,6 +128,7 @@ def _trailers(record: CycleRecord, news: Noteworthy, problems: tuple[Problem, ..
     lines.append(f"Cause: {dominant_cause(news)}")
     if record.plan_id:
         lines.append(f"Plan: {_word(record.plan_id)}")
+    lines += [f"Source-Event: {_word(e.what)} {_word(e.result)} {_word(e.head)}" for e in news.source]
     for done in news.applied:
         change, took = done.change, (done.ended_at - done.started_at).total_seconds()
         lines.append(
@@ -176,6 +185,8 @@ def _subject_without_changes(news: Noteworthy) -> str:
         on = f" {first.key}" if first.key else ""
         more = f" and {len(news.operator) - 1} more" if len(news.operator) > 1 else ""
         return f"operator: {first.verb}{on} by {first.by}{more}"
+    if news.source:
+        return f"source: {news.source[0].what} {news.source[0].result}: {news.source[0].head[:12]}"
     if news.held:
         return f"held: {sum(len(hold.changes) for hold in news.held)} changes wait for a person"
     return f"problems: {len(news.problems)} new"

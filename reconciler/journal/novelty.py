@@ -15,9 +15,12 @@ from reconciler.model.plain_text import one_line
 from reconciler.model.plan import Hold
 from reconciler.model.problem import Problem
 from reconciler.model.record import AppliedChange, CycleRecord, OperatorAction
+from reconciler.model.revision import SourceEvent
 
 ProblemIdentity = tuple[str, str, str, str, str]
 """Code, object, file, field path, message: what stays when lines above it move."""
+EventIdentity = tuple[str, str, str]
+"""What was judged, how, and of which head."""
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 _SETTLED = (Result.APPLIED, Result.UNCHANGED)
 
@@ -30,9 +33,10 @@ class Noteworthy:
     held: tuple[Hold, ...] = ()
     problems: tuple[Problem, ...] = ()
     operator: tuple[OperatorAction, ...] = ()
+    source: tuple[SourceEvent, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.applied or self.held or self.problems or self.operator)
+        return bool(self.applied or self.held or self.problems or self.operator or self.source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,7 @@ class Seen:
     holds: frozenset[str] = frozenset()
     problems: frozenset[ProblemIdentity] = frozenset()
     outcomes: tuple[tuple[ObjectKey, str], ...] = ()
+    source: frozenset[EventIdentity] = frozenset()
 
     def news(self, record: CycleRecord) -> Noteworthy:
         """The part of a cycle that was not told before."""
@@ -55,6 +60,7 @@ class Seen:
             held=tuple(hold for hold in record.held if hold.hold_id not in self.holds),
             problems=tuple(problem for problem in record.problems if identity(problem) not in self.problems),
             operator=record.operator,
+            source=tuple(event for event in record.source_events if event_identity(event) not in self.source),
         )
 
     def after(self, record: CycleRecord) -> Seen:
@@ -69,6 +75,7 @@ class Seen:
             holds=frozenset(hold.hold_id for hold in record.held),
             problems=frozenset(identity(problem) for problem in record.problems),
             outcomes=tuple(outcomes.items()),
+            source=frozenset(event_identity(event) for event in record.source_events),
         )
 
 
@@ -82,6 +89,11 @@ def identity(problem: Problem) -> ProblemIdentity:
         one_line(problem.path),
         one_line(problem.message),
     )
+
+
+def event_identity(event: SourceEvent) -> EventIdentity:
+    """What makes it the same event in the next cycle, and after a restart."""
+    return (one_line(event.what), one_line(event.result), one_line(event.head))
 
 
 def _outcome(done: AppliedChange) -> str:

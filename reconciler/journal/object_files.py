@@ -15,6 +15,7 @@ from reconciler.model.keys import ObjectKey
 
 HELD_FILE = "_held.yaml"
 PROBLEMS_FILE = "_problems.yaml"
+SOURCE_FILE = "_source.yaml"
 _CLUSTER = "_cluster"
 _PART_LIMIT = 200
 _BASE: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote as percent_decoded
 
-from reconciler.journal.message import CHANGE_SIGN, HOLD_SIGN, OPERATOR_SIGN, PROBLEM_SIGN
+from reconciler.journal.message import CHANGE_SIGN, HOLD_SIGN, OPERATOR_SIGN, PROBLEM_SIGN, SOURCE_SIGN
 from reconciler.model.keys import ObjectKey
 from reconciler.model.plan import Action, Cause, Impact
 from reconciler.model.record import AuditEntry
@@ -17,7 +17,10 @@ _CHANGE = re.compile(r"(\S+) (\S+) (\S+) (\S+) cause=(\S+) took=([0-9.]+) at=(\S
 _HELD = re.compile(r"(\S+) (\S+) (\S+) cause=(\S+) rule=(\S*) hold=(\S*)")
 _PROBLEM = re.compile(r"(\S+) (\S+) (\S+)")
 _OPERATOR = re.compile(r"(\S+) by (.*) at=(\S+?)(?: on=(\S+))?")
-_BLOCK_OF = {"Change": CHANGE_SIGN, "Hold": HOLD_SIGN, "Problem": PROBLEM_SIGN, "Operator": OPERATOR_SIGN}
+_SOURCE = re.compile(r"(\S+) (\S+) (\S+)")
+_BLOCK_OF = {
+    "Source-Event": SOURCE_SIGN, "Change": CHANGE_SIGN, "Hold": HOLD_SIGN, "Problem": PROBLEM_SIGN, "Operator": OPERATOR_SIGN,
+}  # fmt: skip
 GITVIRT = "gitvirt"
 
 
@@ -77,6 +80,8 @@ def _entries(
         block = queue.pop(0) if queue else []
         entry = None
         match name:
+            case "Source-Event":
+                entry = _source(context, value, block)
             case "Change":
                 entry = _change(context, value, block)
             case "Problem":
@@ -147,6 +152,25 @@ def _problem(context: _Context, value: str, block: list[str]) -> AuditEntry | No
         revision=context.revision,
         author=context.author or GITVIRT,
         reason=": ".join(filter(None, (_unquote(code), _field(block, "field"), _field(block, "message")))),
+    )
+
+
+def _source(context: _Context, value: str, block: list[str]) -> AuditEntry | None:
+    match = _SOURCE.fullmatch(value)
+    if not match:
+        return None
+    what, result, head = map(_unquote, match.groups())
+    return AuditEntry(
+        commit=context.commit,
+        at=context.at,
+        cause=Cause.COMMIT,
+        action=what,
+        key=None,
+        impact=None,
+        result=result,
+        revision=head,
+        author=GITVIRT,
+        reason=_field(block, "message"),
     )
 
 

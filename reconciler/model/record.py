@@ -11,7 +11,7 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Action, Cause, Change, Hold, Impact
 from reconciler.model.problem import Problem
-from reconciler.model.revision import Revision
+from reconciler.model.revision import Revision, SourceEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class OperatorAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleRecord:
-    """One cycle. ``live`` maps each touched object to its live state as plain data, redacted, None for one that is gone.
+    """One cycle. ``source_events`` is what the look at the repository has to put on record. ``live`` maps each touched object to its live state as plain data, redacted, None for one that is gone.
     ``detected_at`` is when the first event that woke the cycle came in (drift is measured from there).
     """
 
@@ -53,6 +53,7 @@ class CycleRecord:
     plan_id: str = ""
     detected_at: datetime | None = None
     messages: tuple[str, ...] = ()
+    source_events: tuple[SourceEvent, ...] = ()
 
     def detected(self, done: AppliedChange) -> datetime | None:
         """When drift was heard of whose correction has ended; None for any other change, and where nobody heard."""

@@ -50,14 +50,34 @@ class SourceState(StrEnum):
     PATH_MISSING = "path-missing"
     EMPTY = "empty"
     REFUSED = "refused"
+    UNVERIFIED = "unverified"
     NEVER = "never-fetched"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceEvent:
+    """Something about the history of a source that belongs on record whether or not it changed any object. ``what`` is
+    ``rewrite`` or ``signature``, ``result`` ``accepted`` or ``refused``; ``head`` is the commit that was judged.
+    """
+
+    what: str
+    result: str
+    head: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceStatus:
-    """``message`` says what a person can do about a state that is not ``ready``. ``head`` is the remote's commit."""
+    """``message`` says what a person can do about a state that is not ``ready``. ``head`` is the remote's commit.
+
+    ``approval`` is the id under which a person may accept a rewritten history, empty where nothing waits for that, and
+    ``approval_reason`` what that would mean; ``event`` is what the last look has to put on record.
+    """
 
     state: SourceState
     checked_at: datetime | None
     head: str = ""
     message: str = ""
+    approval: str = ""
+    approval_reason: str = ""
+    event: SourceEvent | None = None

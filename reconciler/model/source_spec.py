@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from reconciler.model.follow import Follow
@@ -23,12 +24,28 @@ class SourceAuth:
     known_hosts_file: Path | None = None
 
 
+class VerifyMode(StrEnum):
+    """Which commits need a signature that counts: the head alone, or every one since the last accepted."""
+
+    HEAD = "head"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifySpec:
+    """Whose signatures count: an OpenPGP keyring, an allowed_signers file of OpenSSH, or both. Read at each use."""
+
+    mode: VerifyMode = VerifyMode.HEAD
+    gpg_keyring: Path | None = None
+    ssh_allowed_signers: Path | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSpec:
     """``url`` empty means that no repository is named. ``path`` is the directory of the manifests below its root.
 
     ``ca_file`` holds the certificate authorities that are trusted in place of the system's; ``proxy`` is the URL of an
-    HTTP proxy. ``timeout_s`` bounds one whole fetch. ``allow_plain_http`` lets manifests come over a network unprotected.
+    HTTP proxy. ``verify`` None asks for no signatures. ``timeout_s`` bounds one whole fetch. ``allow_plain_http`` lets manifests come over a network unprotected.
     """
 
     url: str = ""
@@ -36,6 +53,7 @@ class SourceSpec:
     path: str = ""
     accept_rewrites: bool = False
     auth: SourceAuth = SourceAuth()
+    verify: VerifySpec | None = None
     ca_file: Path | None = None
     proxy: str = ""
     timeout_s: float = 300.0

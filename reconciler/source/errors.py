@@ -23,3 +23,7 @@ class PathMissingError(SourceError):
 
 class TooLargeError(SourceError):
     """The revision is over a limit as a whole; nothing of it is used."""
+
+
+class KeysError(SourceError):
+    """Signatures have to be checked and cannot be: keys or a program are missing. Nothing new is accepted then."""

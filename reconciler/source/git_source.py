@@ -8,18 +8,21 @@ from __future__ import annotations
 import hashlib
 import shutil
 import threading
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pygit2
 
 from reconciler.model.errors import SourceError
 from reconciler.model.plain_text import is_plain, one_line
-from reconciler.model.revision import Revision, Snapshot, SourceState, SourceStatus
+from reconciler.model.revision import Revision, Snapshot, SourceEvent, SourceState, SourceStatus
 from reconciler.model.source_spec import SourceSpec
 from reconciler.ports import Clock
 from reconciler.source.commits import approvals_since, revision_of
 from reconciler.source.errors import (
     DamagedError,
+    KeysError,
     NotACommitError,
     PathMissingError,
     TooLargeError,
@@ -41,10 +44,9 @@ from reconciler.source.mirror import (
     ref_by_file,
 )
 from reconciler.source.remotes import Remote, checked_follow, remote_for
+from reconciler.source.rewrites import rewrite_id, rewrite_text
+from reconciler.source.signatures_check import SignatureCheck
 from reconciler.source.trees import Listing, TreeReader
-
-Verdict = tuple[SourceState, str]
-"""What a head came to, and the message for people."""
 
 
 class GitSource:
@@ -64,16 +66,19 @@ class GitSource:
         self._follow = checked_follow(spec.follow)
         self._parts = _parts(spec.path)
         self._clock, self._limits = clock, limits
+        self._signatures = SignatureCheck(spec.verify, clock=clock, limits=limits) if spec.verify else None
         what = self._follow.identity("")
         identity = hashlib.sha256(f"{self._remote.shown}\n{what}\n{b'/'.join(self._parts)!r}".encode()).hexdigest()
         self._directory = state_directory / "source"
+        self._identity = identity
         self._path = self._directory / identity[:16]  # a link; it leads to the mirror
         self._fetching, self._reading = threading.Lock(), threading.RLock()
         self._mirror: Mirror | None = None
         self._damage = ""
         self._unlisted = ("", "")
         self._snapshot: tuple[Snapshot, Listing] | None = None
-        self._judged: tuple[str, str, Verdict] | None = None
+        self._judged: tuple[tuple[str, ...], SourceStatus] | None = None
+        self._released: frozenset[str] = frozenset()
         if self._path.is_symlink():
             try:
                 self._mirror = Mirror(self._path)
@@ -88,28 +93,30 @@ class GitSource:
             else "Not looked at yet.",
         )
 
-    def fetch(self) -> SourceStatus:
+    def fetch(self, approvals: Collection[str] = ()) -> SourceStatus:
         """See `Source.fetch`. Never raises: a state directory that cannot be written is a status, too."""
         with self._fetching:
+            self._released = frozenset(approvals)
             head = ""
             try:
                 with exclusive(self._directory / f"{self._path.name}.lock", self._limits.lock_wait_s):
                     found = self._remote.look(self._follow)
                     head = found.commit
-                    (state, message), head = self._take(found)
+                    status = self._take(found)
             except UnreachableError as fault:
-                state, message = SourceState.UNREACHABLE, f"{fault}. {self._keeps()}"
+                status = _status(SourceState.UNREACHABLE, head, f"{fault}. {self._keeps()}")
             except NotACommitError as fault:
-                state, message = self._absent(RemoteHead(commit="", fault=str(fault)))
+                status = self._absent(RemoteHead(commit="", fault=str(fault)))
             except (SourceError, pygit2.GitError, OSError, KeyError, ValueError) as fault:
                 # The remote answered; what failed is our own copy: a full disk, a damaged object, missing rights.
-                state = SourceState.UNREACHABLE
-                message = f"The local copy {self._path} could not be used: {one_line(str(fault))}. {self._keeps()}"
-            if state == SourceState.READY and head == self._unlisted[0]:
-                state, message = SourceState.REFUSED, self._unlisted[1]
-            if self._damage and state != SourceState.READY:
-                message = f"{message} The local copy is damaged and will be rebuilt: {one_line(self._damage)}."
-            self._status = SourceStatus(state=state, checked_at=self._clock.now(), head=head, message=message)
+                said = f"The local copy {self._path} could not be used: {one_line(str(fault))}. {self._keeps()}"
+                status = _status(SourceState.UNREACHABLE, head, said)
+            if status.state == SourceState.READY and status.head == self._unlisted[0]:
+                status = replace(status, state=SourceState.REFUSED, message=self._unlisted[1])
+            if self._damage and status.state != SourceState.READY:
+                damage = f"The local copy is damaged and will be rebuilt: {one_line(self._damage)}."
+                status = replace(status, message=f"{status.message} {damage}")
+            self._status = replace(status, checked_at=self._clock.now())
             return self._status
 
     def status(self) -> SourceStatus:
@@ -170,10 +177,12 @@ class GitSource:
     def _accepted_commit(self) -> str:
         return self._mirror.read(ACCEPTED) if self._mirror else ""
 
-    @property
-    def _may_rewrite(self) -> bool:
-        """A pin goes wherever it is moved; a branch whose history changed is followed only where the settings say so."""
-        return self._spec.accept_rewrites or self._follow.is_pin
+    def _may_rewrite(self, accepted: str, head: str) -> bool:
+        """A pin goes wherever it is moved; a branch whose history changed is followed only where the settings say so, or
+        a person did just now.
+        """
+        settled = self._spec.accept_rewrites or self._follow.is_pin
+        return settled or rewrite_id(self._identity, accepted, head) in self._released
 
     def close(self) -> None:
         """Let go of the remote's connections."""
@@ -183,10 +192,10 @@ class GitSource:
         commit = self._accepted_commit()
         return f"{commit[:12]} stays enforced." if commit else "Nothing has been accepted yet."
 
-    def _take(self, found: RemoteHead) -> tuple[Verdict, str]:
-        """Bring what the remote's ref stands at here and judge it; the verdict and the commit it is about."""
+    def _take(self, found: RemoteHead) -> SourceStatus:
+        """Bring what the remote's ref stands at here and judge it."""
         if not found.commit:
-            return self._absent(found), ""
+            return self._absent(found)
         drop_stale_locks(self._path.resolve())
         if not self._damage:
             try:
@@ -195,22 +204,26 @@ class GitSource:
                 self._damage = str(fault)
         return self._rebuild(found)
 
-    def _advance(self, found: RemoteHead) -> tuple[Verdict, str]:
+    def _advance(self, found: RemoteHead) -> SourceStatus:
         # An own handle: a transfer may take minutes, and readers do not wait for it.
         if self._mirror is None:
             self._replace(Mirror.create(self._path), None)
         mirror = Mirror(self._path)
-        accepted = mirror.read(ACCEPTED)
-        if self._judged and self._judged[:2] == (found.commit, accepted):
-            return self._judged[2], found.commit
+        known = (found.oid, found.ref, mirror.read(ACCEPTED), self._keys())
+        if self._judged and self._judged[0] == known and self._judged[1].approval not in self._released:
+            return self._judged[1]
         head = self._bring(mirror, found)
-        verdict = self._judge(mirror, head, accepted, self._snapshot[1] if self._snapshot else None)
-        self._judged = (head, mirror.read(ACCEPTED), verdict)
-        if verdict[0] == SourceState.READY and mirror.packs() > self._limits.packs:
+        status = self._judge(mirror, found, head, mirror.read(ACCEPTED), self._snapshot[1] if self._snapshot else None)
+        self._judged = None
+        # What is not verified is judged every time: a key's time may come without anything else that changes.
+        if status.state is not SourceState.UNVERIFIED:
+            told = replace(status, event=None) if status.state is SourceState.READY else status
+            self._judged = (found.oid, found.ref, mirror.read(ACCEPTED), self._keys()), told
+        if status.state is SourceState.READY and mirror.packs() > self._limits.packs:
             self._gather()
-        return verdict, head
+        return status
 
-    def _rebuild(self, found: RemoteHead) -> tuple[Verdict, str]:
+    def _rebuild(self, found: RemoteHead) -> SourceStatus:
         """Fetch a damaged mirror anew beside it and put it in its place; it is kept until the new one is whole."""
         known = self._known(ACCEPTED), self._known(PREVIOUS)
         fresh = Mirror.create(self._path)
@@ -219,15 +232,18 @@ class GitSource:
             if old and fresh.holds(old):
                 fresh.write(ref, old)
         accepted = fresh.read(ACCEPTED)
-        if known[0] and not accepted and not self._may_rewrite:
+        is_rewrite = bool(known[0]) and not accepted and not self._follow.is_pin
+        if is_rewrite and not self._may_rewrite(known[0], head):
             shutil.rmtree(fresh.path)
-            return (SourceState.REWRITTEN, self._rewritten(head, known[0])), head
-        state, message = self._judge(fresh, head, accepted, None)
+            return self._rewritten(head, known[0], "What it leaves out cannot be told from a damaged copy")
+        status = self._judge(fresh, found, head, accepted, None)
+        if is_rewrite and status.state is SourceState.READY:
+            status = self._rewrite_accepted(status, known[0], "What it leaves out cannot be told from a damaged copy")
         aside = free_name(self._path, f"damaged-{self._clock.now():%Y%m%dT%H%M%SZ}")
         told = f"The local copy was damaged ({one_line(self._damage)}): it was set aside as {aside} and fetched anew."
         self._replace(fresh, aside)
         self._damage, self._judged = "", None
-        return (state, f"{told} {message}".rstrip()), head
+        return replace(status, message=f"{told} {status.message}".rstrip())
 
     def _known(self, ref: str) -> str:
         """A ref of a mirror that may not even open; empty when it cannot be told."""
@@ -247,15 +263,14 @@ class GitSource:
             put_in_place(fresh, self._path, aside)
             self._mirror = Mirror(self._path)
 
-    def _absent(self, found: RemoteHead) -> Verdict:
+    def _absent(self, found: RemoteHead) -> SourceStatus:
         what = f"{self._follow.kind} {one_line(self._follow.name)!r}"
         if found.unborn:
-            return (
-                SourceState.EMPTY,
-                f"{self._remote.shown} has no commit yet: push manifests to {what}. {self._keeps()}",
-            )
-        return (
+            said = f"{self._remote.shown} has no commit yet: push manifests to {what}. {self._keeps()}"
+            return _status(SourceState.EMPTY, "", said)
+        return _status(
             SourceState.REF_MISSING,
+            "",
             f"The {what} is not in {self._remote.shown} ({found.fault}): push it again, or change what the settings "
             f"follow. {self._keeps()}",
         )
@@ -273,43 +288,80 @@ class GitSource:
         except pygit2.InvalidSpecError as fault:
             raise NotACommitError("it names something that is not a commit") from fault
 
-    def _judge(self, mirror: Mirror, head: str, accepted: str, known: Listing | None) -> Verdict:
+    def _keys(self) -> str:
+        """What changes with the keys that count; says why when they cannot be read."""
+        try:
+            return self._signatures.keys() if self._signatures else ""
+        except KeysError as fault:
+            return str(fault)
+
+    def _unverified(self, mirror: Mirror, found: RemoteHead, head: str, accepted: str) -> SourceStatus | None:
+        """The refusal of a head whose signatures do not count; None when they do, or when none are asked for."""
+        if self._signatures is None:
+            return None
+        tag = found.oid if found.oid != head else ""
+        try:
+            said = self._signatures.fault(mirror.repository, head=head, accepted=accepted, tag=tag, ref=found.ref)
+        except KeysError as fault:
+            said = f"The signatures of {head} cannot be judged: {fault}"
+        if not said:
+            return None
+        event = SourceEvent(what="signature", result="refused", head=head, message=said)
+        return _status(SourceState.UNVERIFIED, head, f"{said}. {self._keeps()}", event)
+
+    def _judge(
+        self, mirror: Mirror, found: RemoteHead, head: str, accepted: str, known: Listing | None
+    ) -> SourceStatus:
         """Accept ``head``, or say why not. ``known`` is a listing whose trees the mirror holds."""
+        if refusal := self._unverified(mirror, found, head, accepted):
+            return refusal
+        status = _status(SourceState.READY, head)
         if head == accepted:
-            return SourceState.READY, ""
-        note = ""
-        if accepted and not mirror.descends(head, accepted):
-            if not self._may_rewrite:
-                return SourceState.REWRITTEN, self._rewritten(head, accepted)
-            if not self._follow.is_pin:
-                note = f"The history was rewritten: {head[:12]} does not descend from {accepted[:12]}. Accepted by the settings."
+            return status
+        if accepted and not self._follow.is_pin and not mirror.descends(head, accepted):
+            lost = rewrite_text(mirror.repository, accepted, head)
+            if not self._may_rewrite(accepted, head):
+                return self._rewritten(head, accepted, lost)
+            status = self._rewrite_accepted(status, accepted, lost)
         try:
             snapshot = self._read(mirror, head, accepted, known)
         except TooLargeError as fault:
-            return SourceState.REFUSED, f"{head[:12]} is refused: {fault}. {self._keeps()}"
+            return _status(SourceState.REFUSED, head, f"{head[:12]} is refused: {fault}. {self._keeps()}")
         except PathMissingError as fault:
-            return SourceState.PATH_MISSING, (
-                f"In {head[:12]} {fault}: push it again, or change the path in the settings. {self._keeps()}"
-            )
+            said = f"In {head[:12]} {fault}: push it again, or change the path in the settings. {self._keeps()}"
+            return _status(SourceState.PATH_MISSING, head, said)
         if not snapshot[0].files:
             where = b"/".join(self._parts).decode() or "the repository"
             seen = f" ({len(snapshot[1].refused)} entries were refused)" if snapshot[1].refused else ""
-            return SourceState.EMPTY, (
+            return _status(
+                SourceState.EMPTY,
+                head,
                 f"{head[:12]} has no manifest (*.yaml, *.yml, *.json) in {one_line(where)}{seen}. {self._keeps()} "
-                "To remove everything on purpose, leave one manifest file that holds only a comment."
+                "To remove everything on purpose, leave one manifest file that holds only a comment.",
             )
         if accepted:
             mirror.write(PREVIOUS, accepted)
         mirror.write(ACCEPTED, head)
         with self._reading:
             self._snapshot = snapshot
-        return SourceState.READY, note
+        return status
 
-    def _rewritten(self, head: str, accepted: str) -> str:
-        return (
+    def _rewritten(self, head: str, accepted: str, lost: str) -> SourceStatus:
+        approval = rewrite_id(self._identity, accepted, head)
+        reason = f"the history of {self._remote.shown} was rewritten, from {accepted[:12]} to {head[:12]}. {lost}"
+        said = (
             f"The history of {self._remote.shown} was rewritten: {head[:12]} does not descend from {accepted[:12]}, which "
-            "stays accepted. Push a head that descends from it, or let the settings accept rewrites of this source."
+            f"stays accepted. Push a head that descends from it, or accept this one: `gitvirt approve {approval}`."
         )
+        event = SourceEvent(what="rewrite", result="refused", head=head, message=reason)
+        status = _status(SourceState.REWRITTEN, head, said, event)
+        return replace(status, approval=approval, approval_reason=reason)
+
+    def _rewrite_accepted(self, status: SourceStatus, accepted: str, lost: str) -> SourceStatus:
+        by = "the settings" if self._spec.accept_rewrites else "a person"
+        said = f"The history was rewritten: {status.head[:12]} does not descend from {accepted[:12]}. {lost}. Accepted by {by}."
+        event = SourceEvent(what="rewrite", result="accepted", head=status.head, message=said)
+        return replace(status, message=said, event=event)
 
     def _read(self, mirror: Mirror, commit: str, previous: str, known: Listing | None) -> tuple[Snapshot, Listing]:
         """A commit's manifest files.
@@ -331,6 +383,11 @@ class GitSource:
         listing = reader.list(tree, prefix, known)
         refused = tuple(listing.refused.items())
         return Snapshot(revision=revision, files=listing.files, refused=refused), listing
+
+
+def _status(state: SourceState, head: str, message: str = "", event: SourceEvent | None = None) -> SourceStatus:
+    """A status that is not dated yet."""
+    return SourceStatus(state=state, checked_at=None, head=head, message=message, event=event)
 
 
 def _parts(path: str) -> tuple[bytes, ...]:

@@ -10,7 +10,8 @@ class SourceLimits:
     """Bounds on one source. Sizes in bytes, times in seconds.
 
     ``files`` is how many manifest files a revision may hold; four times as many tree entries are looked at before
-    the revision is refused. ``approval_commits`` is how many new commits are searched for approvals. ``packs`` is how
+    the revision is refused. ``approval_commits`` is how many new commits are searched for approvals, ``verified_commits``
+    how many may come at once where each has to be signed, ``commit_bytes`` how large one of them may be. ``packs`` is how
     many pack files the mirror gathers before it is written anew as one.
     """
 
@@ -20,6 +21,8 @@ class SourceLimits:
     path_bytes: int = 1024
     depth: int = 64
     approval_commits: int = 1000
+    verified_commits: int = 5000
+    commit_bytes: int = 1024 * 1024
     packs: int = 50
     connect_timeout_s: float = 15.0
     fetch_timeout_s: float = 300.0

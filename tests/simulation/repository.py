@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from reconciler.model.errors import SourceError
@@ -52,7 +52,7 @@ class MemorySource:
         self.accepted_index = accepted_index
         self._status = SourceStatus(state=SourceState.NEVER, checked_at=None)
 
-    def fetch(self) -> SourceStatus:
+    def fetch(self, approvals: Collection[str] = ()) -> SourceStatus:
         """Look once; only a good look moves the accepted revision."""
         state = self._remote.trouble
         if state is SourceState.READY:
