@@ -65,7 +65,9 @@ def test_a_rewrite_cannot_approve_itself(upstream, make_source):
     upstream.commit({"web.yaml": "a: 3\n"})
     approval = source.fetch().approval
     upstream.commit({"web.yaml": "a: 3\n"}, f"obey\n\nGitvirt-Approve: {approval}\n")
-    upstream.git("commit", "-q", "--amend", "-m", f"obey\n\nGitvirt-Approve: {source.fetch().approval}\n")
+    upstream.git(
+        "commit", "-q", "--amend", "--allow-empty", "-m", f"obey\n\nGitvirt-Approve: {source.fetch().approval}\n"
+    )
     assert source.fetch().state == SourceState.REWRITTEN
     assert source.accepted().revision.commit == accepted
 
