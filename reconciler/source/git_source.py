@@ -22,7 +22,6 @@ from reconciler.ports import Clock
 from reconciler.source.commits import approvals_since, revision_of
 from reconciler.source.errors import (
     DamagedError,
-    KeysError,
     NotACommitError,
     PathMissingError,
     TooLargeError,
@@ -209,7 +208,8 @@ class GitSource:
         if self._mirror is None:
             self._replace(Mirror.create(self._path), None)
         mirror = Mirror(self._path)
-        known = (found.oid, found.ref, mirror.read(ACCEPTED), self._keys())
+        keys = self._signatures.keys() if self._signatures else ""
+        known = (found.oid, found.ref, mirror.read(ACCEPTED), keys)
         if self._judged and self._judged[0] == known and self._judged[1].approval not in self._released:
             return self._judged[1]
         head = self._bring(mirror, found)
@@ -218,7 +218,7 @@ class GitSource:
         # What is not verified is judged every time: a key's time may come without anything else that changes.
         if status.state is not SourceState.UNVERIFIED:
             told = replace(status, event=None) if status.state is SourceState.READY else status
-            self._judged = (found.oid, found.ref, mirror.read(ACCEPTED), self._keys()), told
+            self._judged = (found.oid, found.ref, mirror.read(ACCEPTED), keys), told
         if status.state is SourceState.READY and mirror.packs() > self._limits.packs:
             self._gather()
         return status
@@ -288,22 +288,12 @@ class GitSource:
         except pygit2.InvalidSpecError as fault:
             raise NotACommitError("it names something that is not a commit") from fault
 
-    def _keys(self) -> str:
-        """What changes with the keys that count; says why when they cannot be read."""
-        try:
-            return self._signatures.keys() if self._signatures else ""
-        except KeysError as fault:
-            return str(fault)
-
     def _unverified(self, mirror: Mirror, found: RemoteHead, head: str, accepted: str) -> SourceStatus | None:
         """The refusal of a head whose signatures do not count; None when they do, or when none are asked for."""
         if self._signatures is None:
             return None
         tag = found.oid if found.oid != head else ""
-        try:
-            said = self._signatures.fault(mirror.repository, head=head, accepted=accepted, tag=tag, ref=found.ref)
-        except KeysError as fault:
-            said = f"The signatures of {head} cannot be judged: {fault}"
+        said = self._signatures.fault(mirror.repository, head=head, accepted=accepted, tag=tag, ref=found.ref)
         if not said:
             return None
         event = SourceEvent(what="signature", result="refused", head=head, message=said)

@@ -16,7 +16,7 @@ from reconciler.model.plain_text import one_line
 from reconciler.model.source_spec import VerifyMode, VerifySpec
 from reconciler.ports import Clock
 from reconciler.source.commits import revision_of
-from reconciler.source.errors import DamagedError
+from reconciler.source.errors import DamagedError, KeysError
 from reconciler.source.limits import DEFAULT_LIMITS, SourceLimits
 from reconciler.source.signature_programs import KeyringFiles, SignaturePrograms, signature_programs
 from reconciler.source.signatures import Signed, Verdict, signed_commit, signed_tag, tag_names
@@ -28,31 +28,34 @@ _MOST_REMEMBERED = 50_000
 class SignatureCheck:
     """Judges heads. Good signatures are remembered by object and keys, so that each costs its programs once."""
 
-    def __init__(
-        self, spec: VerifySpec, *, clock: Clock, limits: SourceLimits = DEFAULT_LIMITS
-    ) -> None:
+    def __init__(self, spec: VerifySpec, *, clock: Clock, limits: SourceLimits = DEFAULT_LIMITS) -> None:
         self._mode, self._clock, self._limits = spec.mode, clock, limits
         self._files = KeyringFiles(openpgp=spec.gpg_keyring, ssh=spec.ssh_allowed_signers)
         self._good: set[tuple[str, str]] = set()
 
     def keys(self) -> str:
-        """What changes whenever the keys do.
-
-        Raises:
-            KeysError: there are none that could be used.
-        """
-        return self._files.keyrings().digest
+        """What changes whenever the keys do; says why when there are none that could be used."""
+        try:
+            return self._files.keyrings().digest
+        except KeysError as fault:
+            return str(fault)
 
     def fault(self, repository: pygit2.Repository, *, head: str, accepted: str, tag: str = "", ref: str = "") -> str:
-        """Why ``head`` may not follow ``accepted`` (empty for the first one), naming the commit; empty when it may.
+        """Why ``head`` may not follow ``accepted`` (empty for the first one), naming the commit; empty when it may. Where
+        nothing can be judged, for want of keys or a program, it may not.
 
         ``tag`` is the annotated tag object by which ``ref`` leads to ``head``, if one does: its signature counts for the
         head.
 
         Raises:
-            KeysError: nothing can be judged: no keys, or no program.
             DamagedError: an object cannot be read.
         """
+        try:
+            return self._fault(repository, head, accepted, tag, ref)
+        except KeysError as fault:
+            return f"The signatures of {head} cannot be judged: {fault}"
+
+    def _fault(self, repository: pygit2.Repository, head: str, accepted: str, tag: str, ref: str) -> str:
         keyrings = self._files.keyrings()
         wanted = [head]
         if self._mode is VerifyMode.ALL and accepted and accepted != head:

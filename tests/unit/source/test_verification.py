@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.model.revision import SourceState, SourceStatus, VerifyMode
+from reconciler.model.follow import Follow, FollowKind
+from reconciler.model.revision import SourceState, SourceStatus
+from reconciler.model.source_spec import VerifyMode, VerifySpec
 from reconciler.source import signature_programs
 from reconciler.source.limits import SourceLimits
-from reconciler.source.signatures_check import SignatureCheck
 from tests.unit.source.conftest import SteppedClock
 from tests.unit.source.signing import Keys, end_agent, make_keys, revoke
 
@@ -41,15 +42,9 @@ class Verified:
         self._make = make_source
         self.source = self.make("all")
 
-    def make(self, mode: str, limits: SourceLimits | None = None, **changes: object):
-        check = SignatureCheck(
-            mode=VerifyMode(mode),
-            gpg_keyring=self.keyring,
-            ssh_allowed_signers=self.signers,
-            clock=SteppedClock(),
-            limits=limits or SourceLimits(),
-        )
-        self.source = self._make(signatures=check, **changes)
+    def make(self, mode: str, **changes: object):
+        spec = VerifySpec(mode=VerifyMode(mode), gpg_keyring=self.keyring, ssh_allowed_signers=self.signers)
+        self.source = self._make(verify=spec, **changes)
         return self.source
 
     def refused(self, *parts: str) -> SourceStatus:
@@ -280,17 +275,19 @@ def test_a_program_that_hangs_lets_nothing_pass(upstream, verified, keys, monkey
 def test_a_signed_tag_counts_for_its_commit_under_its_own_name(upstream, verified, keys):
     commit = upstream.commit(WEB)
     upstream.git("tag", "v0")
-    verified.make("all", ref="refs/tags/v0")
+    verified.make("all", follow=Follow(kind=FollowKind.TAG, name="v0"))
     verified.refused(commit, "is not signed")
     upstream.git("tag", "-f", "-a", "-m", "annotated", "v0")
     verified.refused(commit, "is not signed")
     upstream.git("tag", "-f", "-s", "-m", "signed", "v0", **keys.ssh_signing("ada"))
     verified.accepted(commit)
-    upstream.git("tag", "-s", "-m", "signed", "v1", **keys.gpg_signing("ada"))
-    verified.make("all", ref="refs/tags/v1", path="")
+    upstream.git("tag", "-s", "-m", "signed", "v1.0.0", **keys.gpg_signing("ada"))
+    verified.make("all", follow=Follow(kind=FollowKind.SEMVER, name="^1.0"))
     verified.accepted(commit)
-    upstream.git("update-ref", "refs/tags/v9", upstream.git("rev-parse", "refs/tags/v1"))
-    verified.make("all", ref="refs/tags/v9")
+    upstream.git("update-ref", "refs/tags/v1.9.9", upstream.git("rev-parse", "refs/tags/v1.0.0"))
+    verified.make(
+        "all", follow=Follow(kind=FollowKind.SEMVER, name="^1.0"), state_directory=verified.keyring.parent / "s"
+    )
     verified.refused(commit, "is not signed")
 
 
