@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -17,9 +17,11 @@ from reconciler.manifests.kinds import check_document
 from reconciler.manifests.known_kinds import KNOWN_KINDS, Identity, identity_of, items_of_list, kind_meant
 from reconciler.manifests.limits import DEFAULT_LIMITS, ParseLimits
 from reconciler.manifests.null_entries import explain_nulls, null_entries
+from reconciler.manifests.plain_secrets import plain_text_warnings
 from reconciler.manifests.raw_text import RawText
 from reconciler.manifests.schema_check import check_schema
-from reconciler.manifests.strict_yaml import parse_stream
+from reconciler.manifests.sops import is_sealed
+from reconciler.manifests.strict_yaml import ParsedStream, parse_stream
 from reconciler.manifests.walk import children, pairs
 from reconciler.manifests.yaml_reader import ParsedDocument
 from reconciler.model.document import Document, Positions
@@ -44,9 +46,12 @@ class InvalidDocument:
 class LoadedFile:
     """What one file holds. ``unidentified`` are the faults of parts of which nobody knows which object they are: while there
     are any, absence from the repository proves nothing and nothing may be deleted. ``warnings`` are of valid documents.
+    ``sealed`` are the bytes of a file with SOPS documents: nothing else is said of it until `unseal.open_file` has the
+    keys, so that whatever is kept of a loaded file holds cipher text only.
     """
 
     file: str
+    sealed: bytes = field(default=b"", repr=False)
     documents: tuple[Document, ...] = ()
     invalid: tuple[InvalidDocument, ...] = ()
     unidentified: tuple[Problem, ...] = ()
@@ -79,7 +84,13 @@ def load_blob(
 ) -> LoadedFile:
     """Read and check one manifest file. Users' mistakes come back as problems; nothing is raised for them."""
     stream = parse_stream(data, file, limits=limits)
-    raw = RawText(data)
+    if any(is_sealed(parsed.body) for parsed in stream.documents):
+        return LoadedFile(file=file, sealed=data)
+    return load_documents(stream, file, default_namespace=default_namespace, raw=RawText(data))
+
+
+def load_documents(stream: ParsedStream, file: str, *, default_namespace: str, raw: RawText) -> LoadedFile:
+    """What documents in plain text declare; ``raw`` is the text they stand in, for hints."""
     documents: list[Document] = []
     invalid: list[InvalidDocument] = []
     unidentified = list(stream.problems)
@@ -99,7 +110,7 @@ def load_blob(
             invalid.append(InvalidDocument(key=identity.key, place=document.place(), problems=found))
         else:
             documents.append(document.packed())
-            warnings += found
+            warnings += (*found, *plain_text_warnings(document))
     return LoadedFile(
         file=file,
         documents=tuple(documents),

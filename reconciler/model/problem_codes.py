@@ -6,7 +6,7 @@ row in `AREAS`) and reports it through `problem`.
 
 from __future__ import annotations
 
-from reconciler.model.codes import engines, files, objects, sets
+from reconciler.model.codes import engines, files, objects, secrets, sets
 from reconciler.model.codes.entry import ProblemCode
 from reconciler.model.keys import ObjectKey
 from reconciler.model.problem import Place, Problem
@@ -18,6 +18,7 @@ AREAS: tuple[tuple[str, tuple[ProblemCode, ...]], ...] = (
     ("VirtualMachine", objects.VM),
     ("Claims, DataVolumes, Secrets and ConfigMaps", objects.STORAGE),
     ("NetworkAttachmentDefinition", objects.NETWORK),
+    ("Secrets", secrets.SECRETS),
     ("Between objects", sets.CROSS),
     ("On the host of these settings", sets.HOST),
     ("What an engine can do", engines.ENGINE),
@@ -37,6 +38,11 @@ def problem(
     """
     severity = _BY_CODE[code].severity
     return Problem(code=code, severity=severity, place=place, message=message, object=object, path=path, hint=hint)
+
+
+def meaning_of(code: str) -> str:
+    """What a code means in general, in words that quote nobody's input."""
+    return _BY_CODE[code].meaning
 
 
 def codes_table() -> str:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 REDACTED = "<redacted>"
 
+GUEST_DATA_FIELDS = frozenset({"userData", "userDataBase64", "networkData", "networkDataBase64"})
+"""Fields of a VirtualMachine whose values are kept secret wherever the document is shown or remembered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:

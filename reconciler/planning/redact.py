@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from reconciler.model.document import Document
+from reconciler.model.secret import GUEST_DATA_FIELDS
 
 Digest = Callable[[bytes], str]
 """Keyed digest of secret bytes, 12 hex digits: equal for equal secrets, useless without the key."""
@@ -14,7 +15,6 @@ Digest = Callable[[bytes], str]
 SOURCE = "gitvirt.io/source"
 """Annotation of the applied document: what was followed when it was applied (see `Origin.identity`)."""
 
-_SECRET_FIELDS = frozenset({"userData", "userDataBase64", "networkData", "networkDataBase64"})
 _SERVER_WRITTEN = frozenset(
     {"uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink", "deletionTimestamp"}
 )
@@ -56,7 +56,7 @@ def without_credentials(url: str) -> str:
 def _redacted(node: Any, digest: Digest) -> Any:
     if isinstance(node, Mapping):
         return {
-            name: mask(value, digest) if name in _SECRET_FIELDS else _redacted(value, digest)
+            name: mask(value, digest) if name in GUEST_DATA_FIELDS else _redacted(value, digest)
             for name, value in node.items()
         }
     if isinstance(node, list):
