@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from reconciler.model.document import Document
+from reconciler.model.host_secrets import HostSecrets
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveObject, Observation
 from reconciler.model.outcome import Outcome
@@ -81,6 +82,14 @@ class Source(Protocol):
 
     def revision(self, commit: str) -> Revision | None:
         """A commit's facts, None when it is not known here."""
+        ...
+
+
+class SecretStore(Protocol):
+    """What an administrator keeps on the host, outside of every repository: Secrets, and the keys that open encrypted ones."""
+
+    def read(self) -> HostSecrets:
+        """What is there now. What is wrong with it is a problem of what it concerns; nothing is raised."""
         ...
 
 

@@ -38,6 +38,7 @@ from reconciler.model.errors import RequirementError, SettingsError
 from reconciler.model.revision import SourceState
 from reconciler.model.status import ObjectStatus
 from reconciler.ports import Clock, Engine
+from reconciler.secrets.host_store import HostStore
 from reconciler.settings import LogSettings, Settings
 from reconciler.source.git_source import GitSource
 from reconciler.web.health import Health
@@ -135,6 +136,7 @@ def build_core(settings: Settings) -> Core:
         workers=workers,
         policy=settings.policy,
         digest=digest,
+        secrets=HostStore(settings.secrets.directory, settings.secrets.age_key_file),
     )
     return Core(
         source=source,

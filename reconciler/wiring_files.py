@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.daemon.cycle_secrets import SecretFiles
 from reconciler.daemon.key import keyed_digest, load_key, numbering_digest
 from reconciler.daemon.offline import Reading, assume_classes, descriptions, read_manifests, with_host_problems
 from reconciler.model.errors import RequirementError
@@ -16,6 +17,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.problem import Problem
 from reconciler.planning.offline import plan_between
 from reconciler.planning.render import render_markdown, render_text
+from reconciler.secrets.host_store import HostStore
 from reconciler.settings import Settings
 from reconciler.wiring_engines import engine_choice
 
@@ -26,8 +28,17 @@ def read_files(settings: Settings, arguments: Sequence[str]) -> Reading:
     Raises:
         SourceError: an argument names nothing that can be read.
     """
-    reading = read_manifests(arguments, engine=engine_choice(settings).pure(settings), policy=settings.policy)
+    reading = _read(settings, arguments)
     return with_host_problems(reading, policy=_policy(settings, reading), digest=numbering_digest())
+
+
+def _read(settings: Settings, arguments: Sequence[str]) -> Reading:
+    """Manifests with the secrets of the host of these settings, where it keeps any."""
+    secrets = settings.secrets
+    store = HostStore(secrets.directory, secrets.age_key_file)
+    files = SecretFiles(store, settings.policy.default_namespace, has_keys=secrets.age_key_file is not None)
+    engine = engine_choice(settings).pure(settings)
+    return read_manifests(arguments, engine=engine, policy=settings.policy, secrets=files)
 
 
 def _policy(settings: Settings, *readings: Reading | None) -> Policy:
@@ -57,8 +68,8 @@ def plan_files(settings: Settings, base: str | None, head: str, *, colour: bool,
         SourceError: an argument names nothing that can be read.
     """
     engine = engine_choice(settings).pure(settings)
-    before = read_manifests([base], engine=engine, policy=settings.policy) if base is not None else None
-    after = read_manifests([head], engine=engine, policy=settings.policy)
+    before = _read(settings, [base]) if base is not None else None
+    after = _read(settings, [head])
     policy = _policy(settings, before, after)
     after = with_host_problems(after, policy=policy, digest=numbering_digest())
     plan = plan_between(
@@ -95,7 +106,7 @@ def describe_files(settings: Settings, arguments: Sequence[str]) -> FilesDescrip
         SourceError: an argument names nothing that can be read.
     """
     engine = engine_choice(settings).pure(settings)
-    reading = read_manifests(arguments, engine=engine, policy=settings.policy)
+    reading = _read(settings, arguments)
     policy = _policy(settings, reading)
     try:
         digest = keyed_digest(load_key(settings.key_file))

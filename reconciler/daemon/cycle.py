@@ -15,7 +15,8 @@ from typing import Any
 from reconciler.daemon.cycle_declared import DeclaredCache
 from reconciler.daemon.cycle_execution import execute
 from reconciler.daemon.cycle_retries import Retries
-from reconciler.daemon.cycle_scope import dependencies, merged, still_released, users_of
+from reconciler.daemon.cycle_scope import HOST_KINDS, dependencies, merged, still_released, users_of
+from reconciler.daemon.cycle_secrets import NO_SECRETS, SecretFiles, users_of_what_changed
 from reconciler.daemon.wake import Wake
 from reconciler.model.declared import Declared
 from reconciler.model.errors import EngineError, JournalError, SourceError
@@ -32,12 +33,10 @@ from reconciler.model.status import ObjectStatus
 from reconciler.planning.health import statuses_of
 from reconciler.planning.planner import make_plan
 from reconciler.planning.resolve import resolve
-from reconciler.planning.resolve_volume import CLAIM_KINDS
 from reconciler.planning.safety import Approvals
-from reconciler.ports import Clock, Engine, Journal, Source, Workers
+from reconciler.ports import Clock, Engine, Journal, SecretStore, Source, Workers
 
 ENGINE_RETRY_S = 5.0
-HOST_KINDS = frozenset({"VirtualMachine", "NetworkAttachmentDefinition", *CLAIM_KINDS})
 _QUIET_RESULTS = (Result.UNCHANGED, Result.CONFLICT)
 
 
@@ -80,6 +79,7 @@ class Cycle:
         workers: Workers,
         policy: Policy,
         digest: Callable[[bytes], str],
+        secrets: SecretStore = NO_SECRETS,
     ) -> None:
         self._source = source
         self._engine = engine
@@ -89,9 +89,11 @@ class Cycle:
         self._policy = policy
         self._digest = digest
         self._lock = threading.RLock()
-        self._declared_cache = DeclaredCache(source, engine, policy.default_namespace)
+        self._secrets = SecretFiles(secrets, policy.default_namespace)
+        self._declared_cache = DeclaredCache(source, engine, self._secrets, policy.default_namespace)
         self._declared: Declared | None = None
         self._revision: Revision | None = None
+        self._secrets_version = 0
         self._observation: Observation | None = None
         self._look: _Look | None = None
         self._seen: dict[ObjectKey, Mapping[str, Any]] = {}
@@ -110,8 +112,10 @@ class Cycle:
             started_at = self._clock.now()
             messages: list[str] = []
             source_status = self._fetch(wake)
-            has_new_revision = self._load(messages)
-            scope = self._scope(wake, has_new_revision)
+            if wake.fetch or wake.everything or self._declared is None:
+                self._secrets.look()
+            has_new_revision, users = self._load(messages)
+            scope = self._scope(replace(wake, keys=wake.keys | users), has_new_revision)
             if self._declared is None or (scope is not None and not scope and not wake.operator):
                 return self._finish(self._idle_record(started_at, wake, messages), None, source_status, None, idle=True)
             try:
@@ -135,6 +139,7 @@ class Cycle:
         """
         with self._lock:
             messages: list[str] = []
+            self._secrets.look()
             self._load(messages)
             if self._declared is None:
                 raise SourceError(
@@ -184,21 +189,25 @@ class Cycle:
         event = self._source.status().event
         return (event,) if event else ()
 
-    def _load(self, messages: list[str]) -> bool:
-        """Make the accepted revision the declared state; True when it is another than before."""
+    def _load(self, messages: list[str]) -> tuple[bool, frozenset[ObjectKey]]:
+        """Make the accepted revision the declared state; whether it is another than before, and if not, the objects that
+        secrets of the host, which changed since, make others.
+        """
         try:
             snapshot = self._source.accepted()
             if snapshot is None:
-                return False
-            if self._revision is not None and snapshot.revision.commit == self._revision.commit:
-                return False
-            self._declared = self._declared_cache.load(snapshot)
-            self._revision = snapshot.revision
+                return False, frozenset()
+            is_known = self._revision is not None and snapshot.revision.commit == self._revision.commit
+            if is_known and self._secrets.version == self._secrets_version:
+                return False, frozenset()
+            before, self._declared = self._declared, self._declared_cache.load(snapshot)
+            self._revision, self._secrets_version = snapshot.revision, self._secrets.version
         except SourceError as error:
             messages.append(str(error))
-            return False
-        self._retries.forget()
-        return True
+            return False, frozenset()
+        users = users_of_what_changed(before, self._declared) if is_known and before is not None else frozenset()
+        self._retries.forget(users if is_known else None)
+        return not is_known, users
 
     def _scope(self, wake: Wake, has_new_revision: bool) -> frozenset[ObjectKey] | None:
         """The objects to look at; None means all of them, an empty set none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from reconciler.daemon.cycle_secrets import SecretFiles
 from reconciler.manifests.assemble import assemble
 from reconciler.manifests.load import LoadedFile, is_manifest, kustomization_problem, load_blob
 from reconciler.manifests.templates import template_documents
@@ -19,8 +20,9 @@ from reconciler.ports import Engine, Source
 class DeclaredCache:
     """Loads revisions of one source. `problems` are those of the last one loaded."""
 
-    def __init__(self, source: Source, engine: Engine, default_namespace: str) -> None:
+    def __init__(self, source: Source, engine: Engine, secrets: SecretFiles, default_namespace: str) -> None:
         self._source = source
+        self._secrets = secrets
         self._checker = EngineChecks(engine)
         self._default_namespace = default_namespace
         self._files: dict[tuple[str, str], LoadedFile] = {}
@@ -47,7 +49,11 @@ class DeclaredCache:
             for path, reason in snapshot.refused
         )
         declared, self.problems = declare(
-            snapshot.revision.commit, files.values(), self._checker, refused=refused, extra=extra
+            snapshot.revision.commit,
+            self._secrets.joined(files.values()),
+            self._checker,
+            refused=refused,
+            extra=(*extra, *self._secrets.problems),
         )
         return declared
 

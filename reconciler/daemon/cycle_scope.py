@@ -10,6 +10,9 @@ from reconciler.model.plan import Action, Plan
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume
 from reconciler.planning.resolve_volume import CLAIM_KINDS
 
+HOST_KINDS = frozenset({"VirtualMachine", "NetworkAttachmentDefinition", *CLAIM_KINDS})
+"""Kinds that something on a host stands for."""
+
 
 def dependencies(wanted: Resolved) -> tuple[ObjectKey, ...]:
     """The objects whose state decides what can be done about this one."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from reconciler.daemon.cycle_declared import EngineChecks, declare
+from reconciler.daemon.cycle_secrets import SecretFiles
 from reconciler.daemon.key import Digest
 from reconciler.manifests.load import LoadedFile, load_blob
 from reconciler.model.declared import Declared
@@ -39,7 +40,7 @@ class Reading:
         return sum(1 for problem in self.problems if problem.severity is Severity.ERROR)
 
 
-def read_manifests(arguments: Sequence[str], *, engine: Engine, policy: Policy) -> Reading:
+def read_manifests(arguments: Sequence[str], *, engine: Engine, policy: Policy, secrets: SecretFiles) -> Reading:
     """Everything that files, directories, ``REPO@REV`` and ``-`` hold, checked as one set.
 
     Raises:
@@ -64,7 +65,10 @@ def read_manifests(arguments: Sequence[str], *, engine: Engine, policy: Policy) 
                 seen.add(place)
                 files.append(load_blob(read(), name, default_namespace=policy.default_namespace))
     revision = commits[0] if len(commits) == 1 and len(arguments) == 1 else ""
-    declared, problems = declare(revision, files, EngineChecks(engine), refused=tuple(refused))
+    secrets.look()
+    declared, problems = declare(
+        revision, secrets.joined(files), EngineChecks(engine), refused=tuple(refused), extra=secrets.problems
+    )
     return Reading(declared=declared, problems=problems, files=len(files))
 
 

@@ -8,6 +8,7 @@ from reconciler.settings.durations import format_duration, parse_duration_s
 from reconciler.settings.engine import EngineSettings
 from reconciler.settings.imports import ImportSettings
 from reconciler.settings.load import DEFAULT_PATH, LogSettings, Settings, build_settings, load_settings
+from reconciler.settings.secrets import SecretsSettings
 from reconciler.settings.source import SourceSettings, redacted_url
 from reconciler.settings.web import WebSettings
 
@@ -16,6 +17,7 @@ __all__ = [
     "EngineSettings",
     "ImportSettings",
     "LogSettings",
+    "SecretsSettings",
     "Settings",
     "SourceSettings",
     "WebSettings",

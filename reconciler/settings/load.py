@@ -16,6 +16,7 @@ from reconciler.settings.engine import EngineSettings, read_engine
 from reconciler.settings.file import RawSettings, read_settings
 from reconciler.settings.imports import ImportSettings, imports_as_file, read_imports
 from reconciler.settings.policy import policy_as_file, read_policy
+from reconciler.settings.secrets import SecretsSettings, read_secrets, secrets_as_file
 from reconciler.settings.source import SourceSettings, read_sources, sources_as_file
 from reconciler.settings.values import read_interval_s
 from reconciler.settings.web import WebSettings, read_web, web_as_file
@@ -42,6 +43,7 @@ class Settings:
     state_directory: Path = Path("/var/lib/gitvirt")
     runtime_directory: Path = Path("/run/gitvirt")
     key_file: Path = Path("/etc/gitvirt/key")
+    secrets: SecretsSettings = SecretsSettings()
     resync_interval_s: float = 600.0
     imports: ImportSettings = ImportSettings()
     web: WebSettings = WebSettings()
@@ -62,6 +64,7 @@ class Settings:
             "keyFile": str(self.key_file),
             **sources_as_file(self.sources),
             "engine": {self.engine.name: dict(self.engine.options)},
+            **secrets_as_file(self.secrets),
             "resyncInterval": format_duration(self.resync_interval_s),
             "imports": imports_as_file(self.imports),
             "web": web_as_file(self.web),
@@ -102,6 +105,7 @@ def build_settings(raw: RawSettings, *, hostname: str) -> Settings:
         state_directory=state,
         runtime_directory=Path(body.get("runtimeDirectory", Settings().runtime_directory)),
         key_file=key_file,
+        secrets=read_secrets(raw, state_directory=state),
         resync_interval_s=read_interval_s(raw, "resyncInterval", default=Settings().resync_interval_s),
         imports=read_imports(raw),
         web=read_web(raw),

@@ -22,7 +22,7 @@ def codes(text: str) -> list[str]:
 
 @pytest.mark.parametrize("text", [CLAIM, DATA_VOLUME, SECRET, CONFIG_MAP, STORAGE_CLASS])
 def test_the_bases_are_valid(text: str) -> None:
-    assert load(text).problems == ()
+    assert [one.code for one in load(text).problems if one.code != "secret-in-plain-text"] == []
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,9 @@ def test_each_rule(text: str, old: str, new: str, code: str) -> None:
     ],
 )
 def test_what_is_allowed(text: str) -> None:
-    assert [one.code for one in load(text).problems if one.code != "clone-source-missing"] == []
+    assert [
+        one.code for one in load(text).problems if one.code not in ("clone-source-missing", "secret-in-plain-text")
+    ] == []
 
 
 def test_an_empty_source_is_explained() -> None:

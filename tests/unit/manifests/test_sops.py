@@ -173,9 +173,7 @@ def test_plain_documents_beside_encrypted_ones_are_read_and_warned_about() -> No
     plain = b"---\napiVersion: v1\nkind: Secret\nmetadata: {name: open}\nstringData: {password: x}\n"
     opened = _opened(_file("mac_only.yaml") + plain, FIRST)
     assert {document.key.name for document in opened.documents} == {"db", "open"}
-    assert [(one.code, str(one.object)) for one in opened.problems] == [
-        ("secret-in-plain-text", "Secret/default/open")
-    ]
+    assert [(one.code, str(one.object)) for one in opened.problems] == [("secret-in-plain-text", "Secret/default/open")]
 
 
 def test_public_keys_are_nobodys_secret() -> None:
