@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.manifests.kinds.vm_networks import INTERFACES, NETWORKS, normal_mac
+from reconciler.manifests.kinds.vm_networks import normal_mac
+from reconciler.manifests.kinds.vm_paths import INTERFACES, NETWORKS
 from reconciler.manifests.templates import template_keys
 from reconciler.model.document import Document, FieldPath
 from reconciler.model.keys import ObjectKey

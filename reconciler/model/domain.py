@@ -11,6 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+HYPERV_NEEDS: Mapping[str, str] = {
+    "evmcs": "vapic",
+    "ipi": "vpindex",
+    "tlbflush": "vpindex",
+    "synictimer": "synic",
+    "synic": "vpindex",
+}
+"""Hyper-V enlightenment → the one it needs, which comes on with it unless the manifest says otherwise; what needs others
+stands before them. *Source*: KubeVirt's API; QEMU's documentation of Hyper-V enlightenments."""
+
 
 class Binding(StrEnum):
     """How a volume is shown to the guest (``disk``, ``cdrom`` or ``lun`` of a KubeVirt disk)."""

@@ -6,7 +6,15 @@ row in `AREAS`) and reports it through `problem`.
 
 from __future__ import annotations
 
-from reconciler.model.codes import engines, files, objects, secrets, sets
+from reconciler.model.codes import (
+    engines,
+    files,
+    objects,
+    secrets,
+    sets,
+    vm,
+    vm_devices,
+)
 from reconciler.model.codes.entry import ProblemCode
 from reconciler.model.keys import ObjectKey
 from reconciler.model.problem import Place, Problem
@@ -14,8 +22,14 @@ from reconciler.model.problem import Place, Problem
 AREAS: tuple[tuple[str, tuple[ProblemCode, ...]], ...] = (
     ("Files and YAML", files.FILES),
     ("Shape of an object", files.SCHEMA),
-    ("Names, labels and amounts", objects.METADATA),
-    ("VirtualMachine", objects.VM),
+    ("Names, labels and amounts", (*objects.METADATA, *vm.VM_LABELS)),
+    ("VirtualMachine", vm.VM),
+    ("Memory and CPUs", vm.VM_COMPUTE),
+    ("Firmware, machine and clock", vm.VM_FIRMWARE),
+    ("Disks and volumes", vm_devices.VM_STORAGE),
+    ("Interfaces and networks", vm_devices.VM_NETWORK),
+    ("Other devices", vm_devices.VM_DEVICES),
+    ("Placement, probes and credentials", vm.VM_PLACEMENT),
     ("Claims, DataVolumes, Secrets and ConfigMaps", objects.STORAGE),
     ("NetworkAttachmentDefinition", objects.NETWORK),
     ("Secrets", secrets.SECRETS),

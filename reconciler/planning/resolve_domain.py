@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.model.domain import ClockSpec, CpuSpec
+from reconciler.model.domain import HYPERV_NEEDS, ClockSpec, CpuSpec
 from reconciler.model.quantity import mib_of, parse_quantity
 
 DOMAIN = "spec.template.spec.domain"
@@ -74,6 +74,9 @@ def features(domain: Mapping[str, Any]) -> tuple[tuple[tuple[str, str], ...], tu
     if (declared.get("kvm") or {}).get("hidden"):
         plain["kvm.hidden"] = "on"
     hyperv = {name: _hyperv(name, setting or {}) for name, setting in (declared.get("hyperv") or {}).items()}
+    for name, needed in HYPERV_NEEDS.items():
+        if hyperv.get(name, "off") != "off":
+            hyperv.setdefault(needed, "on")
     return tuple(sorted(plain.items())), tuple(sorted(hyperv.items()))
 
 

@@ -218,12 +218,17 @@ def _disk(disk: Mapping[str, Any], source: DiskSource) -> DiskSpec:
         read_only=binding is Binding.CDROM if read_only is None else bool(read_only) or binding is Binding.CDROM,
         shareable=bool(disk.get("shareable")),
         serial=disk.get("serial") or "",
-        cache=disk.get("cache") or "",
+        cache=disk.get("cache") or _default_cache(disk),
         io=disk.get("io") or "",
         error_policy=disk.get("errorPolicy") or "",
         block_size=((disk.get("blockSize") or {}).get("custom") or {}).get("logical") or 0,
         dedicated_io_thread=bool(disk.get("dedicatedIOThread")),
     )
+
+
+def _default_cache(disk: Mapping[str, Any]) -> str:
+    """Native I/O goes past the host's cache, and what others write too must not wait in one."""
+    return "none" if disk.get("io") == "native" or disk.get("shareable") else ""
 
 
 def _interfaces(

@@ -12,9 +12,24 @@ from reconciler.manifests.kinds.names import (
     fault_of_label_value,
     fault_of_qualified_name,
 )
+from reconciler.manifests.schema_fields import similar
+from reconciler.model.annotations import ANNOTATIONS, PREFIX, WRITTEN
 from reconciler.model.document import FieldPath
 
 MAX_ANNOTATION_BYTES = 256 * 1024
+
+RESERVED_LABELS = frozenset(
+    f"kubevirt.io/{name}"
+    for name in (
+        "created-by",
+        "migrationJobUID",
+        "nodeName",
+        "migrationTargetNodeName",
+        "schedulable",
+        "install-strategy",
+    )
+)
+"""Labels that only KubeVirt puts on a running VM. *Source*: its admission."""
 
 
 def check_metadata(findings: Findings) -> None:
@@ -46,7 +61,27 @@ def check_labels(findings: Findings, metadata: Mapping[str, Any], path: FieldPat
         if fault := fault_of_qualified_name(name.lower()):
             text = f"the annotation key {name[:80]!r}: {fault}"
             findings.add("annotation-invalid", (*path, "annotations", name), text, at_key=True)
+        elif name.startswith(PREFIX) and name not in ANNOTATIONS:
+            _check_unknown_annotation(findings, name, (*path, "annotations", name))
     size = sum(len(name.encode()) + len(value.encode()) for name, value in annotations.items())
     if size > MAX_ANNOTATION_BYTES:
         text = f"annotations take {size} bytes; at most {MAX_ANNOTATION_BYTES} are allowed"
         findings.add("annotation-invalid", (*path, "annotations"), text)
+
+
+def check_reserved_labels(findings: Findings, metadata: Mapping[str, Any], path: FieldPath) -> None:
+    """No label of a VM's template is one of those that only KubeVirt sets."""
+    for label in metadata.get("labels", {}):
+        if label in RESERVED_LABELS:
+            text = f"the label {label} is KubeVirt's own; it refuses VMs that come with it"
+            findings.add("label-reserved", (*path, "labels", label), text, "remove it", at_key=True)
+
+
+def _check_unknown_annotation(findings: Findings, name: str, path: FieldPath) -> None:
+    if name in WRITTEN:
+        text = f"{name} is written by gitvirt itself and means nothing in a manifest"
+        findings.add("annotation-reserved", path, text, "remove it", at_key=True)
+        return
+    near = similar(name.removeprefix(PREFIX), [known.removeprefix(PREFIX) for known in sorted(ANNOTATIONS)])
+    hint = f"did you mean {PREFIX}{near}?" if near else "docs/manifests.md lists the annotations"
+    findings.add("annotation-unknown", path, f"gitvirt has no annotation {name[:80]}", hint, at_key=True)

@@ -12,6 +12,7 @@ MAX_SUBDOMAIN = 253
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 _QUALIFIED = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", re.ASCII)
+_INTERFACE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _DATA_KEY = re.compile(r"[-._a-zA-Z0-9]+", re.ASCII)
 
 
@@ -54,6 +55,13 @@ def fault_of_label_value(value: str) -> str:
     return ""
 
 
+def fault_of_interface_name(name: str) -> str:
+    """Why ``name`` cannot be that of a VM's interface or network; empty when it can. *Source*: KubeVirt's admission."""
+    if len(name) > MAX_LABEL:
+        return f"has {len(name)} characters; at most {MAX_LABEL} are allowed"
+    return "" if _INTERFACE.fullmatch(name) else "must be letters, digits, - and _"
+
+
 def is_data_key(key: str) -> bool:
     """Whether ``key`` may be a key of a Secret or ConfigMap."""
     return len(key) <= MAX_SUBDOMAIN and key not in (".", "..") and _DATA_KEY.fullmatch(key) is not None
@@ -66,3 +74,12 @@ def is_base64(text: str) -> bool:
     except (binascii.Error, ValueError):
         return False
     return True
+
+
+def fault_of_file_path(path: str) -> str:
+    """Why ``path`` is no absolute path of a file; empty when it is one."""
+    if not path.startswith("/") or path == "/":
+        return "must be the absolute path of a file"
+    if any(part in ("", ".", "..") for part in path[1:].rstrip("/").split("/")):
+        return "must not hold . or .. or empty parts"
+    return ""

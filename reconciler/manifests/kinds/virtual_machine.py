@@ -1,25 +1,76 @@
-"""Rules for a VirtualMachine, besides its disks and interfaces."""
+"""Rules for a VirtualMachine: what its parts have to obey, a file a part."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from fractions import Fraction
-from typing import Any
 
-from reconciler.manifests.kinds.data_volume import check_data_volume_spec
 from reconciler.manifests.kinds.findings import Findings
-from reconciler.manifests.kinds.metadata import check_labels
-from reconciler.manifests.kinds.names import fault_of_dns_label, fault_of_dns_subdomain
+from reconciler.manifests.kinds.metadata import check_labels, check_reserved_labels
+from reconciler.manifests.kinds.scheduling import (
+    check_affinity,
+    check_node_selector,
+    check_priority_class,
+    check_tolerations,
+    check_topology_spread,
+)
+from reconciler.manifests.kinds.vm_cpu import check_cpu
+from reconciler.manifests.kinds.vm_credentials import check_credentials
+from reconciler.manifests.kinds.vm_devices import DEVICE_RULES, check_io_threads
+from reconciler.manifests.kinds.vm_disk_options import check_disk_options
 from reconciler.manifests.kinds.vm_disks import check_disks, check_volumes
+from reconciler.manifests.kinds.vm_features import check_clock, check_features
+from reconciler.manifests.kinds.vm_firmware import (
+    check_architecture,
+    check_firmware,
+    check_launch_security,
+    check_machine,
+)
+from reconciler.manifests.kinds.vm_guest_names import (
+    check_dns_config,
+    check_dns_policy,
+    check_grace_period,
+    check_hostname,
+    check_subdomain,
+)
+from reconciler.manifests.kinds.vm_instancetype import check_instancetype
+from reconciler.manifests.kinds.vm_memory import check_memory
+from reconciler.manifests.kinds.vm_network_options import check_network_options
 from reconciler.manifests.kinds.vm_networks import check_boot_order, check_interfaces
-from reconciler.model.document import FieldPath
+from reconciler.manifests.kinds.vm_paths import Section, SectionRule, check_sections
+from reconciler.manifests.kinds.vm_probes import check_liveness_probe, check_readiness_probe
+from reconciler.manifests.kinds.vm_templates import check_templates
+from reconciler.manifests.kinds.vm_volumes import check_service_account, check_volume_sources
 
 MAX_DOMAIN_NAME = 200
-TEMPLATE: FieldPath = ("spec", "template", "spec")
-DOMAIN: FieldPath = (*TEMPLATE, "domain")
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_GUEST_RULES: Mapping[str, SectionRule] = {
+    "hostname": check_hostname,
+    "subdomain": check_subdomain,
+    "dnsPolicy": check_dns_policy,
+    "dnsConfig": check_dns_config,
+    "terminationGracePeriodSeconds": check_grace_period,
+    "architecture": check_architecture,
+    "volumes": check_volume_sources,
+    "serviceAccountName": check_service_account,
+    "accessCredentials": check_credentials,
+    "readinessProbe": check_readiness_probe,
+    "livenessProbe": check_liveness_probe,
+    "nodeSelector": check_node_selector,
+    "affinity": check_affinity,
+    "tolerations": check_tolerations,
+    "topologySpreadConstraints": check_topology_spread,
+    "priorityClassName": check_priority_class,
+}
+_DOMAIN_RULES: Mapping[str, SectionRule] = {
+    "cpu": check_cpu,
+    "firmware": check_firmware,
+    "machine": check_machine,
+    "features": check_features,
+    "clock": check_clock,
+    "launchSecurity": check_launch_security,
+    "ioThreadsPolicy": check_io_threads,
+}
+_DEVICE_RULES: Mapping[str, SectionRule] = {**DEVICE_RULES, "disks": check_disk_options}
 
 
 def check_virtual_machine(findings: Findings) -> None:
@@ -28,21 +79,27 @@ def check_virtual_machine(findings: Findings) -> None:
     template = spec["template"]
     _check_name(findings)
     _check_run_strategy(findings, spec)
-    check_labels(findings, template.get("metadata", {}), ("spec", "template", "metadata"))
-    _check_templates(findings, spec)
+    if "metadata" in template:
+        check_labels(findings, template["metadata"], ("spec", "template", "metadata"))
+        check_reserved_labels(findings, template["metadata"], ("spec", "template", "metadata"))
+    if "dataVolumeTemplates" in spec:
+        check_templates(findings, spec)
+    if "instancetype" in spec or "preference" in spec:
+        check_instancetype(findings, spec)
     if "spec" not in template:
         text = "the template has no spec, so the VM has no hardware"
         findings.add("vm-no-memory", ("spec", "template", "spec"), text, "set spec.template.spec.domain.memory.guest")
         return
     vmi = template["spec"]
-    _check_host_name(findings, vmi)
     if "instancetype" not in spec:
-        _check_memory(findings, vmi["domain"])
-    _check_cpu(findings, vmi["domain"])
-    _check_firmware(findings, vmi["domain"])
+        check_memory(findings, vmi)
+    check_sections(findings, vmi, _GUEST_RULES, vmi)
+    check_sections(findings, vmi["domain"], _DOMAIN_RULES, vmi)
+    check_sections(findings, vmi["domain"]["devices"], _DEVICE_RULES, vmi)
     check_disks(findings, vmi)
     check_volumes(findings, vmi)
     check_interfaces(findings, vmi)
+    check_network_options(findings, vmi)
     check_boot_order(findings, vmi)
 
 
@@ -54,71 +111,10 @@ def _check_name(findings: Findings) -> None:
         findings.add("name-too-long", ("metadata", "name"), text)
 
 
-def _check_run_strategy(findings: Findings, spec: Mapping[str, Any]) -> None:
+def _check_run_strategy(findings: Findings, spec: Section) -> None:
     if "running" in spec and "runStrategy" in spec:
         text = "running and runStrategy are both set; only one may be"
         findings.add("vm-run-strategy-twice", ("spec", "running"), text, "remove running", at_key=True)
     elif "running" not in spec and "runStrategy" not in spec:
         hint = "add runStrategy: Always, or Halted for a VM that stays off"
         findings.add("vm-no-run-strategy", ("spec", "runStrategy"), "nothing says whether the VM should run", hint)
-
-
-def _check_host_name(findings: Findings, vmi: Mapping[str, Any]) -> None:
-    for field in ("hostname", "subdomain"):
-        name = vmi.get(field)
-        if name and (fault := fault_of_dns_label(name)):
-            findings.add("vm-hostname-invalid", (*TEMPLATE, field), f"{field} {fault}")
-
-
-def _check_memory(findings: Findings, domain: Mapping[str, Any]) -> None:
-    memory, resources = domain.get("memory", {}), domain.get("resources", {})
-    guest = findings.amount((*DOMAIN, "memory", "guest"), memory.get("guest"))
-    most = findings.amount((*DOMAIN, "memory", "maxGuest"), memory.get("maxGuest"))
-    amounts: dict[tuple[str, str], Fraction | None] = {}
-    for part in ("requests", "limits"):
-        for name, value in resources.get(part, {}).items():
-            path = (*DOMAIN, "resources", part, name)
-            amounts[part, name] = findings.amount(path, value, zero_allowed=name != "memory")
-    if "guest" not in memory and ("requests", "memory") not in amounts and ("limits", "memory") not in amounts:
-        hint = "add domain.memory.guest, such as 2Gi"
-        findings.add("vm-no-memory", (*DOMAIN, "memory", "guest"), "nothing says how much memory the VM has", hint)
-    if guest and most and guest > most:
-        text = f"guest memory {memory['guest']} is above maxGuest {memory['maxGuest']}"
-        findings.add("vm-memory-order", (*DOMAIN, "memory", "guest"), text)
-    for (part, name), wanted in amounts.items():
-        limit = amounts.get(("limits", name))
-        if part == "requests" and wanted and limit and wanted > limit:
-            text = f"the {name} request {resources['requests'][name]} is above its limit {resources['limits'][name]}"
-            findings.add("vm-memory-order", (*DOMAIN, "resources", "requests", name), text)
-
-
-def _check_cpu(findings: Findings, domain: Mapping[str, Any]) -> None:
-    cpu = domain.get("cpu", {})
-    for field in ("cores", "sockets", "threads", "maxSockets"):
-        if cpu.get(field, 1) < 1:
-            findings.add("vm-cpu-invalid", (*DOMAIN, "cpu", field), f"{field} must be at least 1")
-    if "maxSockets" in cpu and cpu.get("sockets", 1) > cpu["maxSockets"]:
-        text = f"{cpu.get('sockets', 1)} sockets are more than maxSockets {cpu['maxSockets']}"
-        findings.add("vm-cpu-invalid", (*DOMAIN, "cpu", "sockets"), text)
-
-
-def _check_firmware(findings: Findings, domain: Mapping[str, Any]) -> None:
-    uuid = domain.get("firmware", {}).get("uuid")
-    if uuid is not None and not _UUID.fullmatch(uuid):
-        text = f"{uuid[:40]!r} is not a UUID"
-        hint = "write 8-4-4-4-12 hexadecimal digits, or leave it out"
-        findings.add("vm-uuid-invalid", (*DOMAIN, "firmware", "uuid"), text, hint)
-
-
-def _check_templates(findings: Findings, spec: Mapping[str, Any]) -> None:
-    seen: set[str] = set()
-    for index, template in enumerate(spec.get("dataVolumeTemplates", ())):
-        path = ("spec", "dataVolumeTemplates", index)
-        name = template.get("metadata", {}).get("name", "")
-        if not name or name in seen:
-            text = f"a template named {name} stands above" if name else "the template has no metadata.name"
-            findings.add("vm-template-name-twice", (*path, "metadata", "name"), text)
-        elif fault := fault_of_dns_subdomain(name):
-            findings.add("name-invalid", (*path, "metadata", "name"), f"the name {name[:80]!r} {fault}")
-        seen.add(name)
-        check_data_volume_spec(findings, template["spec"], (*path, "spec"))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from reconciler.manifests.kinds.findings import Findings
-from reconciler.manifests.kinds.names import fault_of_dns_label, is_base64
+from reconciler.manifests.kinds.names import fault_of_dns_label
+from reconciler.manifests.kinds.vm_paths import DISKS, FILESYSTEMS, VOLUMES
 from reconciler.manifests.schema_fields import similar
 from reconciler.model.document import FieldPath
 from schemas import read_schema
 
-TEMPLATE: FieldPath = ("spec", "template", "spec")
-DEVICES: FieldPath = (*TEMPLATE, "domain", "devices")
-DISKS, FILESYSTEMS, VOLUMES = (*DEVICES, "disks"), (*DEVICES, "filesystems"), (*TEMPLATE, "volumes")
 DISK_TYPES = ("disk", "cdrom", "lun")
 DISKLESS_VOLUMES = frozenset({"memoryDump"})
 """Volume types that no device shows to the guest."""
@@ -26,15 +24,21 @@ def types_of(definition: str) -> frozenset[str]:
     return frozenset(read_schema("virtualmachine.json")["$defs"][definition]["properties"]) - {"name"}
 
 
-def check_unique_names(findings: Findings, entries: Sequence[Mapping[str, Any]], path: FieldPath, what: str) -> None:
-    """No two entries of a list, which stands at ``path``, have one name."""
+def check_unique_names(
+    findings: Findings,
+    entries: Sequence[Mapping[str, Any]],
+    path: FieldPath,
+    what: str,
+    fault_of: Callable[[str], str] = fault_of_dns_label,
+) -> None:
+    """No two entries of a list, which stands at ``path``, have one name, and each name is well formed."""
     first: dict[str, int] = {}
     for index, entry in enumerate(entries):
         name = entry["name"]
         if name in first:
             text = f"the {what} {name!r} is already number {first[name] + 1} of this list"
             findings.add("vm-name-twice", (*path, index, "name"), text, "rename one of them")
-        elif fault := fault_of_dns_label(name):
+        elif fault := fault_of(name):
             findings.add("name-invalid", (*path, index, "name"), f"the name of the {what} {name[:80]!r} {fault}")
         first.setdefault(name, index)
 
@@ -93,7 +97,7 @@ def check_disks(findings: Findings, vmi: Mapping[str, Any]) -> None:
 
 
 def check_volumes(findings: Findings, vmi: Mapping[str, Any]) -> None:
-    """Volumes: names, one type each, a device for each, no claim twice, cloud-init data."""
+    """Volumes: names, one type each, a device for each, no claim twice."""
     devices, volumes = vmi["domain"]["devices"], vmi.get("volumes", ())
     shown = {device["name"] for part in ("disks", "filesystems") for device in devices.get(part, ())}
     check_unique_names(findings, volumes, VOLUMES, "volume")
@@ -109,31 +113,9 @@ def check_volumes(findings: Findings, vmi: Mapping[str, Any]) -> None:
             findings.add("vm-claim-twice", path, text)
         elif claim:
             claims[claim] = volume["name"]
-        for field in ("cloudInitNoCloud", "cloudInitConfigDrive"):
-            if field in volume:
-                _check_cloud_init(findings, volume[field], (*path, field))
-        if "emptyDisk" in volume:
-            findings.amount((*path, "emptyDisk", "capacity"), volume["emptyDisk"]["capacity"])
 
 
 def claim_of(volume: Mapping[str, Any]) -> str:
     """The claim or DataVolume behind a volume (they share their names); empty for other volumes."""
     claim = volume.get("persistentVolumeClaim", {}).get("claimName", "") or volume.get("dataVolume", {}).get("name", "")
     return str(claim)
-
-
-def _check_cloud_init(findings: Findings, source: Mapping[str, Any], path: FieldPath) -> None:
-    user = [field for field in ("userData", "userDataBase64", "secretRef") if field in source]
-    network = [field for field in ("networkData", "networkDataBase64", "networkDataSecretRef") if field in source]
-    for given in (user, network):
-        if len(given) > 1:
-            text = f"{' and '.join(given)} are both set"
-            findings.add("vm-cloud-init-data", (*path, given[1]), text, "keep one", at_key=True)
-    if not user and not network:
-        hint = "add userData, userDataBase64 or secretRef"
-        findings.add("vm-cloud-init-data", path, "the cloud-init volume has no data", hint)
-    for field in ("userDataBase64", "networkDataBase64"):
-        if field in source and not is_base64(source[field]):
-            findings.add(
-                "base64-invalid", (*path, field), f"{field} is not base64", "plain text goes into the other field"
-            )

@@ -7,17 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.manifests.kinds.findings import Findings
-from reconciler.manifests.kinds.vm_disks import (
-    DEVICES,
-    TEMPLATE,
-    check_one_type,
-    check_partners,
-    check_unique_names,
-    types_of,
-)
+from reconciler.manifests.kinds.names import fault_of_interface_name
+from reconciler.manifests.kinds.vm_disks import check_one_type, check_partners, check_unique_names, types_of
+from reconciler.manifests.kinds.vm_paths import DEVICES, INTERFACES, NETWORKS
 from reconciler.model.document import FieldPath
 
-INTERFACES, NETWORKS = (*DEVICES, "interfaces"), (*TEMPLATE, "networks")
 BINDINGS = ("bridge", "masquerade", "sriov", "binding", "slirp", "macvtap", "passt", "passtBinding")
 
 _MAC = re.compile(r"[0-9a-fA-F]{2}([:-])[0-9a-fA-F]{2}(\1[0-9a-fA-F]{2}){4}", re.ASCII)
@@ -27,8 +21,8 @@ def check_interfaces(findings: Findings, vmi: Mapping[str, Any]) -> None:
     """Interfaces and networks: names, one type each, matching both ways, one pod network, MAC addresses."""
     interfaces = vmi["domain"]["devices"].get("interfaces", ())
     networks = vmi.get("networks", ())
-    check_unique_names(findings, interfaces, INTERFACES, "interface")
-    check_unique_names(findings, networks, NETWORKS, "network")
+    check_unique_names(findings, interfaces, INTERFACES, "interface", fault_of_interface_name)
+    check_unique_names(findings, networks, NETWORKS, "network", fault_of_interface_name)
     network_names = {network["name"] for network in networks}
     interface_names = {interface["name"] for interface in interfaces}
     numbered = enumerate(interfaces)

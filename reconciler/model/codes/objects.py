@@ -43,114 +43,6 @@ METADATA = (
     ),
 )
 
-VM = (
-    ProblemCode(
-        "vm-run-strategy-twice",
-        ERROR,
-        "`running` and `runStrategy` are both set; only one may be.",
-        "Keep `runStrategy`.",
-    ),
-    ProblemCode(
-        "vm-no-run-strategy",
-        ERROR,
-        "Neither `running` nor `runStrategy` is set.",
-        "Set `runStrategy: Always` or `Halted`.",
-    ),
-    ProblemCode("vm-no-memory", ERROR, "Nothing says how much memory the VM has.", "Set `domain.memory.guest`."),
-    ProblemCode(
-        "vm-memory-order",
-        ERROR,
-        "Memory amounts contradict each other: a request above its limit, or guest memory above its maximum.",
-        "Raise the limit or lower the request.",
-    ),
-    ProblemCode(
-        "vm-cpu-invalid",
-        ERROR,
-        "A CPU count is not positive, or there are more sockets than maxSockets.",
-        "Set a positive count.",
-    ),
-    ProblemCode(
-        "vm-disk-no-volume",
-        ERROR,
-        "A disk has no volume of its name.",
-        "Add a volume of that name, or remove the disk.",
-    ),
-    ProblemCode(
-        "vm-volume-no-disk",
-        ERROR,
-        "A volume has no disk or filesystem of its name.",
-        "Add a disk of that name, or remove the volume.",
-    ),
-    ProblemCode(
-        "vm-interface-no-network",
-        ERROR,
-        "An interface has no network of its name.",
-        "Add a network of that name, or remove the interface.",
-    ),
-    ProblemCode(
-        "vm-network-no-interface",
-        ERROR,
-        "A network has no interface of its name.",
-        "Add an interface of that name, or remove the network.",
-    ),
-    ProblemCode(
-        "vm-name-twice",
-        ERROR,
-        "Two disks, volumes, interfaces or networks of one VM have the same name.",
-        "Rename one of them.",
-    ),
-    ProblemCode(
-        "vm-one-type",
-        ERROR,
-        "A disk, volume, network or interface has no type or more than one.",
-        "Keep exactly one; an empty one is written `{}`.",
-    ),
-    ProblemCode(
-        "vm-mac-invalid",
-        ERROR,
-        "A MAC address is malformed, or is not the address of one card.",
-        "Write six pairs of hexadecimal digits, such as `02:00:00:12:34:56`.",
-    ),
-    ProblemCode(
-        "vm-mac-twice", ERROR, "Two interfaces of one VM have the same MAC address.", "Change one, or leave both out."
-    ),
-    ProblemCode(
-        "vm-uuid-invalid",
-        ERROR,
-        "The firmware UUID is malformed.",
-        "Write 8-4-4-4-12 hexadecimal digits, or leave it out.",
-    ),
-    ProblemCode(
-        "vm-boot-order",
-        ERROR,
-        "A bootOrder is below 1 or used twice in the VM.",
-        "Number disks and interfaces 1, 2, 3 without repetition.",
-    ),
-    ProblemCode("vm-pod-network-twice", ERROR, "More than one network is the pod network.", "Keep one."),
-    ProblemCode("vm-claim-twice", ERROR, "Two volumes of one VM use the same claim.", "Remove one of the volumes."),
-    ProblemCode(
-        "vm-cloud-init-data",
-        ERROR,
-        "A cloud-init volume has no user data, or has it in more than one way.",
-        "Keep one of `userData`, `userDataBase64` and `secretRef`.",
-    ),
-    ProblemCode(
-        "base64-invalid", ERROR, "A value that must be base64 is not.", "Encode it, or use the field for plain text."
-    ),
-    ProblemCode(
-        "vm-hostname-invalid",
-        ERROR,
-        "The host name or subdomain is not a DNS label.",
-        "Use lower-case letters, digits and `-`, at most 63 characters.",
-    ),
-    ProblemCode(
-        "vm-template-name-twice",
-        ERROR,
-        "Two dataVolumeTemplates have the same name, or one has none.",
-        "Give each template its own name.",
-    ),
-)
-
 STORAGE = (
     ProblemCode(
         "claim-no-size",
@@ -174,6 +66,54 @@ STORAGE = (
         "datavolume-storage", ERROR, "A DataVolume has neither `storage` nor `pvc`, or both.", "Keep `storage`."
     ),
     ProblemCode(
+        "claim-size-order",
+        ERROR,
+        "The requested size is above the limit.",
+        "Remove `resources.limits`: a disk has the size that is requested.",
+    ),
+    ProblemCode(
+        "claim-name-invalid",
+        ERROR,
+        "`storageClassName` or `volumeName` is not a name.",
+        "Use lower-case letters, digits, `-` and `.`.",
+    ),
+    ProblemCode(
+        "claim-selector",
+        ERROR,
+        "The selector of a claim is malformed.",
+        "Correct it as the message says.",
+    ),
+    ProblemCode(
+        "claim-data-source",
+        ERROR,
+        "What a claim is filled from is not named in full, or named in two ways.",
+        "Set `kind`, `name` and, for all but claims, `apiGroup`.",
+    ),
+    ProblemCode(
+        "datavolume-small",
+        ERROR,
+        "A DataVolume is smaller than 1Mi, which is nearly always a forgotten unit.",
+        "Write a unit, such as `20Gi`.",
+    ),
+    ProblemCode(
+        "datavolume-source-incomplete",
+        ERROR,
+        "The source of a DataVolume lacks what it needs, or says it twice.",
+        "Add the field that is named.",
+    ),
+    ProblemCode(
+        "datavolume-source-ref",
+        ERROR,
+        "`sourceRef` names something other than a DataSource.",
+        "Write `kind: DataSource` and its name.",
+    ),
+    ProblemCode(
+        "datavolume-content",
+        ERROR,
+        "`contentType: archive` is set for a source that is not an archive.",
+        "Remove `contentType`.",
+    ),
+    ProblemCode(
         "url-invalid",
         ERROR,
         "A URL has no host or another scheme than the source takes.",
@@ -184,6 +124,9 @@ STORAGE = (
         ERROR,
         "A checksum is not `algorithm:hex` with the length of its algorithm.",
         "Write `sha256:` and 64 hexadecimal digits.",
+    ),
+    ProblemCode(
+        "base64-invalid", ERROR, "A value that must be base64 is not.", "Encode it, or use the field for plain text."
     ),
     ProblemCode(
         "data-key-invalid",

@@ -125,7 +125,10 @@ def test_access_credentials_need_their_secret() -> None:
     credentials = (
         "accessCredentials: [{sshPublicKey: {source: {secret: {secretName: s}}, propagationMethod: {noCloud: {}}}}]\n"
     )
-    found = assembled(edited(SMALL, "      domain:", f"      {credentials}      domain:"))
+    seed = "      volumes: [{name: seed, cloudInitNoCloud: {userData: a}}]\n"
+    devices = "devices: {disks: [{name: seed, cdrom: {}}]}"
+    text = edited(SMALL, "      domain:", f"      {credentials}{seed}      domain:")
+    found = assembled(edited(text, "devices: {}", devices))
     assert codes(found) == ["secret-missing"]
 
 

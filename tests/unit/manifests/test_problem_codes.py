@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.model.annotations import ANNOTATIONS, WRITTEN
 from reconciler.model.keys import ObjectKey
 from reconciler.model.problem import Place
 from reconciler.model.problem_codes import AREAS, codes_table, problem
@@ -54,3 +55,30 @@ def test_a_problem_takes_its_severity_from_its_code() -> None:
     assert str(found) == "a.yaml:1:2: warning clone-source-missing VirtualMachine/default/a spec: text (do)"
     with pytest.raises(KeyError):
         problem("no-such-code", Place("a.yaml"), "text")
+
+
+def test_each_rule_of_an_object_is_broken_by_a_test() -> None:
+    texts = [path.read_text() for path in (ROOT / "tests" / "unit").rglob("test_*.py")]
+    rules = {
+        entry.code for entry in ENTRIES if entry.code.startswith(("vm-", "claim-", "datavolume-", "label-", "nad-"))
+    }
+    assert {code for code in rules if not any(f'"{code}"' in text for text in texts)} == set()
+
+
+def test_each_annotation_in_the_code_is_registered() -> None:
+    written = {found for text in SOURCES.values() for found in re.findall(r'"(gitvirt\.io/[a-z-]+)"', text)}
+    assert written <= ANNOTATIONS | WRITTEN
+    page = (ROOT / "docs" / "manifests.md").read_text()
+    assert {one for one in ANNOTATIONS if f"`{one}" not in page} == set()
+
+
+def test_the_page_on_admission_names_every_rule_and_no_other() -> None:
+    page = (ROOT / "docs" / "admission.md").read_text()
+    named = {
+        code for row in re.findall(r"^\|.*\| (.*) \|$", page, re.MULTILINE) for code in re.findall(r"`([^`]+)`", row)
+    }
+    known = {entry.code for entry in ENTRIES}
+    assert named <= known, named - known
+    rules = {code for code in known if code.startswith(("vm-", "claim-", "datavolume-", "label-", "annotation-"))}
+    between = {"claim-missing", "claim-collision"}
+    assert rules - between <= named, rules - named

@@ -88,6 +88,37 @@ def test_memory_and_cpu_from_resources() -> None:
     assert domain.memory_mib == 954  # 10**9 bytes, rounded up to whole MiB
 
 
+def test_enlightenments_bring_what_they_need_along() -> None:
+    features = "features: {hyperv: {synictimer: {}, ipi: {enabled: false}, evmcs: {}, vapic: {enabled: false}}}"
+    text = vm("web").replace("memory: {guest: 128Mi}", f"memory: {{guest: 128Mi}}\n        {features}")
+    hyperv = dict(the_vm(text + claim("web-root")).domain.hyperv)
+    assert hyperv == {
+        "evmcs": "on",
+        "ipi": "off",
+        "synic": "on",
+        "synictimer": "on",
+        "vapic": "off",
+        "vpindex": "on",
+    }
+
+
+def test_native_and_shared_disks_have_no_host_cache() -> None:
+    for option, cache in (("io: native", "none"), ("shareable: true", "none"), ("io: threads", "")):
+        text = vm("web").replace("{name: root, disk", f"{{name: root, {option}, disk")
+        assert the_vm(text + claim("web-root")).domain.disks[0].cache == cache
+
+
+def test_addresses_of_a_network_that_make_no_sense() -> None:
+    text = """
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: lan}
+spec:
+  config: '{"type": "bridge", "ipam": {"type": "host-local", "subnet": "10.1.0.0/30"}}'
+"""
+    assert [one.code for one in state(text).problems] == ["nad-ipam-invalid"]
+
+
 def test_cloud_init_goes_to_an_iso_and_its_content_only_into_the_digest() -> None:
     text = (vm("a") + claim("a-root")).replace(
         "volumes: [", "volumes: [{name: ci, cloudInitNoCloud: {userData: 'password: hunter2'}}, "
