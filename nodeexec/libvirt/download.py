@@ -15,10 +15,12 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
-from nodeexec.libvirt.guarded_transport import DeniedAddressError, GuardedTransport, TooSlowError
+from nodeexec.libvirt.guarded_transport import DeniedAddressError, TooSlowError
 from nodeexec.libvirt.settings import ImportLimits
+from nodeexec.libvirt.source_access import BadAuthoritiesError, transport_for
 from nodeexec.libvirt.volume_files import VolumeError
 from reconciler.model.plain_text import one_line
+from reconciler.model.resolved import SourceAccess
 
 _CHUNK = 1 << 20
 _NETWORK_CHUNK = 1 << 16
@@ -47,12 +49,13 @@ def download(
     url: str,
     target: Path,
     *,
+    access: SourceAccess | None = None,
     checksum: str,
     limits: ImportLimits,
     keep_going: KeepGoing,
     total: Callable[[int], None],
 ) -> None:
-    """Stream ``url`` into ``target``; ``checksum`` is ``ALGORITHM:HEX`` of these bytes, or empty. ``total`` hears the size
+    """Stream ``url`` into ``target``; ``access`` has what opens it; ``checksum`` is ``ALGORITHM:HEX`` of these bytes, or empty. ``total`` hears the size
     that the server announces.
 
     Raises:
@@ -67,7 +70,7 @@ def download(
     try:
         with (
             httpx.Client(
-                transport=GuardedTransport(limits.addresses, limits),
+                transport=transport_for(access, limits),
                 trust_env=False,
                 follow_redirects=True,
                 max_redirects=limits.max_redirects,
@@ -95,6 +98,8 @@ def download(
                     )
                 digest.update(chunk)
                 file.write(chunk)
+    except BadAuthoritiesError as error:
+        raise ImportFailedError(f"{shown}: {error}") from error
     except DeniedAddressError as error:
         raise ImportFailedError(f"{shown}: nothing is fetched from there: {error}") from error
     except _FAULTS as error:

@@ -109,7 +109,7 @@ class VolumeChanges:
             copy_from=copy_from,
         )
         word = "clone" if copy_from else "import"
-        if self.imports.begin(pool, request):
+        if self.imports.begin(pool, request, wanted.access):
             steps.done.append(f"began {word}")
         return steps.outcome(Result.PROGRESSING, f"{word} under way: {wanted.source}", COPY_POLL_S)
 

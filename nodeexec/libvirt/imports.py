@@ -34,7 +34,7 @@ from nodeexec.libvirt.pools import Pool, Pools
 from nodeexec.libvirt.settings import ImportLimits
 from nodeexec.libvirt.volume_files import VolumeError, read_volume, run_tool, take_name, write_marks
 from reconciler.model.keys import ObjectKey
-from reconciler.model.resolved import SourceKind, VolumeSource
+from reconciler.model.resolved import SourceAccess, SourceKind, VolumeSource
 from reconciler.ports import Clock, Workers
 
 _log = structlog.get_logger("gitvirt.libvirt")
@@ -72,9 +72,10 @@ class Imports:
         self._turns = ImportTurns(limits.at_once, limits.at_once_a_host, events.emit)
         self._cancelled: set[str] = set()
 
-    def begin(self, pool: Pool, request: ImportRequest) -> bool:
+    def begin(self, pool: Pool, request: ImportRequest, access: SourceAccess | None = None) -> bool:
         """Write down what is wanted and see that a worker is at it, or will be when it is its turn; True when the request is
-        new. A worker that makes something else is told to stop; the next call starts another.
+        new. A worker that makes something else is told to stop; the next call starts another. ``access`` is what opens the
+        source; it is never written down.
 
         Raises:
             VolumeError: the pool refuses.
@@ -96,7 +97,7 @@ class Imports:
         self._cancelled.discard(name)
         host = _host(request.source)
         if self._turns.take(request.key, host):
-            self._workers.background(name, lambda: self._take_turn(pool, request.volume, host))
+            self._workers.background(name, lambda: self._take_turn(pool, request.volume, host, access))
         return fresh
 
     def observe(self, pool: Pool) -> Iterator[ImportState]:
@@ -165,13 +166,13 @@ class Imports:
     def _why_idle(self, key: ObjectKey) -> str:
         return "it waits for its turn" if self._turns.waits(key) else "it was interrupted"
 
-    def _take_turn(self, pool: Pool, volume: str, host: str) -> None:
+    def _take_turn(self, pool: Pool, volume: str, host: str, access: SourceAccess | None) -> None:
         try:
-            self._work(pool, volume)
+            self._work(pool, volume, access)
         finally:
             self._turns.leave(host)
 
-    def _work(self, pool: Pool, volume: str) -> None:
+    def _work(self, pool: Pool, volume: str, access: SourceAccess | None) -> None:
         """The background work of one volume, from the first byte to the final name."""
         directory = self._directory(pool, volume)
         data = load_request(directory)
@@ -185,7 +186,7 @@ class Imports:
                 return
             try:
                 self._events.emit(request.key)
-                self._make(pool, directory, request)
+                self._make(pool, directory, request, access)
                 shutil.rmtree(directory)
             except _CancelledError:
                 _log.info("import.cancelled", object=str(request.key))
@@ -197,7 +198,7 @@ class Imports:
                 self._failed(directory, data, translate(error, "refreshing the pool").message)
         self._events.emit(request.key)
 
-    def _make(self, pool: Pool, directory: Path, request: ImportRequest) -> None:
+    def _make(self, pool: Pool, directory: Path, request: ImportRequest, access: SourceAccess | None) -> None:
         until = time.monotonic() + self._limits.timeout_s
         limits = self._limits.for_disk(request.size_bytes)
 
@@ -215,10 +216,13 @@ class Imports:
         if read_volume(pool, request.volume) is not None:
             return
         if request.source.kind is SourceKind.HTTP:
+            if access is None:
+                raise ImportFailedError(f"{request.source}: its whole address is not at hand; make the manifest valid")
             part = directory / "part"
             download(
-                request.source.url,
+                access.url.reveal.decode(),
                 part,
+                access=access,
                 checksum=request.source.checksum,
                 limits=limits,
                 keep_going=keep_going,

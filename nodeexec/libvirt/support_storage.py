@@ -50,20 +50,16 @@ DATA_VOLUME = Supported(
     honoured=(
         "source.http.url",
         "source.http.checksum",
+        "source.http.secretRef",
+        "source.http.extraHeaders[]",
+        "source.http.secretExtraHeaders[]",
+        "source.http.certConfigMap",
         "source.blank",
         "source.pvc.name",
         "source.pvc.namespace",
         *(f"{form}.{field}" for form in ("pvc", "storage") for field in _CLAIM_FIELDS),
     ),
     refused=(
-        Refused(
-            paths=tuple(
-                f"source.http.{name}"
-                for name in ("secretRef", "certConfigMap", "extraHeaders[]", "secretExtraHeaders[]")
-            ),
-            reason="images are fetched without credentials, headers or authorities of their own",
-            hint="serve the image where the host can fetch it as it is",
-        ),
         Refused(
             paths=tuple(
                 f"source.{name}.*" for name in ("registry", "s3", "gcs", "upload", "imageio", "vddk", "snapshot")

@@ -187,5 +187,7 @@ def _volume_needs(document: Document, spec: Mapping[str, Any], path: FieldPath) 
         yield Need("clone-source-missing", wanted, (*path, "source", "pvc", "name"))
     if web.get("secretRef"):
         yield _object(document, "Secret", web["secretRef"], (*path, "source", "http", "secretRef"))
+    for index, name in enumerate(web.get("secretExtraHeaders", ())):
+        yield _object(document, "Secret", name, (*path, "source", "http", "secretExtraHeaders", index))
     if web.get("certConfigMap"):
         yield _object(document, "ConfigMap", web["certConfigMap"], (*path, "source", "http", "certConfigMap"))

@@ -30,7 +30,7 @@ from reconciler.manifests.yaml_reader import ParsedDocument
 from reconciler.model.document import FieldPath, Positions, dotted
 from reconciler.model.problem import Place, Problem
 from reconciler.model.problem_codes import meaning_of, problem
-from reconciler.model.secret import GUEST_DATA_FIELDS, Secret
+from reconciler.model.secret import SECRET_FIELDS, Secret
 
 _IDENTITY = (("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace"))
 
@@ -187,7 +187,7 @@ def _is_kept_secret(kind: str, path: FieldPath) -> bool:
         return True
     if kind == "ConfigMap" and path[0] in ("data", "binaryData"):
         return True
-    return any(part in GUEST_DATA_FIELDS for part in path)
+    return any(part in SECRET_FIELDS for part in path)
 
 
 def _hushed(found: Problem, secret: set[str]) -> Problem:

@@ -68,7 +68,7 @@ class SourceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeSource:
-    """First content of a volume. ``url`` of http, ``checksum`` as ``sha256:HEX`` or empty, ``claim`` of a clone."""
+    """First content of a volume. ``url`` of http as it may be shown (`SourceAccess` has the whole of it), ``checksum`` as ``sha256:HEX`` or empty, ``claim`` of a clone."""
 
     kind: SourceKind
     url: str = ""
@@ -85,12 +85,24 @@ class VolumeSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceAccess:
+    """What a download needs and nobody else may see. ``url`` is the whole address without user and password, ``headers`` are
+    sent to its scheme, host and port only, ``authorities`` is PEM text of those to trust beside the system's.
+    """
+
+    url: Secret
+    headers: tuple[tuple[str, Secret], ...] = ()
+    authorities: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedVolume:
     """A PersistentVolumeClaim or DataVolume (``key`` says which) as one volume of one pool.
 
     ``storage_class`` is the name as declared, empty for none. ``size_path`` is the manifest path of the size. ``format``
     is ``qcow2`` or ``raw``. ``fresh_disk`` names a trash item that must not be taken back (``gitvirt.io/fresh-disk``).
-    ``owner_vm`` is the VM whose dataVolumeTemplates declare it.
+    ``owner_vm`` is the VM whose dataVolumeTemplates declare it. ``access`` is None for sources that need none, and for a
+    volume that has its content.
     """
 
     key: ObjectKey
@@ -104,6 +116,7 @@ class ResolvedVolume:
     source: VolumeSource
     fresh_disk: str = ""
     owner_vm: ObjectKey | None = None
+    access: SourceAccess | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

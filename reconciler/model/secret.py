@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 REDACTED = "<redacted>"
 
-GUEST_DATA_FIELDS = frozenset({"userData", "userDataBase64", "networkData", "networkDataBase64"})
-"""Fields of a VirtualMachine whose values are kept secret wherever the document is shown or remembered."""
+SECRET_FIELDS = frozenset({"userData", "userDataBase64", "networkData", "networkDataBase64", "extraHeaders"})
+"""Fields of manifests, at any depth, whose values are kept secret wherever a document is shown or remembered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from reconciler.model.document import Document
-from reconciler.model.secret import GUEST_DATA_FIELDS
+from reconciler.model.secret import SECRET_FIELDS
 
 Digest = Callable[[bytes], str]
 """Keyed digest of secret bytes, 12 hex digits: equal for equal secrets, useless without the key."""
 
+MASK = "digest:"
+"""Begins a secret as it may be shown."""
+
 SOURCE = "gitvirt.io/source"
 """Annotation of the applied document: what was followed when it was applied (see `Origin.identity`)."""
 
+_USER_PART = re.compile(r"(?<=://)[^\s/?#]*@")
 _SERVER_WRITTEN = frozenset(
     {"uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink", "deletionTimestamp"}
 )
@@ -42,25 +47,36 @@ def applied_document(document: Document, digest: Digest, source: str = "") -> di
 def mask(value: Any, digest: Digest) -> str:
     """A secret as it may be shown. A value that is masked already stays as it is."""
     text = value if isinstance(value, str) else repr(value)
-    return text if text.startswith("digest:") else f"digest:{digest(text.encode())}"
+    return text if text.startswith(MASK) else f"{MASK}{digest(text.encode())}"
 
 
-def without_credentials(url: str) -> str:
-    """A URL without its user and password."""
+def without_credentials(text: str) -> str:
+    """Text without the user and password of any URL in it."""
+    return _USER_PART.sub("", text)
+
+
+def shown_url(url: str, digest: Digest) -> str:
+    """A URL as it may be remembered and shown: without user and password, its query as a keyed digest (signed addresses
+    carry their credentials there). Equal URLs stay equal, others stay others; one that is shown already stays as it is.
+    """
     parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="")
+    return urlunsplit(bare._replace(query=mask(bare.query, digest)) if bare.query else bare)
 
 
 def _redacted(node: Any, digest: Digest) -> Any:
     if isinstance(node, Mapping):
-        return {
-            name: mask(value, digest) if name in GUEST_DATA_FIELDS else _redacted(value, digest)
-            for name, value in node.items()
-        }
+        return {name: _entry(name, value, digest) for name, value in node.items()}
     if isinstance(node, list):
         return [_redacted(item, digest) for item in node]
     if isinstance(node, str) and "://" in node:
         return without_credentials(node)
     return node
+
+
+def _entry(name: str, value: Any, digest: Digest) -> Any:
+    if name in SECRET_FIELDS:
+        return [mask(item, digest) for item in value] if isinstance(value, list) else mask(value, digest)
+    if name == "url" and isinstance(value, str):
+        return shown_url(value, digest)
+    return _redacted(value, digest)

@@ -22,8 +22,9 @@ from reconciler.planning.placement import not_here
 from reconciler.planning.redact import Digest
 from reconciler.planning.resolve_network import pod_network, resolve_network
 from reconciler.planning.resolve_vm import References, VolumePlace, resolve_vm
-from reconciler.planning.resolve_volume import CLAIM_KINDS, UnresolvableError, resolve_volume
+from reconciler.planning.resolve_volume import CLAIM_KINDS, resolve_volume
 from reconciler.planning.seed import MissingReferenceError
+from reconciler.planning.unresolvable import UnresolvableError
 
 NETWORK_KIND = "NetworkAttachmentDefinition"
 VM_KIND = "VirtualMachine"
@@ -134,6 +135,7 @@ def _volumes(
                     policy=policy,
                     digest=digest,
                     classes=classes,
+                    documents=wanted,
                     live=found if isinstance(found, LiveVolume) else None,
                     owner_vm=declared.template_owners.get(key),
                 )

@@ -16,7 +16,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.problem_codes import problem
 from reconciler.model.resolved import NetworkSpec, ResolvedNetwork
 from reconciler.planning.redact import Digest, applied_document
-from reconciler.planning.resolve_volume import UnresolvableError
+from reconciler.planning.unresolvable import UnresolvableError
 
 
 def resolve_network(

@@ -27,8 +27,8 @@ from reconciler.model.resolved import ResolvedVm, RestartPolicy, Seed
 from reconciler.planning import resolve_domain as hardware
 from reconciler.planning.identity import derived_mac, derived_serial, derived_uuid
 from reconciler.planning.redact import Digest, applied_document
-from reconciler.planning.resolve_volume import UnresolvableError
 from reconciler.planning.seed import SEED_VOLUME_TYPES, GuestIdentity, MissingReferenceError, public_keys_of, seed_of
+from reconciler.planning.unresolvable import UnresolvableError
 
 RESTART_POLICY = "gitvirt.io/restart-policy"
 DEFAULT_GRACE_PERIOD_S = 30

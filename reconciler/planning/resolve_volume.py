@@ -9,26 +9,17 @@ from reconciler.model.document import Document, dotted
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVolume
 from reconciler.model.policy import Policy
-from reconciler.model.problem import Problem
 from reconciler.model.problem_codes import problem
 from reconciler.model.quantity import bytes_of
 from reconciler.model.resolved import ResolvedVolume, SourceKind, VolumeSource
-from reconciler.planning.redact import Digest, applied_document
+from reconciler.planning.redact import Digest, applied_document, shown_url
+from reconciler.planning.source_access import source_access
+from reconciler.planning.unresolvable import UnresolvableError
 
 CLAIM_KINDS = ("PersistentVolumeClaim", "DataVolume")
 FRESH_DISK = "gitvirt.io/fresh-disk"
 CHECKSUM = "gitvirt.io/checksum"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
-
-
-class UnresolvableError(Exception):
-    """A valid document that cannot be made true on this host as it is configured: ``problem`` says it as `validate` does,
-    the exception's text as a status does.
-    """
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(f"{problem.place}: {problem.message}" + (f"; {problem.hint}" if problem.hint else ""))
-        self.problem = problem
 
 
 def resolve_volume(
@@ -37,14 +28,16 @@ def resolve_volume(
     policy: Policy,
     digest: Digest,
     classes: Mapping[str, Document],
+    documents: Mapping[ObjectKey, Document],
     live: LiveVolume | None,
     owner_vm: ObjectKey | None,
 ) -> ResolvedVolume:
     """Join a claim with its class and pool. The class and pool recorded on the live volume win: a volume does not move
-    because a default changed.
+    because a default changed. ``documents`` are the Secrets and ConfigMaps that its source may name, among others.
 
     Raises:
-        UnresolvableError: its class leads to no pool.
+        UnresolvableError: its class leads to no pool, or its source cannot be asked for.
+        MissingReferenceError: a Secret or ConfigMap of its source is not there; one that has its content needs none.
     """
     claim_path, claim = _claim_spec(document)
     storage_class = claim.get("storageClassName") or _default_class(classes)
@@ -61,6 +54,8 @@ def resolve_volume(
             **applied.get("metadata", {}),
             "ownerReferences": [{"apiVersion": "kubevirt.io/v1", "kind": owner_vm.kind, "name": owner_vm.name}],
         }
+    source, http = _source(document, claim, digest), (document.spec.get("source") or {}).get("http") or {}
+    is_filled = live is not None and live.phase == "Succeeded"
     return ResolvedVolume(
         key=document.key,
         document=document,
@@ -70,9 +65,10 @@ def resolve_volume(
         format=class_format or ("raw" if block else "qcow2"),
         size_bytes=bytes_of(size) if size is not None else 0,
         size_path=dotted((*claim_path, "resources", "requests", "storage")),
-        source=_source(document, claim),
+        source=source,
         fresh_disk=document.annotations.get(FRESH_DISK, ""),
         owner_vm=owner_vm,
+        access=source_access(document, http, documents) if source.kind is SourceKind.HTTP and not is_filled else None,
     )
 
 
@@ -110,14 +106,14 @@ def _pool(document: Document, storage_class: str, policy: Policy) -> tuple[str, 
     return chosen.pool, chosen.format
 
 
-def _source(document: Document, claim: Mapping[str, Any]) -> VolumeSource:
+def _source(document: Document, claim: Mapping[str, Any], digest: Digest) -> VolumeSource:
     """Where the first content comes from."""
     source = document.spec.get("source") or {} if document.key.kind == "DataVolume" else {}
     if source.get("http") is not None:
         http = source["http"]
         return VolumeSource(
             kind=SourceKind.HTTP,
-            url=http.get("url", ""),
+            url=shown_url(http.get("url", ""), digest),
             checksum=http.get("checksum") or document.annotations.get(CHECKSUM, ""),
         )
     clone = source.get("pvc")

@@ -72,7 +72,9 @@ class Site:
         return self._volume(document("DataVolume", self.namespace, name, spec))
 
     def _volume(self, manifest: Document) -> ResolvedVolume:
-        resolved = resolve_volume(manifest, policy=self.policy, digest=digest, classes={}, live=None, owner_vm=None)
+        resolved = resolve_volume(
+            manifest, policy=self.policy, digest=digest, classes={}, documents={}, live=None, owner_vm=None
+        )
         self.volumes[resolved.key] = resolved
         return resolved
 

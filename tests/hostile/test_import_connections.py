@@ -6,11 +6,8 @@ import gzip
 import hashlib
 import lzma
 import socket
-import ssl
-import subprocess
 import time
 import zlib
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address, ip_network
@@ -25,25 +22,12 @@ from nodeexec.libvirt.import_addresses import ImportAddresses
 from nodeexec.libvirt.import_turns import ImportTurns
 from nodeexec.libvirt.settings import ImportLimits
 from reconciler.model.keys import ObjectKey
-from tests.hostile.servers import HostileServer, Talk, answer, endless, redirect, trickle
+from tests.hostile.servers import Talk, answer, endless, redirect, self_signed, trickle
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 LIMITS = ImportLimits(
     addresses=ImportAddresses(allowed=LOOPBACK), connect_timeout_s=2.0, stall_timeout_s=0.5, min_rate_bytes_s=1000
 )
-
-
-@pytest.fixture
-def serve() -> Iterator[Any]:
-    servers: list[HostileServer] = []
-
-    def start(talk: Talk, **more: Any) -> HostileServer:
-        servers.append(HostileServer(talk, **more))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 def refusal(url: str, target: Path, *, limits: ImportLimits = LIMITS, checksum: str = "", within_s: float = 4.0) -> str:
@@ -196,15 +180,7 @@ def test_a_lying_server_ends_in_a_reason(talk: Talk, said: str, serve: Any, tmp_
 
 
 def test_https_is_not_left_for_http(serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-         "-keyout", str(key), "-out", str(certificate)],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    certificate, context = self_signed(tmp_path)
     plain = serve(answer(b"plain"))
     secure = serve(redirect(plain.url()), tls=context)
     assert "no connection" in refusal(secure.url(), tmp_path / "part")

@@ -31,6 +31,12 @@ SECRETS = (
         "Do what the message says; it names the command.",
     ),
     ProblemCode(
+        "source-header-invalid",
+        ERROR,
+        "A header of an image source is none, or one that the connection sets itself.",
+        "Write `Name: value` on one line, in the manifest or in the Secret.",
+    ),
+    ProblemCode(
         "sops-no-key",
         ERROR,
         "A document is encrypted with SOPS and this host has no age key that opens it.",

@@ -172,7 +172,7 @@ def test_a_broken_network_is_for_others_to_report() -> None:
         ({"pvc": {"name": "a", "namespace": "b"}}, []),
         ({"registry": {"url": "docker://x"}}, ["field-not-supported"]),
         ({"upload": {}}, ["field-not-supported"]),
-        ({"http": {"url": "http://x", "secretRef": "s"}}, ["field-not-supported"]),
+        ({"http": {"url": "http://x", "secretRef": "s", "certConfigMap": "c"}}, []),
     ],
 )
 def test_data_volumes(source: dict[str, Any], codes: list[str]) -> None:
