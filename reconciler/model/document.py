@@ -167,6 +167,12 @@ class Document:
         """Where everything stands."""
         return self._positions if isinstance(self._positions, Positions) else self._positions.read()
 
+    @property
+    def packed_positions(self) -> PackedPositions:
+        """The same in little memory."""
+        positions = self._positions
+        return positions if isinstance(positions, PackedPositions) else PackedPositions.of(self.positions)
+
     def packed(self) -> Document:
         """The same document in little memory."""
         return Document(
@@ -175,9 +181,7 @@ class Document:
             body=self.text,
             digest=self.digest,
             file=self.file,
-            positions=PackedPositions.of(self._positions)
-            if isinstance(self._positions, Positions)
-            else self._positions,
+            positions=self.packed_positions,
         )
 
     def place(self, path: Sequence[str | int] = (), *, key: bool = False) -> Place:

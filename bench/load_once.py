@@ -1,0 +1,92 @@
+"""One measurement of loading manifests, in a process of its own so that memory and caches are its own; prints JSON.
+
+python -m bench.load_once bound|load|change REPOSITORY STATE
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+from bench.corpus import bring_changes, follow, move_main
+from reconciler.daemon.file_cache import FileCache
+from reconciler.daemon.fingerprint import fingerprint
+from reconciler.daemon.loaded_files import FileLoader, LoadedFiles
+from reconciler.model.revision import Snapshot, SourceState
+from reconciler.source.git_source import GitSource
+
+Found = dict[str, list[float]]
+
+
+def bound(repository: Path, state: Path) -> Found:
+    """PyYAML over libyaml on the very same bytes, which are in memory already; nothing is kept."""
+    source = follow(repository, state)
+    texts = [source.read_blob(blob) for blob in _accepted(source).files.values()]
+    begun = time.perf_counter()
+    for text in texts:
+        for _ in yaml.load_all(text, yaml.CSafeLoader):
+            pass
+    return {"seconds": [time.perf_counter() - begun]}
+
+
+def load(repository: Path, state: Path) -> Found:
+    """Objects present locally → validated documents, through the cache in ``state``, be it empty or full."""
+    source = follow(repository, state)
+    begun = time.perf_counter()
+    files, cache = _loading(source, state)
+    files.load(_accepted(source))
+    cache.flush()
+    seconds = time.perf_counter() - begun
+    assert not any(file.problems for file in files.files.values())
+    documents = sum(len(file.documents) for file in files.files.values())
+    return {"seconds": [seconds], "peak_mb": [_peak_mb()], "documents": [documents]}
+
+
+def change(repository: Path, state: Path) -> Found:
+    """One VM changed, objects present locally: the ref is seen, the revision listed and judged, its documents validated."""
+    source = follow(repository, state)
+    files, _ = _loading(source, state)
+    files.load(_accepted(source))
+    commits = bring_changes(repository, state)
+    os.sync()  # what was copied and fetched is not to be waited for when refs are flushed
+    listed: list[float] = []
+    loaded: list[float] = []
+    for commit in commits:
+        move_main(repository, commit)
+        begun = time.perf_counter()
+        status = source.fetch()
+        snapshot = _accepted(source)
+        middle = time.perf_counter()
+        changed = files.load(snapshot)
+        loaded.append(time.perf_counter() - middle)
+        listed.append(middle - begun)
+        assert status.state is SourceState.READY and snapshot.revision.commit == commit
+        assert len(changed.after) == 1
+    return {"listed": listed, "loaded": loaded}
+
+
+def _loading(source: GitSource, state: Path) -> tuple[LoadedFiles, FileCache]:
+    cache = FileCache(state / "cache" / "files.sqlite", fingerprint("default"), sys.exit)
+    loader = FileLoader(cache, "default")
+    return LoadedFiles(lambda path, blob: loader.load(source, blob, path)), cache
+
+
+def _accepted(source: GitSource) -> Snapshot:
+    snapshot = source.accepted()
+    assert snapshot is not None
+    return snapshot
+
+
+def _peak_mb() -> float:
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+if __name__ == "__main__":
+    what = {"bound": bound, "load": load, "change": change}[sys.argv[1]]
+    print(json.dumps(what(Path(sys.argv[2]), Path(sys.argv[3]))))

@@ -1,0 +1,122 @@
+"""What comes from the cache, or by change, is what loading from nothing gives."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reconciler.daemon.file_cache import FileCache
+from reconciler.daemon.loaded_files import FileLoader, LoadedFiles
+from reconciler.manifests.load import LoadedFile, load_blob
+from reconciler.manifests.packed_file import pack, unpack
+from reconciler.manifests.walk import leaves
+from reconciler.model.document import Document
+from reconciler.model.revision import Revision, Snapshot
+from tests.unit.manifests.samples import CLAIM, WEBSERVER
+
+FRAGMENTS = st.sampled_from(
+    [
+        WEBSERVER,
+        CLAIM,
+        CLAIM.replace("20Gi", "lots"),
+        CLAIM.replace("metadata:", "metadata:\n  labels: {a: }"),
+        WEBSERVER.replace("running", "runing"),
+        "kind: VirtualMachin\napiVersion: kubevirt.io/v1\nmetadata: {name: a}\n",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ü, namespace: b}\ndata: {a: '1', b: }\n",
+        "apiVersion: v1\nkind: Service\nmetadata: {name: odd}\n",
+        "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Namespace, metadata: {name: n}}]\n",
+        "a: [\n",
+        "# nothing\n",
+        "\ufeff",
+    ]
+)
+FILES = st.lists(FRAGMENTS, max_size=4).map("---\n".join).map(str.encode)
+
+
+def facts(file: LoadedFile) -> Any:
+    """All that can be seen of a file."""
+    return (file.file, [seen(one) for one in file.documents], file.invalid, file.unidentified, file.warnings)
+
+
+def seen(document: Document) -> Any:
+    places = [document.place(path) for path, _ in leaves(document.body)]
+    return document.key, document.api_version, repr(document.body), document.digest, document.file, places
+
+
+@given(FILES)
+@settings(max_examples=60, deadline=None)
+def test_a_packed_file_is_the_file_under_any_path(data: bytes) -> None:
+    packed = pack(load_blob(data, "a.yaml"))
+    for path in ("a.yaml", "other/b.yaml"):
+        assert facts(unpack(packed, path)) == facts(load_blob(data, path))
+    assert pack(unpack(packed, "a.yaml")) == packed
+
+
+@pytest.mark.parametrize("data", [b"", b"abc", b"\0\0\0\x02[]", b"\0\0\0\x02{}", b"\xff\xff\xff\xffx"])
+def test_other_bytes_are_not_taken_for_a_packed_file(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        unpack(data, "a.yaml")
+
+
+@dataclass
+class Blobs:
+    """`Source.read_blob` over a dictionary; counts what was read."""
+
+    held: dict[str, bytes] = field(default_factory=dict)
+    read: list[str] = field(default_factory=list)
+
+    def read_blob(self, blob: str) -> bytes:
+        self.read.append(blob)
+        return self.held[blob]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FileCache]:
+    cache = FileCache(tmp_path_factory.mktemp("state") / "files.sqlite", "1", pytest.fail)
+    yield cache
+    cache.close()
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from(["a.yaml", "b.yml", "c/d.json", "kustomization.yaml"]), FILES), min_size=1)
+)
+@settings(max_examples=40, deadline=None)
+def test_by_change_and_through_the_cache_equals_from_nothing(
+    cache: FileCache, revisions: list[dict[str, bytes]]
+) -> None:
+    blobs = Blobs()
+    loader = FileLoader(cache, "default")
+    files = LoadedFiles(lambda path, blob: loader.load(blobs, blob, path))
+    for number, revision in enumerate(revisions):
+        named = {path: hashlib.sha1(data).hexdigest() for path, data in revision.items()}
+        blobs.held |= {named[path]: data for path, data in revision.items()}
+        before = dict(files.files)
+        change = files.load(Snapshot(revision=Revision(commit=str(number)), files=named))
+        anew = {path: load_blob(data, path) for path, data in revision.items() if path != "kustomization.yaml"}
+        assert {path: facts(file) for path, file in files.files.items()} == {
+            path: facts(one) for path, one in anew.items()
+        }
+        assert {**{p: f for p, f in before.items() if p not in change.before}, **change.after} == files.files
+        assert change.before.items() <= before.items()
+    assert len(blobs.read) == len(set(blobs.read)), "a blob was parsed twice"
+
+
+def test_a_blob_that_cannot_be_read_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    blobs = Blobs({"1" * 40: CLAIM.encode()})
+    loader = FileLoader(None, "default")
+    files = LoadedFiles(lambda path, blob: loader.load(blobs, blob, path))
+    files.load(Snapshot(revision=Revision(commit="1"), files={"a.yaml": "1" * 40}))
+    before = dict(files.files)
+    with pytest.raises(KeyError):
+        files.load(Snapshot(revision=Revision(commit="2"), files={"b.yaml": "1" * 40, "c.yaml": "2" * 40}))
+    assert files.files == before
+    blobs.held["2" * 40] = CLAIM.encode()
+    change = files.load(Snapshot(revision=Revision(commit="2"), files={"b.yaml": "1" * 40, "c.yaml": "2" * 40}))
+    assert set(change.before) == {"a.yaml"} and set(change.after) == set(files.files) == {"b.yaml", "c.yaml"}
