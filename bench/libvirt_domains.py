@@ -137,7 +137,7 @@ def _declare(core: Core, work: Path, count: int, strategy: str) -> None:
     """Commit the VMs, and have the source accept the commit without acting on it."""
     names = [f"vm{number}" for number in range(count)]
     commit(work, {"vms.yaml": "".join(MANIFEST.format(name=name, strategy=strategy) for name in names)})
-    core.source.fetch()
+    core.sources[""].fetch()
 
 
 def _apply(core: Core, changes: Sequence[Change]) -> float:

@@ -30,7 +30,7 @@ from reconciler.daemon.operations import Operations, Turn
 from reconciler.daemon.service import ENDED, Daemon, LoopTurn, Parts
 from reconciler.daemon.suspension import SuspensionFile
 from reconciler.daemon.threads import ThreadWorkers
-from reconciler.daemon.timers import Timers
+from reconciler.daemon.timers import Poll, Timers
 from reconciler.daemon.views import report_view
 from reconciler.daemon.wake import Wake
 from reconciler.journal.git_journal import GitJournal
@@ -56,7 +56,7 @@ READING_VERBS = frozenset({"status", "get", "plan", "trash-list"})
 class Core:
     """A cycle and what it stands on."""
 
-    source: GitSource
+    sources: Mapping[str, GitSource]
     engine: Engine
     journal: GitJournal
     cycle: Cycle
@@ -68,7 +68,6 @@ class Core:
         """The verbs over this cycle."""
         return Operations(
             cycle=self.cycle,
-            source=self.source,
             engine=self.engine,
             clock=self.clock,
             policy=settings.policy,
@@ -112,13 +111,10 @@ def build_core(settings: Settings) -> Core:
         SourceError, JournalError: the repository's URL or the state directory is of no use.
     """
     keep_quiet()
-    followed, *more = settings.sources
-    if not followed.url:
+    if not all(followed.url for followed in settings.sources):
         raise SettingsError(
             f"no repository is named in {settings.origin}: set source.url, for instance --set source.url=/srv/vms.git."
         )
-    if more:
-        raise SettingsError(f"{settings.origin}: one source only can be followed yet.")
     _make_directory(settings.state_directory, "stateDirectory", 0o700)
     key, _ = ensure_key(settings.key_file)
     digest = keyed_digest(key)
@@ -126,10 +122,13 @@ def build_core(settings: Settings) -> Core:
     choice = engine_choice(settings)
     workers = ThreadWorkers(choice.threads)
     engine = choice.open(settings, clock, workers)
-    source = GitSource(followed, state_directory=settings.state_directory, clock=clock)
+    sources = {
+        followed.name: GitSource(followed, state_directory=settings.state_directory, clock=clock)
+        for followed in settings.sources
+    }
     journal = open_journal(settings, background=workers.background)
     cycle = Cycle(
-        source=source,
+        sources=sources,
         engine=engine,
         journal=journal,
         clock=clock,
@@ -139,7 +138,7 @@ def build_core(settings: Settings) -> Core:
         secrets=HostStore(settings.secrets.directory, settings.secrets.age_key_file),
     )
     return Core(
-        source=source,
+        sources=sources,
         engine=engine,
         journal=journal,
         cycle=cycle,
@@ -209,8 +208,10 @@ def daemon_of(
         )
         timers = Timers(
             wake=loop.wake,
-            poll_s=settings.sources[0].interval_s,
-            jitter_s=settings.sources[0].jitter_s,
+            polls=[
+                Poll(source=followed.name, interval_s=followed.interval_s, jitter_s=followed.jitter_s)
+                for followed in settings.sources
+            ],
             resync_s=settings.resync_interval_s,
             is_alive=lambda: loop.is_alive,
         )
@@ -249,7 +250,7 @@ def _after_cycle(
         metrics.cycle_ended(
             record=report.record,
             plan=report.plan,
-            source=report.source,
+            sources=report.sources,
             problems=report.problems,
             objects=statuses,
             suspended=bool(core.cycle.suspended),
@@ -272,13 +273,14 @@ def _web(settings: Settings, health: Health, metrics: Metrics) -> WebServer | No
 
 
 def _why_not_ready(cycle: Cycle, report: CycleReport) -> str:
-    """Empty once a revision is known and the host was observed: from then on the last accepted revision is enforced,
-    whatever the remote says.
+    """Empty once a revision of every source is known and the host was observed: from then on the last accepted revisions
+    are enforced, whatever the remotes say.
     """
-    if cycle.revision is None:
-        state = report.source.state
-        said = report.source.message or "the repository was not read yet"
-        return said if state is not SourceState.READY else "; ".join(report.record.messages) or said
+    for name, status in report.sources.items():
+        if name not in cycle.revisions:
+            said = status.message or "the repository was not read yet"
+            said = said if status.state is not SourceState.READY else "; ".join(report.record.messages) or said
+            return f"source {name}: {said}" if name else said
     if report.plan is None or cycle.observation is None:
         return "; ".join(report.record.messages) or "the host was not observed yet"
     return ""
@@ -294,7 +296,8 @@ def ask_here(settings: Settings, verb: str, arguments: Mapping[str, Any]) -> Any
         core = build_core(settings)
         try:
             operations = core.operations(InlineTurn(core.cycle), settings)
-            core.source.fetch()
+            for source in core.sources.values():
+                source.fetch()
             return operations.serve(verb, arguments, calling_user())
         finally:
             core.engine.close()

@@ -10,7 +10,7 @@ import typer
 from reconciler import wiring_ask
 from reconciler.cli.invocation import examples, invocation
 from reconciler.cli.options import Output, OutputFormat, read_since
-from reconciler.cli.output import Column, write_objects
+from reconciler.cli.output import Column, short_revision, write_objects
 from reconciler.model.record import AuditEntry
 
 _COLUMNS: tuple[Column, ...] = (
@@ -20,7 +20,7 @@ _COLUMNS: tuple[Column, ...] = (
     ("OBJECT", lambda row: str(row["object"] or "")),
     ("RESULT", lambda row: str(row["result"])),
     ("BY", lambda row: str(row["author"])),
-    ("REVISION", lambda row: str(row["revision"])[:12]),
+    ("REVISION", lambda row: short_revision(row.get("source", ""), row["revision"])),
     ("REASON", lambda row: str(row["reason"])),
 )
 _WIDE: tuple[Column, ...] = (
@@ -70,6 +70,7 @@ def _view(entry: AuditEntry) -> dict[str, Any]:
         "impact": str(entry.impact) if entry.impact else None,
         "result": entry.result,
         "revision": entry.revision,
+        **({"source": entry.source} if entry.source else {}),
         "author": entry.author,
         "reason": entry.reason,
         "differences": list(entry.differences),

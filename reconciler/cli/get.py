@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +11,7 @@ import typer
 from reconciler import wiring_ask
 from reconciler.cli.invocation import examples, invocation, tell_note
 from reconciler.cli.options import Kind, KindName, Namespace, Output, OutputFormat, read_kind, vm_arguments
-from reconciler.cli.output import Column, Row, age, write_json, write_objects, write_table, write_yaml
+from reconciler.cli.output import Column, Row, age, short_revision, write_json, write_objects, write_table, write_yaml
 from reconciler.model.errors import EngineError
 from reconciler.model.plain_text import one_line
 from reconciler.model.quantity import format_bytes
@@ -74,7 +74,7 @@ _VOLUME: Sequence[Column] = (
 )  # fmt: skip
 _NET: Sequence[Column] = (*_NAMES, _STATUS, ("BRIDGE", _fact("bridge")), ("ADDRESS", _fact("address")), *_LAST)
 _ALL: Sequence[Column] = (("OBJECT", lambda row: row["object"]), _STATUS, ("READY", _ready), *_LAST)
-_REVISION: Column = ("REVISION", lambda row: row["revision"][:12])
+_REVISION: Column = ("REVISION", lambda row: short_revision(row["source"], row["revision"]))
 COLUMNS: Mapping[Kind, tuple[Sequence[Column], Sequence[Column]]] = {
     Kind.VM: (_VM, (("IPS", _fact("ips")), ("ACCELERATOR", _fact("accelerator")), _REVISION)),
     Kind.VMI: (_VM, (("IPS", _fact("ips")), ("ACCELERATOR", _fact("accelerator")), _REVISION)),
@@ -208,6 +208,7 @@ def _describe_one(row: Row) -> None:
         ("Status", row["status"]),
         ("Message", row["message"]),
         ("Declared in Git", "yes" if row["declared"] else "no"),
+        ("Source", row["source"]),
         ("Applied revision", row["revision"]),
         ("Observed", f"{age(row['observed_at'])} ago" if row["observed_at"] else "never"),
         *(_fact_line(name, str(value)) for name, value in row["facts"].items() if name != "ips" or "," in value),
@@ -247,11 +248,10 @@ def status(context: typer.Context, output: Output = OutputFormat.TABLE) -> None:
 
 
 def _tell_status(view: Mapping[str, Any], *, everything: bool) -> None:
-    revision, source, host = view["revision"], view["source"], view["host"]
+    host = view["host"]
     lines = [
         ("owner", view["owner"]),
-        ("revision", f"{revision['commit'][:12]} {revision['subject']} ({revision['author']})" if revision else "none"),
-        ("source", f"{source['state']}{_ago(source['checked_at'])}{_said(source['message'])}"),
+        *(line for source in view["sources"] for line in _source_lines(source)),
         ("host", _host(host) if host else "not observed"),
         ("daemon", _daemon(view)),
         ("suspended", view["suspended"]),
@@ -275,6 +275,14 @@ def _tell_status(view: Mapping[str, Any], *, everything: bool) -> None:
     if rows:
         typer.echo("")
         write_table([heading for heading, _ in _ALL], [[cell(row) for _, cell in _ALL] for row in rows])
+
+
+def _source_lines(source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    revision, name = source["revision"], source["name"]
+    at = f"{revision['commit'][:12]} {revision['subject']} ({revision['author']})" if revision else "none"
+    state = f"{source['state']}{_ago(source['checked_at'])}{_said(source['message'])}"
+    yield "revision", f"{name} {at}" if name else at
+    yield "source", f"{name} {state}" if name else state
 
 
 def _host(host: Mapping[str, Any]) -> str:

@@ -28,6 +28,11 @@ _BAD = frozenset({"Failed", "Invalid", "False", "CrashLoopBackOff", "failed", "r
 _LAST_COLUMN = 200
 
 
+def short_revision(source: str, commit: str) -> str:
+    """A commit as tables show it, with the name of its source where there are several."""
+    return f"{source}@{commit[:12]}" if source and commit else commit[:12]
+
+
 def write_json(value: Any) -> None:
     """Indented JSON in ASCII, so that no text in it can act on a terminal."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=True, default=str))

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from reconciler.cli.invocation import tell_note
-from reconciler.cli.output import write_table
+from reconciler.cli.output import short_revision, write_table
 from reconciler.model.errors import SourceError
 from reconciler.model.plain_text import one_line
 
@@ -22,7 +22,7 @@ def exit_code_of(view: Mapping[str, Any]) -> int:
     """
     if view["errors"] or any_failed(view):
         return 1
-    return 0 if view["source"]["state"] == "ready" else SourceError.exit_code
+    return 0 if all(source["state"] == "ready" for source in view["sources"]) else SourceError.exit_code
 
 
 def any_failed(view: Mapping[str, Any]) -> bool:
@@ -40,8 +40,9 @@ def write_report(view: Mapping[str, Any], *, about: str | None = None) -> None:
             for c in view["applied"]
         ]
         write_table(["OBJECT", "ACTION", "RESULT", "IMPACT", "CAUSE", "REASON"], rows)
-    if view["source"]["state"] != "ready" and view["source"]["message"]:
-        tell_note(f"source {view['source']['state']}: {view['source']['message']}")
+    for source in view["sources"]:
+        if source["state"] != "ready" and source["message"]:
+            tell_note(f"{' '.join(filter(None, ('source', source['name'], source['state'])))}: {source['message']}")
     for message in view["messages"]:
         tell_note(message)
     plan_left = view["plan"] or {"held": (), "blocked": (), "changes": 0}
@@ -54,8 +55,10 @@ def write_report(view: Mapping[str, Any], *, about: str | None = None) -> None:
         word = "waiting" if entry["waiting"] else "blocked"
         typer.echo(one_line(f"{word} {entry['object']}: {entry['by']}", 1000))
     waiting = {"held": sum(len(hold["objects"]) for hold in held), "blocked or waiting": len(blocked)}
-    commit = (view["revision"] or {}).get("commit", "")[:12]
-    typer.echo(f"{commit or 'no revision'}: {_summary(view['applied'], plan_left['changes'], waiting)}.")
+    commits = [
+        short_revision(source["name"], source["revision"]["commit"]) for source in view["sources"] if source["revision"]
+    ]
+    typer.echo(f"{', '.join(commits) or 'no revision'}: {_summary(view['applied'], plan_left['changes'], waiting)}.")
 
 
 def _summary(applied: Sequence[Mapping[str, Any]], left: int, waiting: Mapping[str, int]) -> str:

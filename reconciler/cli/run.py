@@ -72,7 +72,7 @@ class SettledTable:
     def __call__(self, report: CycleReport, statuses: Sequence[ObjectStatus]) -> None:
         """Hear of a cycle."""
         vms = [status for status in statuses if status.key.kind == "VirtualMachine"]
-        if report.record.revision is None or not vms or not all(map(is_settled, vms)):
+        if not report.record.revisions or not vms or not all(map(is_settled, vms)):
             return
         if any(status.state is ObjectState.PROGRESSING for status in statuses):
             return

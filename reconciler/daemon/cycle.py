@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.daemon.cycle_declared import DeclaredCache
 from reconciler.daemon.cycle_execution import execute
 from reconciler.daemon.cycle_retries import Retries
 from reconciler.daemon.cycle_scope import HOST_KINDS, dependencies, merged, still_released, users_of
-from reconciler.daemon.cycle_secrets import NO_SECRETS, SecretFiles, users_of_what_changed
+from reconciler.daemon.cycle_secrets import NO_SECRETS
+from reconciler.daemon.cycle_sources import CycleSources
 from reconciler.daemon.wake import Wake
 from reconciler.model.declared import Declared
 from reconciler.model.errors import EngineError, JournalError, SourceError
@@ -28,7 +28,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.problem import Problem
 from reconciler.model.record import AppliedChange, CycleRecord
 from reconciler.model.resolved import DesiredState
-from reconciler.model.revision import Revision, SourceEvent, SourceState, SourceStatus
+from reconciler.model.revision import Revision, SourceStatus
 from reconciler.model.status import ObjectStatus
 from reconciler.planning.health import statuses_of
 from reconciler.planning.planner import make_plan
@@ -43,12 +43,13 @@ _QUIET_RESULTS = (Result.UNCHANGED, Result.CONFLICT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleReport:
     """What one cycle came to. ``plan`` is what is still to do after it; ``retry_after_s`` when to run again without any
-    event (None: only an event or a timer can help). ``idle`` tells a cycle that found nothing to look at.
+    event (None: only an event or a timer can help). ``idle`` tells a cycle that found nothing to look at. ``sources`` are
+    by name; a single one has the empty name.
     """
 
     record: CycleRecord
     plan: Plan | None
-    source: SourceStatus
+    sources: Mapping[str, SourceStatus]
     problems: tuple[Problem, ...]
     retry_after_s: float | None
     finished_at: datetime
@@ -67,12 +68,12 @@ class _Look:
 
 
 class Cycle:
-    """The reconciler. One instance a repository and engine; `run` is called by one thread at a time."""
+    """The reconciler. One instance an engine; `run` is called by one thread at a time."""
 
     def __init__(
         self,
         *,
-        source: Source,
+        sources: Mapping[str, Source],
         engine: Engine,
         journal: Journal,
         clock: Clock,
@@ -81,7 +82,7 @@ class Cycle:
         digest: Callable[[bytes], str],
         secrets: SecretStore = NO_SECRETS,
     ) -> None:
-        self._source = source
+        """``sources`` are those of ``policy.sources``, by name."""
         self._engine = engine
         self._journal = journal
         self._clock = clock
@@ -89,11 +90,7 @@ class Cycle:
         self._policy = policy
         self._digest = digest
         self._lock = threading.RLock()
-        self._secrets = SecretFiles(secrets, policy.default_namespace)
-        self._declared_cache = DeclaredCache(source, engine, self._secrets, policy.default_namespace)
-        self._declared: Declared | None = None
-        self._revision: Revision | None = None
-        self._secrets_version = 0
+        self._sources = CycleSources(sources, engine, workers, policy, secrets)
         self._observation: Observation | None = None
         self._look: _Look | None = None
         self._seen: dict[ObjectKey, Mapping[str, Any]] = {}
@@ -111,24 +108,22 @@ class Cycle:
         with self._lock:
             started_at = self._clock.now()
             messages: list[str] = []
-            source_status = self._fetch(wake)
-            if wake.fetch or wake.everything or self._declared is None:
-                self._secrets.look()
+            statuses = self._sources.fetch(wake)
             has_new_revision, users = self._load(messages)
             scope = self._scope(replace(wake, keys=wake.keys | users), has_new_revision)
-            if self._declared is None or (scope is not None and not scope and not wake.operator):
-                return self._finish(self._idle_record(started_at, wake, messages), None, source_status, None, idle=True)
+            if self._sources.declared is None or (scope is not None and not scope and not wake.operator):
+                return self._finish(self._idle_record(started_at, wake, messages), None, statuses, None, idle=True)
             try:
                 before = self._look_at(scope, wake)
             except EngineError as error:
                 record = self._idle_record(started_at, wake, [*messages, str(error)])
-                return self._finish(record, None, source_status, ENGINE_RETRY_S)
+                return self._finish(record, None, statuses, ENGINE_RETRY_S)
             attempted = self._apply(before.plan, wake, scope)
             after = self._look_again(before, attempted, messages)
             self._look = after
             finished = self._settle(after, attempted)
             record = self._record(started_at, wake, (*attempted, *finished), after, messages)
-            return self._finish(record, after.plan, source_status, self._next_s(after))
+            return self._finish(record, after.plan, statuses, self._next_s(after))
 
     def plan_now(self) -> Plan:
         """What would be done now: observes everything, fetches nothing, changes nothing.
@@ -139,12 +134,11 @@ class Cycle:
         """
         with self._lock:
             messages: list[str] = []
-            self._secrets.look()
+            self._sources.look_for_secrets()
             self._load(messages)
-            if self._declared is None:
-                raise SourceError(
-                    messages[0] if messages else self._source.status().message or "no revision accepted yet"
-                )
+            if self._sources.declared is None:
+                said = [*messages, *(status.message for status in self._sources.statuses().values())]
+                raise SourceError(next(filter(None, said), "no revision accepted yet"))
             self._look = self._look_at(None, Wake(everything=True))
             return self._look.plan
 
@@ -165,49 +159,32 @@ class Cycle:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Every problem of the accepted revision."""
-        return self._declared_cache.problems
+        """Every problem of the accepted revisions."""
+        return self._sources.problems
 
     @property
-    def revision(self) -> Revision | None:
-        """The accepted revision, once one was loaded."""
-        return self._revision
+    def revisions(self) -> Mapping[str, Revision]:
+        """The accepted revisions that were loaded, by the names of their sources."""
+        return self._sources.revisions
+
+    @property
+    def source_statuses(self) -> Mapping[str, SourceStatus]:
+        """How the last look at each remote went, by the names of the sources."""
+        return self._sources.statuses()
 
     @property
     def observation(self) -> Observation | None:
         """The last look at the host."""
         return self._look.observation if self._look else None
 
-    def _fetch(self, wake: Wake) -> SourceStatus:
-        known = self._source.status()
-        if wake.fetch or known.state is SourceState.NEVER or known.approval in wake.approvals:
-            return self._source.fetch(wake.approvals)
-        return known
-
-    def _source_events(self) -> tuple[SourceEvent, ...]:
-        """What the last look at the repository has to put on record; the journal tells each once."""
-        event = self._source.status().event
-        return (event,) if event else ()
-
     def _load(self, messages: list[str]) -> tuple[bool, frozenset[ObjectKey]]:
-        """Make the accepted revision the declared state; whether it is another than before, and if not, the objects that
+        """Make the accepted revisions the declared state; whether any is another than before, and if not, the objects that
         secrets of the host, which changed since, make others.
         """
-        try:
-            snapshot = self._source.accepted()
-            if snapshot is None:
-                return False, frozenset()
-            is_known = self._revision is not None and snapshot.revision.commit == self._revision.commit
-            if is_known and self._secrets.version == self._secrets_version:
-                return False, frozenset()
-            before, self._declared = self._declared, self._declared_cache.load(snapshot)
-            self._revision, self._secrets_version = snapshot.revision, self._secrets.version
-        except SourceError as error:
-            messages.append(str(error))
-            return False, frozenset()
-        users = users_of_what_changed(before, self._declared) if is_known and before is not None else frozenset()
-        self._retries.forget(users if is_known else None)
-        return not is_known, users
+        has_new, users = self._sources.load(messages.append)
+        if has_new or users:
+            self._retries.forget(None if has_new else users)
+        return has_new, users
 
     def _scope(self, wake: Wake, has_new_revision: bool) -> frozenset[ObjectKey] | None:
         """The objects to look at; None means all of them, an empty set none."""
@@ -227,14 +204,16 @@ class Cycle:
 
     def _look_at(self, scope: frozenset[ObjectKey] | None, wake: Wake) -> _Look:
         """Observe, resolve, plan."""
-        assert self._declared is not None  # noqa: S101  (callers checked; tells the type checker)
+        declared = self._sources.declared
+        assert declared is not None  # noqa: S101  (callers checked; tells the type checker)
         fresh = self._engine.observe(scope)
         if scope is None:
-            fresh = self._with_named(fresh, self._declared)
+            fresh = self._with_named(fresh, declared)
         observation = fresh if scope is None or self._observation is None else merged(self._observation, fresh)
         self._observation = observation
-        desired = resolve(self._declared, observation, policy=self._policy, digest=self._digest)
-        approved = wake.approvals | frozenset(self._revision.approvals if self._revision else ())
+        declared = self._sources.settled(declared, observation)
+        desired = resolve(declared, observation, policy=self._policy, digest=self._digest)
+        approved = wake.approvals | self._sources.approvals
         asked = frozenset(action.key for action in wake.operator if action.key)
         plan = make_plan(
             desired,
@@ -339,7 +318,7 @@ class Cycle:
         return CycleRecord(
             started_at=started_at,
             ended_at=self._clock.now(),
-            revision=self._revision,
+            revisions=self._sources.revisions,
             applied=told,
             held=look.plan.held,
             problems=self.problems,
@@ -348,7 +327,7 @@ class Cycle:
             plan_id=look.plan.plan_id,
             detected_at=wake.detected_at,
             messages=tuple(messages),
-            source_events=self._source_events(),
+            source_events=self._sources.events,
         )
 
     def _is_news(self, applied: AppliedChange) -> bool:
@@ -372,13 +351,13 @@ class Cycle:
         return CycleRecord(
             started_at=started_at,
             ended_at=self._clock.now(),
-            revision=self._revision,
+            revisions=self._sources.revisions,
             held=self._look.plan.held if self._look else (),
             problems=self.problems,
             operator=wake.operator,
             detected_at=wake.detected_at,
             messages=tuple(messages),
-            source_events=self._source_events(),
+            source_events=self._sources.events,
         )
 
     def _next_s(self, look: _Look) -> float | None:
@@ -394,7 +373,7 @@ class Cycle:
         self,
         record: CycleRecord,
         plan: Plan | None,
-        source: SourceStatus,
+        sources: Mapping[str, SourceStatus],
         retry_after_s: float | None,
         *,
         idle: bool = False,
@@ -412,7 +391,7 @@ class Cycle:
         self.report = CycleReport(
             record=record,
             plan=plan if plan is not None else (self._look.plan if self._look else None),
-            source=source,
+            sources=sources,
             problems=self.problems,
             retry_after_s=retry_after_s if not idle else self._retries.next_due_s(self._clock.monotonic()),
             finished_at=self._clock.now(),

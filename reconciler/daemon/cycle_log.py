@@ -33,7 +33,7 @@ class CycleLog:
 
     def __init__(self) -> None:
         self._plan_id = ""
-        self._source: tuple[str, str] = ("", "")
+        self._sources: dict[str, tuple[str, str]] = {}
         self._problems: frozenset[Problem] = frozenset()
         self._blocked: frozenset[tuple[str, str]] = frozenset()
         self._messages: tuple[str, ...] = ()
@@ -41,7 +41,8 @@ class CycleLog:
 
     def __call__(self, report: CycleReport) -> None:
         """Log one cycle."""
-        self._say_source(report.source)
+        for name, status in report.sources.items():
+            self._say_source(name, status)
         self._say_problems(frozenset(report.problems))
         for applied in report.record.applied:
             _say_change(applied, report)
@@ -80,17 +81,18 @@ class CycleLog:
                 reason="no working KVM here; guests are slower",
             )
 
-    def _say_source(self, source: SourceStatus) -> None:
+    def _say_source(self, name: str, source: SourceStatus) -> None:
         now = (str(source.state), source.message)
-        if now == self._source:
+        if now == self._sources.get(name, ("", "")):
             return
-        self._source = now
+        self._sources[name] = now
+        named = {"source": name} if name else {}
         if source.state is SourceState.READY:
-            _log.info(events.SOURCE_READY, head=source.head[:_SHORT_HASH])
+            _log.info(events.SOURCE_READY, head=source.head[:_SHORT_HASH], **named)
         elif source.state is SourceState.UNREACHABLE:
-            _log.warning(events.SOURCE_UNREACHABLE, reason=source.message)
+            _log.warning(events.SOURCE_UNREACHABLE, reason=source.message, **named)
         else:
-            _log.warning(events.SOURCE_REFUSED, state=str(source.state), reason=source.message)
+            _log.warning(events.SOURCE_REFUSED, state=str(source.state), reason=source.message, **named)
 
     def _say_problems(self, problems: frozenset[Problem]) -> None:
         for problem in sorted(problems - self._problems, key=lambda p: (p.place, p.code, p.path)):
@@ -131,6 +133,8 @@ def _say_change(applied: AppliedChange, report: CycleReport) -> None:
         "impact": str(change.impact),
         "why": change.reason,
     }
+    if change.source:
+        facts["source"] = change.source
     if outcome.steps:
         facts["steps"] = list(outcome.steps)
     if change.differences:
@@ -147,5 +151,7 @@ def _say_change(applied: AppliedChange, report: CycleReport) -> None:
         _log.info(events.DRIFT_CORRECTED, object=str(change.key), **took)
 
 
-def _revision(report: CycleReport) -> str:
-    return report.record.revision.commit[:_SHORT_HASH] if report.record.revision else ""
+def _revision(report: CycleReport) -> str | dict[str, str]:
+    """The commit, or those of several sources by name."""
+    commits = {name: revision.commit[:_SHORT_HASH] for name, revision in report.record.revisions.items()}
+    return commits.get("", "") if list(commits) in ([], [""]) else commits

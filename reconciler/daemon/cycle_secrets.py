@@ -6,8 +6,10 @@ What was decrypted lives in memory only, as long as the file is declared.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from reconciler.daemon.cycle_scope import HOST_KINDS
+from reconciler.manifests.confine import confined
 from reconciler.manifests.host_documents import host_file, without_overridden
 from reconciler.manifests.load import LoadedFile
 from reconciler.manifests.object_facts import facts_of
@@ -15,6 +17,7 @@ from reconciler.manifests.unseal import open_file
 from reconciler.model.declared import Declared
 from reconciler.model.host_secrets import NO_HOST_SECRETS, HostSecrets
 from reconciler.model.keys import ObjectKey
+from reconciler.model.origin import Origin
 from reconciler.model.problem import Problem
 from reconciler.ports import SecretStore
 
@@ -30,6 +33,17 @@ class NoSecretStore:
 NO_SECRETS = NoSecretStore()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostDocuments:
+    """What the host declares beside every repository, and what is wrong with the store of it."""
+
+    files: tuple[LoadedFile, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+NOTHING_ON_HOST = HostDocuments()
+
+
 class SecretFiles:
     """The files of a revision with the secrets of one store. ``has_keys`` False says that there is no host whose keys could be
     asked for (a pull request): encrypted values then stay cipher text.
@@ -40,17 +54,12 @@ class SecretFiles:
         self._default_namespace = default_namespace
         self._has_keys = has_keys
         self._secrets = NO_HOST_SECRETS
-        self._opened: dict[tuple[str, bytes], LoadedFile] = {}
+        self._opened: dict[str, dict[tuple[str, bytes], LoadedFile]] = {}
 
     @property
     def version(self) -> int:
         """Another number whenever what the host keeps has changed."""
         return self._secrets.version
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """What is wrong with the store itself."""
-        return self._secrets.problems
 
     def look(self) -> None:
         """See what the host keeps now."""
@@ -58,8 +67,14 @@ class SecretFiles:
         if before.identities != self._secrets.identities:
             self._opened = {}
 
-    def joined(self, files: Iterable[LoadedFile]) -> tuple[LoadedFile, ...]:
-        """The files with their encrypted documents opened, and those of the host."""
+    def on_host(self) -> HostDocuments:
+        """The host's own documents."""
+        files = tuple(host_file(secret) for secret in self._secrets.secrets)
+        return HostDocuments(files=files, problems=self._secrets.problems)
+
+    def opened(self, files: Iterable[LoadedFile], origin: Origin = Origin()) -> tuple[LoadedFile, ...]:
+        """The files of a source with their encrypted documents opened, and without what the host has itself."""
+        known = self._opened.get(origin.name, {})
         opened: dict[tuple[str, bytes], LoadedFile] = {}
         on_host = frozenset(secret.key for secret in self._secrets.secrets)
         result: list[LoadedFile] = []
@@ -67,10 +82,10 @@ class SecretFiles:
             whole = file
             if file.sealed:
                 name = (file.file, file.sealed)
-                whole = opened[name] = self._opened.get(name) or self._open(file)
+                whole = opened[name] = known.get(name) or confined(self._open(file), origin)
             result.append(without_overridden(whole, on_host))
-        self._opened = opened
-        return (*result, *(host_file(secret) for secret in self._secrets.secrets))
+        self._opened[origin.name] = opened
+        return tuple(result)
 
     def _open(self, file: LoadedFile) -> LoadedFile:
         identities = self._secrets.identities if self._has_keys else None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from reconciler.daemon.cycle_declared import EngineChecks, declare
+from reconciler.daemon.cycle_declared import EngineChecks, SourceFiles, declare
 from reconciler.daemon.cycle_secrets import SecretFiles
 from reconciler.daemon.key import Digest
 from reconciler.manifests.load import LoadedFile, load_blob
@@ -66,9 +66,8 @@ def read_manifests(arguments: Sequence[str], *, engine: Engine, policy: Policy, 
                 files.append(load_blob(read(), name, default_namespace=policy.default_namespace))
     revision = commits[0] if len(commits) == 1 and len(arguments) == 1 else ""
     secrets.look()
-    declared, problems = declare(
-        revision, secrets.joined(files), EngineChecks(engine), refused=tuple(refused), extra=secrets.problems
-    )
+    source = SourceFiles(revision=revision, files=secrets.opened(files), refused=tuple(refused))
+    declared, problems = declare([source], EngineChecks(engine), on_host=secrets.on_host())
     return Reading(declared=declared, problems=problems, files=len(files))
 
 

@@ -16,13 +16,12 @@ from reconciler.daemon.cycle import Cycle, CycleReport
 from reconciler.daemon.refusals import missing_vm, refuse_fault, refuse_hold, refuse_unless_running
 from reconciler.daemon.suspension import Suspended, SuspensionFile
 from reconciler.daemon.views import (
+    followed_view,
     host_view,
     plan_summary,
     report_view,
-    revision_view,
     settled_mapping,
-    source_hold,
-    source_view,
+    source_holds,
     status_view,
     time_text,
     trash_view,
@@ -36,7 +35,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.power import Override, OverrideAction, PowerState
 from reconciler.model.record import OperatorAction
 from reconciler.planning.render import render_markdown, render_text
-from reconciler.ports import Clock, Engine, Source
+from reconciler.ports import Clock, Engine
 
 T = TypeVar("T")
 Json = Mapping[str, Any]
@@ -69,7 +68,6 @@ class Operations:
         self,
         *,
         cycle: Cycle,
-        source: Source,
         engine: Engine,
         clock: Clock,
         policy: Policy,
@@ -77,7 +75,6 @@ class Operations:
         suspension: SuspensionFile,
     ) -> None:
         self._cycle = cycle
-        self._source = source
         self._engine = engine
         self._clock = clock
         self._policy = policy
@@ -129,8 +126,7 @@ class Operations:
             "owner": self._policy.owner,
             "daemon": self._turn.in_daemon,
             "suspended": self._cycle.suspended,
-            "revision": revision_view(self._cycle.revision),
-            "source": source_view(self._source.status()),
+            **followed_view(self._cycle.source_statuses, self._cycle.revisions),
             "host": host_view(observation.host) if observation else None,
             "observed_at": time_text(observation.taken_at) if observation else None,
             "last_cycle_at": time_text(report.finished_at) if report else None,
@@ -139,7 +135,7 @@ class Operations:
                     filter(None, (fault, *(report.record.messages if report else ()), self._cycle.journal_fault))
                 )
             ),
-            "plan": plan_summary(report.plan, self._source.status()) if report else None,
+            "plan": plan_summary(report.plan, self._cycle.source_statuses) if report else None,
             "problems": [problem.to_dict() for problem in problems],
             "objects": [status_view(status, with_document=False) for status in self._cycle.status()],
         }
@@ -168,8 +164,7 @@ class Operations:
         arguments.finish()
         self.apply_suspension()
         plan = self._seen(self._cycle.plan_now())
-        if (hold := source_hold(self._source.status())) is not None:
-            plan = replace(plan, held=(hold, *plan.held))
+        plan = replace(plan, held=(*source_holds(self._cycle.source_statuses), *plan.held))
         text = render_markdown(plan) if style == "markdown" else render_text(plan, colour=style == "colour")
         return {**plan.to_dict(), "text": text}
 
@@ -372,7 +367,7 @@ class Operations:
 
     def _refuse_unless_approvable(self, hold_id: str) -> None:
         self.apply_suspension()
-        if hold_id == self._source.status().approval:
+        if any(hold_id == status.approval for status in self._cycle.source_statuses.values()):
             return
         holds = self._cycle.plan_now().held
         found = [hold for hold in holds if hold.hold_id == hold_id]

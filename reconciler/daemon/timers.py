@@ -1,8 +1,9 @@
-"""Poll and resync on time. The jobs add wake-ups and do nothing else."""
+"""Polls and resync on time. The jobs add wake-ups and do nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -11,6 +12,15 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from reconciler.daemon.notify import WATCHDOG, notify, watchdog_interval_s
 from reconciler.daemon.wake import Wake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """How often the remote of a source is looked at."""
+
+    source: str
+    interval_s: float
+    jitter_s: float
 
 
 class Timers:
@@ -24,8 +34,7 @@ class Timers:
         self,
         *,
         wake: Callable[[Wake], None],
-        poll_s: float,
-        jitter_s: float,
+        polls: Sequence[Poll],
         resync_s: float,
         is_alive: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -34,9 +43,13 @@ class Timers:
         self._scheduler = BackgroundScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
-        self._scheduler.add_job(
-            wake, IntervalTrigger(seconds=poll_s, jitter=jitter_s or None, timezone=UTC), [Wake(fetch=True)], id="poll"
-        )
+        for poll in polls:
+            self._scheduler.add_job(
+                wake,
+                IntervalTrigger(seconds=poll.interval_s, jitter=poll.jitter_s or None, timezone=UTC),
+                [Wake(sources=frozenset({poll.source}))],
+                id=f"poll {poll.source}",
+            )
         self._scheduler.add_job(
             wake, IntervalTrigger(seconds=resync_s, timezone=UTC), [Wake(everything=True)], id="resync"
         )

@@ -35,6 +35,7 @@ def status_view(status: ObjectStatus, *, with_document: bool) -> dict[str, Any]:
         "message": status.message,
         "declared": status.declared,
         "revision": status.revision,
+        "source": status.source,
         "observed_at": time_text(status.observed_at),
         "conditions": [
             {"type": c.type, "status": c.status, "reason": c.reason, "message": c.message} for c in status.conditions
@@ -66,6 +67,16 @@ def revision_view(revision: Revision | None) -> dict[str, Any] | None:
         "subject": revision.subject,
         "committed_at": time_text(revision.committed_at),
     }
+
+
+def followed_view(statuses: Mapping[str, SourceStatus], revisions: Mapping[str, Revision]) -> dict[str, Any]:
+    """What is followed, by name; the only source also without one, as ``source`` and ``revision``."""
+    sources = [
+        {"name": name, **source_view(status), "revision": revision_view(revisions.get(name))}
+        for name, status in sorted(statuses.items())
+    ]
+    only = {"revision": sources[0]["revision"], "source": source_view(statuses[""])} if list(statuses) == [""] else {}
+    return {**only, "sources": sources}
 
 
 def host_view(host: HostFacts) -> dict[str, Any]:
@@ -101,25 +112,31 @@ def applied_view(applied: AppliedChange) -> dict[str, Any]:
     }
 
 
-def source_hold(source: SourceStatus) -> Hold | None:
-    """The hold under which a rewritten history waits for a person."""
-    if not source.approval:
-        return None
-    return Hold(hold_id=source.approval, rule=REWRITTEN_HISTORY, reason=source.approval_reason, changes=())
+def source_holds(sources: Mapping[str, SourceStatus]) -> tuple[Hold, ...]:
+    """The holds under which rewritten histories wait for a person."""
+    return tuple(
+        Hold(
+            hold_id=status.approval,
+            rule=REWRITTEN_HISTORY,
+            reason=": ".join(filter(None, (name, status.approval_reason))),
+            changes=(),
+        )
+        for name, status in sorted(sources.items())
+        if status.approval
+    )
 
 
-def plan_summary(plan: Plan | None, source: SourceStatus) -> dict[str, Any] | None:
+def plan_summary(plan: Plan | None, sources: Mapping[str, SourceStatus]) -> dict[str, Any] | None:
     """What is still to do, in numbers, with the holds and what is blocked."""
     if plan is None:
         return None
-    waiting = source_hold(source)
     return {
         "plan_id": plan.plan_id,
         "changes": len(plan.changes),
         "held": [
             {"hold_id": hold.hold_id, "rule": hold.rule, "reason": hold.reason, "approvable": hold.approvable,
              "objects": [str(change.key) for change in hold.changes]}
-            for hold in (*([waiting] if waiting else []), *plan.held)
+            for hold in (*source_holds(sources), *plan.held)
         ],
         "blocked": [entry.to_dict() for entry in plan.blocked],
         "restart_required": [str(key) for key in sorted(plan.restart_required)],
@@ -130,10 +147,9 @@ def report_view(report: CycleReport) -> dict[str, Any]:
     """What one cycle came to."""
     errors = sum(1 for problem in report.problems if problem.severity == "error")
     return {
-        "revision": revision_view(report.record.revision),
-        "source": source_view(report.source),
+        **followed_view(report.sources, report.record.revisions),
         "applied": [applied_view(applied) for applied in report.record.applied],
-        "plan": plan_summary(report.plan, report.source),
+        "plan": plan_summary(report.plan, report.sources),
         "errors": errors,
         "warnings": len(report.problems) - errors,
         "messages": list(report.record.messages),

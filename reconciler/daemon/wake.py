@@ -13,12 +13,13 @@ from reconciler.model.record import OperatorAction
 class Wake:
     """The pending set, drained at once by the cycle thread.
 
-    ``fetch`` asks to look at the remote; ``everything`` to observe everything (resync); ``keys`` are objects that events
+    ``fetch`` asks to look at every remote, ``sources`` at those of these names; ``everything`` to observe everything (resync); ``keys`` are objects that events
     named. ``approvals`` are hold ids a person released, ``restarts`` VMs a person wants restarted; ``operator`` what was
     asked, for the journal. ``detected_at`` is when the first of it came in (UTC).
     """
 
     fetch: bool = False
+    sources: frozenset[str] = frozenset()
     everything: bool = False
     keys: frozenset[ObjectKey] = frozenset()
     approvals: frozenset[str] = frozenset()
@@ -31,6 +32,7 @@ class Wake:
         times = [at for at in (self.detected_at, other.detected_at) if at]
         return Wake(
             fetch=self.fetch or other.fetch,
+            sources=self.sources | other.sources,
             everything=self.everything or other.everything,
             keys=self.keys | other.keys,
             approvals=self.approvals | other.approvals,

@@ -16,7 +16,7 @@ from typing import Any
 import pygit2
 
 from reconciler.journal.audit import Wanted, choose
-from reconciler.journal.message import compose_message, dominant_cause
+from reconciler.journal.message import compose_message, dominant_cause, revision_behind
 from reconciler.journal.novelty import Noteworthy, Seen, event_identity, identity
 from reconciler.journal.object_files import HELD_FILE, PROBLEMS_FILE, SOURCE_FILE, from_yaml, object_path, to_yaml
 from reconciler.journal.packing import pack_objects
@@ -169,8 +169,9 @@ class GitJournal:
         told = sorted(list(event_identity(event)) for event in record.source_events)
         files[SOURCE_FILE] = to_yaml(told) if told else None
         author: Person = GITVIRT
-        if record.revision and record.revision.author and dominant_cause(news) == Cause.COMMIT:
-            author = (record.revision.author, record.revision.email)
+        behind = revision_behind(record, news)
+        if behind is not None and behind[1].author and dominant_cause(news) == Cause.COMMIT:
+            author = (behind[1].author, behind[1].email)
         return store.commit(files, compose_message(record, news, notice), author, record.ended_at)
 
     def _all_entries(self, wanted: Wanted | None) -> Iterator[AuditEntry]:

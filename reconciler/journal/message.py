@@ -19,7 +19,7 @@ from reconciler.model.plain_text import one_line
 from reconciler.model.plan import Action, Cause, Change, Difference, Hold
 from reconciler.model.problem import Problem
 from reconciler.model.record import AppliedChange, CycleRecord, OperatorAction
-from reconciler.model.revision import SourceEvent
+from reconciler.model.revision import Revision, SourceEvent
 
 CHANGE_SIGN, HOLD_SIGN, PROBLEM_SIGN, OPERATOR_SIGN, SOURCE_SIGN = "* ", "! ", "? ", "> ", "@ "
 SUBJECT_LIMIT, TEXT_LIMIT, VALUE_LIMIT = 120, 500, 160
@@ -57,6 +57,15 @@ def dominant_cause(news: Noteworthy) -> Cause:
     if news.operator:
         causes.add(Cause.OPERATOR)
     return next((cause for cause in _CAUSES if cause in causes), Cause.COMMIT)
+
+
+def revision_behind(record: CycleRecord, news: Noteworthy) -> tuple[str, Revision] | None:
+    """The source and revision that the changes come from; None where they come from several, or from none."""
+    sources = {done.change.source for done in news.applied} & set(record.revisions) or set(record.revisions)
+    if len(sources) != 1:
+        return None
+    source = sources.pop()
+    return source, record.revisions[source]
 
 
 def quoted_key(key: ObjectKey) -> str:
@@ -121,9 +130,9 @@ def _text(name: str, text: str) -> list[str]:
 
 def _trailers(record: CycleRecord, news: Noteworthy, problems: tuple[Problem, ...]) -> list[str]:
     lines = []
-    if record.revision:
-        lines.append(f"Source-Revision: {_word(record.revision.commit)}")
-        author = one_line(f"{record.revision.author} <{record.revision.email}>", 200)
+    for source, revision in sorted(record.revisions.items()):
+        lines.append(f"Source-Revision: {_word(revision.commit)}{_source(source)}")
+        author = one_line(f"{revision.author} <{revision.email}>", 200)
         lines.append(f"Source-Author: {author}")
     lines.append(f"Cause: {dominant_cause(news)}")
     if record.plan_id:
@@ -133,12 +142,12 @@ def _trailers(record: CycleRecord, news: Noteworthy, problems: tuple[Problem, ..
         change, took = done.change, (done.ended_at - done.started_at).total_seconds()
         lines.append(
             f"Change: {quoted_key(change.key)} {change.action} {change.impact} {done.outcome.result} "
-            f"cause={change.cause} took={max(took, 0):.3f} at={_time(done.ended_at)}"
+            f"cause={change.cause} took={max(took, 0):.3f} at={_time(done.ended_at)}{_source(change.source)}"
         )
     for hold in news.held:
         lines += [
             f"Held: {quoted_key(change.key)} {change.action} {change.impact} cause={change.cause} "
-            f"rule={_word(hold.rule)} hold={_word(hold.hold_id)}"
+            f"rule={_word(hold.rule)} hold={_word(hold.hold_id)}{_source(change.source)}"
             for change in hold.changes
         ]
         lines.append(f"Hold: {_word(hold.hold_id)}")
@@ -160,8 +169,9 @@ def _subject(record: CycleRecord, news: Noteworthy) -> str:
         return one_line(_subject_without_changes(news), SUBJECT_LIMIT)
     cause = dominant_cause(news)
     head = str(cause)
-    if cause == Cause.COMMIT and record.revision:
-        head = f"commit {record.revision.commit[:7]}"
+    if cause == Cause.COMMIT and (found := revision_behind(record, news)) is not None:
+        source, revision = found
+        head = f"commit {one_line(source)}@{revision.commit[:7]}" if source else f"commit {revision.commit[:7]}"
     failed = sum(1 for done in news.applied if done.outcome.is_fault)
     progressing = sum(1 for done in news.applied if done.outcome.result == Result.PROGRESSING)
     ends = [f"{failed} failed"] * bool(failed) + [f"{progressing} under way"] * bool(progressing)
@@ -190,6 +200,10 @@ def _subject_without_changes(news: Noteworthy) -> str:
     if news.held:
         return f"held: {sum(len(hold.changes) for hold in news.held)} changes wait for a person"
     return f"problems: {len(news.problems)} new"
+
+
+def _source(name: str) -> str:
+    return f" source={_word(name)}" if name else ""
 
 
 def _word(text: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from urllib.parse import unquote as percent_decoded
 
 from reconciler.journal.message import CHANGE_SIGN, HOLD_SIGN, OPERATOR_SIGN, PROBLEM_SIGN, SOURCE_SIGN
@@ -13,8 +14,9 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.plan import Action, Cause, Impact
 from reconciler.model.record import AuditEntry
 
-_CHANGE = re.compile(r"(\S+) (\S+) (\S+) (\S+) cause=(\S+) took=([0-9.]+) at=(\S+)")
-_HELD = re.compile(r"(\S+) (\S+) (\S+) cause=(\S+) rule=(\S*) hold=(\S*)")
+_CHANGE = re.compile(r"(\S+) (\S+) (\S+) (\S+) cause=(\S+) took=([0-9.]+) at=(\S+?)(?: source=(\S+))?")
+_HELD = re.compile(r"(\S+) (\S+) (\S+) cause=(\S+) rule=(\S*) hold=(\S*?)(?: source=(\S+))?")
+_REVISION = re.compile(r"(\S+?)(?: source=(\S+))?")
 _PROBLEM = re.compile(r"(\S+) (\S+) (\S+)")
 _OPERATOR = re.compile(r"(\S+) by (.*) at=(\S+?)(?: on=(\S+))?")
 _SOURCE = re.compile(r"(\S+) (\S+) (\S+)")
@@ -26,22 +28,28 @@ GITVIRT = "gitvirt"
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What all entries of one commit share."""
+    """What all entries of one commit share. ``revisions`` maps a source to (commit, author)."""
 
     commit: str
     at: datetime
-    revision: str
-    author: str
+    revisions: Mapping[str, tuple[str, str]]
     cause: Cause
     operators: tuple[tuple[ObjectKey | None, str], ...] = ()
 
-    def who(self, key: ObjectKey | None, cause: Cause) -> str:
+    def revision(self, source: str = "") -> str:
+        """The commit of a source; of none, that of the only one."""
+        return self._of(source)[0]
+
+    def who(self, key: ObjectKey | None, cause: Cause, source: str = "") -> str:
         """Who is behind a change: drift is gitvirt's own doing, an operator's act is the operator's, not the author's of
         the revision that happens to be in force.
         """
         if cause == Cause.OPERATOR:
             return next((by for on, by in self.operators if on in (None, key)), GITVIRT)
-        return GITVIRT if cause == Cause.DRIFT else self.author or GITVIRT
+        return GITVIRT if cause == Cause.DRIFT else self._of(source)[1] or GITVIRT
+
+    def _of(self, source: str) -> tuple[str, str]:
+        return self.revisions.get(source, ("", ""))
 
 
 def parse_message(commit: str, message: str, at: datetime) -> tuple[AuditEntry, ...]:
@@ -51,11 +59,14 @@ def parse_message(commit: str, message: str, at: datetime) -> tuple[AuditEntry, 
         (name, value) for name, separator, value in (line.partition(": ") for line in last.split("\n")) if separator
     ]
     first = dict(reversed(trailers))
+    revisions: dict[str, tuple[str, str]] = {}
+    for (name, value), (_, author) in pairwise([*trailers, ("", "")]):
+        if name == "Source-Revision" and (match := _REVISION.fullmatch(value)):
+            revisions[_unquote(match[2] or "")] = (_unquote(match[1]), author)
     context = _Context(
         commit,
         at,
-        _unquote(first.get("Source-Revision", "")),
-        first.get("Source-Author", ""),
+        revisions,
         _cause(first.get("Cause", "")),
         tuple(
             (_key(on) if on else None, by)
@@ -99,7 +110,8 @@ def _change(context: _Context, value: str, block: list[str]) -> AuditEntry | Non
     match = _CHANGE.fullmatch(value)
     if not match:
         return None
-    key, action, impact, result, cause, _, at = match.groups()
+    key, action, impact, result, cause, _, at, quoted = match.groups()
+    source = _unquote(quoted or "")
     reason, outcome = _field(block, "reason"), _field(block, "outcome")
     return AuditEntry(
         commit=context.commit,
@@ -109,8 +121,9 @@ def _change(context: _Context, value: str, block: list[str]) -> AuditEntry | Non
         key=_key(key),
         impact=_impact(impact),
         result=result,
-        revision=context.revision,
-        author=context.who(_key(key), _cause(cause)),
+        revision=context.revision(source),
+        source=source,
+        author=context.who(_key(key), _cause(cause), source),
         reason=": ".join(filter(None, (reason, outcome))),
         differences=tuple(_fields(block, "difference")),
     )
@@ -120,7 +133,8 @@ def _held(context: _Context, value: str, block: list[str]) -> AuditEntry | None:
     match = _HELD.fullmatch(value)
     if not match:
         return None
-    key, action, impact, cause, rule, hold = match.groups()
+    key, action, impact, cause, rule, hold, quoted = match.groups()
+    source = _unquote(quoted or "")
     reason = _field(block, "reason")
     return AuditEntry(
         commit=context.commit,
@@ -130,8 +144,9 @@ def _held(context: _Context, value: str, block: list[str]) -> AuditEntry | None:
         key=_key(key),
         impact=_impact(impact),
         result="held",
-        revision=context.revision,
-        author=context.who(_key(key), _cause(cause)),
+        revision=context.revision(source),
+        source=source,
+        author=context.who(_key(key), _cause(cause), source),
         reason=": ".join(filter(None, (f"{_unquote(rule)} {_unquote(hold)}", reason))),
     )
 
@@ -149,8 +164,8 @@ def _problem(context: _Context, value: str, block: list[str]) -> AuditEntry | No
         key=None if key == "-" else _key(key),
         impact=None,
         result=severity,
-        revision=context.revision,
-        author=context.author or GITVIRT,
+        revision=context.revision(),
+        author=context.who(None, Cause.COMMIT),
         reason=": ".join(filter(None, (_unquote(code), _field(block, "field"), _field(block, "message")))),
     )
 
@@ -187,7 +202,7 @@ def _operator(context: _Context, value: str, block: list[str]) -> AuditEntry | N
         key=_key(key) if key else None,
         impact=None,
         result="asked",
-        revision=context.revision,
+        revision=context.revision(),
         author=by,
         reason=_field(block, "arguments"),
     )

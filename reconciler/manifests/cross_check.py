@@ -118,7 +118,7 @@ def _hint(need: Need, candidates: Sequence[str], incomplete: bool) -> str:
     if near:
         return f"did you mean {near}?"
     if incomplete:
-        return "a file that cannot be read may declare it: correct that first"
+        return "a file or source that cannot be read may declare it: correct that first"
     return "declare it, or correct the name"
 
 

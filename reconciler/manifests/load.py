@@ -47,20 +47,28 @@ class LoadedFile:
     """What one file holds. ``unidentified`` are the faults of parts of which nobody knows which object they are: while there
     are any, absence from the repository proves nothing and nothing may be deleted. ``warnings`` are of valid documents.
     ``sealed`` are the bytes of a file with SOPS documents: nothing else is said of it until `unseal.open_file` has the
-    keys, so that whatever is kept of a loaded file holds cipher text only.
+    keys, so that whatever is kept of a loaded file holds cipher text only. ``outside`` are the faults of documents that their
+    source may not declare: those count for nothing. ``origin`` is the identity of the source.
     """
 
     file: str
+    origin: str = ""
     sealed: bytes = field(default=b"", repr=False)
     documents: tuple[Document, ...] = ()
     invalid: tuple[InvalidDocument, ...] = ()
     unidentified: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    outside: tuple[Problem, ...] = ()
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """All problems of the file, in its order."""
-        found = [*self.unidentified, *self.warnings, *(one for entry in self.invalid for one in entry.problems)]
+        found = [
+            *self.unidentified,
+            *self.warnings,
+            *self.outside,
+            *(one for entry in self.invalid for one in entry.problems),
+        ]
         return tuple(sorted(found, key=lambda one: (one.place, one.path, one.code)))
 
 
@@ -80,16 +88,25 @@ def kustomization_problem(path: str) -> Problem | None:
 
 
 def load_blob(
-    data: bytes, file: str, *, default_namespace: str = "default", limits: ParseLimits = DEFAULT_LIMITS
+    data: bytes,
+    file: str,
+    *,
+    origin: str = "",
+    default_namespace: str = "default",
+    limits: ParseLimits = DEFAULT_LIMITS,
 ) -> LoadedFile:
-    """Read and check one manifest file. Users' mistakes come back as problems; nothing is raised for them."""
+    """Read and check one manifest file of the source with the identity ``origin``. Users' mistakes come back as problems;
+    nothing is raised for them.
+    """
     stream = parse_stream(data, file, limits=limits)
     if any(is_sealed(parsed.body) for parsed in stream.documents):
-        return LoadedFile(file=file, sealed=data)
-    return load_documents(stream, file, default_namespace=default_namespace, raw=RawText(data))
+        return LoadedFile(file=file, origin=origin, sealed=data)
+    return load_documents(stream, file, origin=origin, default_namespace=default_namespace, raw=RawText(data))
 
 
-def load_documents(stream: ParsedStream, file: str, *, default_namespace: str, raw: RawText) -> LoadedFile:
+def load_documents(
+    stream: ParsedStream, file: str, *, origin: str = "", default_namespace: str, raw: RawText
+) -> LoadedFile:
     """What documents in plain text declare; ``raw`` is the text they stand in, for hints."""
     documents: list[Document] = []
     invalid: list[InvalidDocument] = []
@@ -100,7 +117,7 @@ def load_documents(stream: ParsedStream, file: str, *, default_namespace: str, r
         if identity.key is None or parsed.identity_doubtful:
             unidentified += _unidentified(parsed, identity, file)
             continue
-        document = _document(parsed, identity.key, identity.api_version, file)
+        document = _document(parsed, identity.key, identity.api_version, file, origin)
         unknown = _unknown_kind(document)
         if unknown is not None and identity.key.kind not in KNOWN_KINDS and kind_meant(str(parsed.body["kind"])):
             unidentified.append(unknown)
@@ -113,6 +130,7 @@ def load_documents(stream: ParsedStream, file: str, *, default_namespace: str, r
             warnings += (*found, *plain_text_warnings(document))
     return LoadedFile(
         file=file,
+        origin=origin,
         documents=tuple(documents),
         invalid=tuple(invalid),
         unidentified=tuple(unidentified),
@@ -125,13 +143,14 @@ def digest_of(body: Any) -> str:
     return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _document(parsed: ParsedDocument, key: ObjectKey, api_version: str, file: str) -> Document:
+def _document(parsed: ParsedDocument, key: ObjectKey, api_version: str, file: str, origin: str) -> Document:
     return Document(
         key=key,
         api_version=api_version,
         body=parsed.body,
         digest=digest_of(parsed.body),
         file=file,
+        origin=origin,
         positions=Positions(parsed.marks),
     )
 

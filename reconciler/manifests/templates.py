@@ -37,6 +37,7 @@ def _document(vm: Document, index: int, template: dict[str, Any]) -> Document:
         body=orjson.dumps(body),
         digest=digest_of(body),
         file=vm.file,
+        origin=vm.origin,
         positions=_TemplatePositions(vm, index),
     )
 

@@ -63,12 +63,16 @@ def open_file(
     stream = parse_stream(loaded.sealed, file, limits=limits)
     plain = tuple(parsed for parsed in stream.documents if not is_sealed(parsed.body))
     whole = load_documents(
-        replace(stream, documents=plain), file, default_namespace=default_namespace, raw=RawText(loaded.sealed)
+        replace(stream, documents=plain),
+        file,
+        origin=loaded.origin,
+        default_namespace=default_namespace,
+        raw=RawText(loaded.sealed),
     )
     sealed = [parsed for parsed in stream.documents if is_sealed(parsed.body)]
     for metadata, numbers in grouped(parsed.body[SOPS] for parsed in sealed):
         for part in _opened_group(metadata, [sealed[number] for number in numbers], identities, file):
-            whole = _joined(whole, _loaded(part, file, default_namespace))
+            whole = _joined(whole, _loaded(part, loaded, default_namespace))
     return whole
 
 
@@ -131,10 +135,11 @@ def _hides_identity(body: Any, encrypted: Sequence[FieldPath]) -> bool:
     return any(path in own for path in _IDENTITY)
 
 
-def _loaded(part: _Part, file: str, default_namespace: str) -> LoadedFile:
+def _loaded(part: _Part, whole: LoadedFile, default_namespace: str) -> LoadedFile:
     """One document, checked, with nothing of its encrypted values in what is said of it."""
     stream = ParsedStream(documents=(part.parsed,))
-    loaded = load_documents(stream, file, default_namespace=default_namespace, raw=RawText(b""))
+    file = whole.file
+    loaded = load_documents(stream, file, origin=whole.origin, default_namespace=default_namespace, raw=RawText(b""))
     secret = {dotted(path) for _, path in _by_object(part)}
     refused = _shown_values(part, file)
     invalid = [

@@ -1,4 +1,4 @@
-"""What a revision declares, after parsing and checking: the input of planning."""
+"""What the accepted revisions declare, after parsing and checking: the input of planning."""
 
 from __future__ import annotations
 
@@ -21,20 +21,46 @@ class Contest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
-    """A revision's objects. ``documents`` are valid ones, those of dataVolumeTemplates among them (``template_owners``
-    says whose). ``invalid`` maps an object that is there but not valid to the reason, for people. ``complete`` is False
-    when something could not be identified: then nothing may be concluded from absence (law 2).
+class Reading:
+    """What is known of one source: its name, and the accepted commit. ``complete`` is False when something of it could
+    not be identified: then nothing may be concluded from absence (law 2).
     """
 
-    revision: str
+    source: str = ""
+    revision: str = ""
+    complete: bool = True
+
+
+Readings = Mapping[str, Reading]
+"""By `Origin.identity`. A source of which no revision was ever accepted is not among them."""
+
+UNKNOWN_READING = Reading(complete=False)
+
+
+def reading_of(readings: Readings, identity: str) -> Reading:
+    """The reading of the source that an object came from. What names none (the pod network) belongs to the only one."""
+    found = readings.get(identity)
+    if found is None and len(readings) == 1:
+        return next(iter(readings.values()))
+    return found or UNKNOWN_READING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """The objects of all sources at their accepted revisions. ``documents`` are valid ones, those of dataVolumeTemplates
+    among them (``template_owners`` says whose). ``invalid`` maps an object that is there but not valid to the reason, for
+    people. ``rivals`` maps an object that several sources declare to the identities of those: whose live object it is
+    decides which of them counts.
+    """
+
+    readings: Readings
     documents: Mapping[ObjectKey, Document]
     invalid: Mapping[ObjectKey, str] = field(default_factory=dict)
     contests: tuple[Contest, ...] = ()
     template_owners: Mapping[ObjectKey, ObjectKey] = field(default_factory=dict)
-    complete: bool = True
+    rivals: Mapping[ObjectKey, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def present(self) -> frozenset[ObjectKey]:
-        """Everything the revision holds, valid or not."""
+        """Everything that any source holds, valid or not."""
         return frozenset(self.documents) | frozenset(self.invalid)

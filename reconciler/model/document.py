@@ -123,10 +123,11 @@ class Document:
     """One manifest, identified. Nothing of it is ever written to.
 
     ``body`` is plain JSON data as kubectl would read it. ``digest`` is the SHA-256 (hex) of its canonical JSON: equal
-    digests mean equal documents, wherever they stand. ``repr`` leaves the body out: it may hold secrets.
+    digests mean equal documents, wherever they stand. ``origin`` is the identity of its source (`Origin.identity`), empty
+    for files that no source holds. ``repr`` leaves the body out: it may hold secrets.
     """
 
-    __slots__ = ("_body", "_positions", "api_version", "digest", "file", "key")
+    __slots__ = ("_body", "_positions", "api_version", "digest", "file", "key", "origin")
 
     def __init__(
         self,
@@ -136,6 +137,7 @@ class Document:
         body: Mapping[str, Any] | bytes,
         digest: str,
         file: str,
+        origin: str = "",
         positions: Positions | UnreadPositions = NO_POSITIONS,
     ) -> None:
         """``body`` may be given as its JSON, which then is read when it is asked for."""
@@ -143,6 +145,7 @@ class Document:
         self.api_version: Final = api_version
         self.digest: Final = digest
         self.file: Final = file
+        self.origin: Final = origin
         self._body: Final = body
         self._positions: Final = positions
 
@@ -181,6 +184,7 @@ class Document:
             body=self.text,
             digest=self.digest,
             file=self.file,
+            origin=self.origin,
             positions=self.packed_positions,
         )
 

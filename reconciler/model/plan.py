@@ -88,8 +88,8 @@ class Change:
 
     ``wanted`` is None for a deletion. ``expected`` is the live object's fingerprint at planning, empty for an object
     that is to be created: an engine that finds another drops the change. ``power`` is what to do to the guest.
-    ``restore`` names the trash item to take the object's data from. ``revision`` is the commit that wants it. ``needs``
-    are objects whose changes of the same plan must have ended well first.
+    ``restore`` names the trash item to take the object's data from. ``revision`` is the commit that wants it, of the source
+    named ``source`` (empty for the only one). ``needs`` are objects whose changes of the same plan must have ended well first.
     """
 
     key: ObjectKey
@@ -99,6 +99,7 @@ class Change:
     reason: str
     expected: str
     revision: str
+    source: str = ""
     wanted: Resolved | None = None
     differences: tuple[Difference, ...] = ()
     power: PowerStep | None = None
@@ -113,6 +114,7 @@ class Change:
             "impact": str(self.impact),
             "reason": self.reason,
             "cause": str(self.cause),
+            **({"source": self.source} if self.source else {}),
             **({"power": str(self.power)} if self.power else {}),
             **({"restore": self.restore} if self.restore else {}),
             "differences": [difference.to_dict() for difference in self.differences],
@@ -176,17 +178,24 @@ class Note:
     differences: tuple[Difference, ...] = ()
 
 
+def revisions_dict(revisions: Mapping[str, str]) -> dict[str, Any]:
+    """The public JSON shape of what a plan stands on: ``revision`` of the only source, ``revisions`` by the names of several."""
+    named = {name: commit for name, commit in sorted(revisions.items()) if name}
+    return {"revisions": named} if named else {"revision": revisions.get("", "")}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Totally ordered and deterministic: same input, same bytes, same ``plan_id``.
 
     ``changes`` are in order of execution: networks, storage, VMs; deletions in reverse. ``restart_required`` maps a VM to
-    the differences that wait for a restart. ``released`` are holds that an approval let go in this plan.
+    the differences that wait for a restart. ``released`` are holds that an approval let go in this plan. ``revisions`` maps
+    the name of each source (empty for the only one) to the commit that is planned for.
     ``retry_after_s`` is when to look again, None when only an event can help.
     """
 
     plan_id: str
-    revision: str
+    revisions: Mapping[str, str]
     changes: tuple[Change, ...]
     held: tuple[Hold, ...] = ()
     blocked: tuple[Blocked, ...] = ()
@@ -199,7 +208,7 @@ class Plan:
         """The public JSON shape of ``gitvirt plan -o json``."""
         return {
             "plan_id": self.plan_id,
-            "revision": self.revision,
+            **revisions_dict(self.revisions),
             "changes": [change.to_dict() for change in self.changes],
             "held": [hold.to_dict() for hold in self.held],
             "blocked": [entry.to_dict() for entry in self.blocked],

@@ -34,6 +34,7 @@ AREAS: tuple[tuple[str, tuple[ProblemCode, ...]], ...] = (
     ("NetworkAttachmentDefinition", objects.NETWORK),
     ("Secrets", secrets.SECRETS),
     ("Between objects", sets.CROSS),
+    ("Between sources", sets.SOURCES),
     ("On the host of these settings", sets.HOST),
     ("What an engine can do", engines.ENGINE),
 )

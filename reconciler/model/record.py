@@ -38,13 +38,15 @@ class OperatorAction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleRecord:
-    """One cycle. ``source_events`` is what the look at the repository has to put on record. ``live`` maps each touched object to its live state as plain data, redacted, None for one that is gone.
-    ``detected_at`` is when the first event that woke the cycle came in (drift is measured from there).
+    """One cycle. ``source_events`` is what the looks at the repositories have to put on record. ``live`` maps each touched
+    object to its live state as plain data, redacted, None for one that is gone. ``detected_at`` is when the first event that
+    woke the cycle came in (drift is measured from there). ``revisions`` are the accepted ones by the names of their sources;
+    a single source has the empty name.
     """
 
     started_at: datetime
     ended_at: datetime
-    revision: Revision | None
+    revisions: Mapping[str, Revision] = field(default_factory=dict)
     applied: tuple[AppliedChange, ...] = ()
     held: tuple[Hold, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -63,7 +65,9 @@ class CycleRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One line of ``gitvirt audit``: a change (or an operator's action) as the journal tells it."""
+    """One line of ``gitvirt audit``: a change (or an operator's action) as the journal tells it. ``revision`` is a commit of
+    the source named ``source`` (empty for the only one).
+    """
 
     commit: str
     at: datetime
@@ -76,3 +80,4 @@ class AuditEntry:
     author: str
     reason: str
     differences: tuple[str, ...] = ()
+    source: str = ""

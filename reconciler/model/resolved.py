@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from reconciler.model.declared import Readings
 from reconciler.model.document import Document
 from reconciler.model.domain import DomainSpec
 from reconciler.model.keys import ObjectKey
@@ -150,16 +151,15 @@ Resolved = ResolvedVm | ResolvedVolume | ResolvedNetwork
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredState:
-    """Everything a revision wants on this host, resolved. ``present`` are all keys that the repository holds, valid or
-    not: only what is absent from it may be pruned, and only when ``complete``. ``invalid`` maps an object to why it is
+    """Everything the accepted revisions want on this host, resolved. ``present`` are all keys that the sources hold, valid
+    or not: only what is absent from it may be pruned, and only when the reading of its source is complete. ``invalid`` maps an object to why it is
     held at its last applied document, ``blocked`` to what it lacks, ``not_here`` to the selector that rules this host out.
     ``problems`` tell of those of ``invalid`` that are valid documents and cannot be had on this host.
     """
 
-    revision: str
+    readings: Readings
     objects: Mapping[ObjectKey, Resolved]
     present: frozenset[ObjectKey]
-    complete: bool
     invalid: Mapping[ObjectKey, str] = field(default_factory=dict)
     blocked: Mapping[ObjectKey, tuple[str, tuple[ObjectKey, ...]]] = field(default_factory=dict)
     not_here: Mapping[ObjectKey, str] = field(default_factory=dict)

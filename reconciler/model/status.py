@@ -12,7 +12,9 @@ from reconciler.model.keys import ObjectKey
 
 
 class ObjectState(StrEnum):
-    """One word on an object. ``READY``: live as declared. ``STAGED``: the rest waits for a restart."""
+    """One word on an object. ``READY``: live as declared. ``STAGED``: the rest waits for a restart. ``ORPHANED``: it
+    came from a source that is no longer followed.
+    """
 
     READY = "Ready"
     PROGRESSING = "Progressing"
@@ -26,6 +28,7 @@ class ObjectState(StrEnum):
     UNKNOWN = "Unknown"
     SUSPENDED = "Suspended"
     REPORTED = "Reported"
+    ORPHANED = "Orphaned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,8 @@ class ObjectStatus:
 
     ``printable_status`` of a VM is KubeVirt's (``Running``, ``Stopped``, ``Provisioning``, ``CrashLoopBackOff``, …); of
     a volume its phase; of a network ``Active`` or ``Inactive``. ``live`` is the live object as a document, redacted.
-    ``revision`` is the commit that last changed the live object.
+    ``revision`` is the commit that last changed the live object, ``source`` the name of the source that declares it (empty for
+    the only one).
     """
 
     key: ObjectKey
@@ -53,6 +57,7 @@ class ObjectStatus:
     message: str = ""
     declared: bool = True
     revision: str = ""
+    source: str = ""
     observed_at: datetime | None = None
     conditions: tuple[Condition, ...] = ()
     live: Mapping[str, Any] | None = None

@@ -6,13 +6,15 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from reconciler.model.declared import reading_of
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveNetwork, LiveObject, LiveVm, LiveVolume, Observation
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Blocked, Change, Hold, Plan
 from reconciler.model.power import PowerState, PowerStep, StopReason
-from reconciler.model.resolved import DesiredState, ResolvedVm, ResolvedVolume
+from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume
 from reconciler.model.status import Condition, ObjectState, ObjectStatus
+from reconciler.planning.plan_absent import ORPHAN
 from reconciler.planning.power import current_override, decide_power, is_backing_off
 from reconciler.ports import Engine
 
@@ -53,6 +55,7 @@ def statuses_of(
                 message=message,
                 declared=key in desired.present or key in desired.objects,
                 revision=live.marks.revision if live and live.marks else "",
+                source=_source(desired.objects.get(key), desired),
                 observed_at=observation.taken_at,
                 conditions=_conditions(key, live, plan, state, message, now),
                 live=engine.document_of(live) if live is not None else None,
@@ -60,6 +63,12 @@ def statuses_of(
             )
         )
     return tuple(result)
+
+
+def _source(wanted: Resolved | None, desired: DesiredState) -> str:
+    """The name of the source that declares an object."""
+    document = wanted.document if wanted is not None else None
+    return reading_of(desired.readings, document.origin).source if document is not None else ""
 
 
 def _by_hand(live: LiveVm, now: datetime) -> Iterator[str]:
@@ -111,8 +120,9 @@ def _state(
     if key in plan.restart_required:
         paths = ", ".join(difference.path for difference in plan.restart_required[key])
         return ObjectState.STAGED, f"`gitvirt restart {key.namespace}/{key.name}` brings {paths} into effect"
-    notes = [note.message for note in plan.notes if note.key == key]
-    return ObjectState.READY, "; ".join(notes)
+    notes = [note for note in plan.notes if note.key == key]
+    state = ObjectState.ORPHANED if any(note.code == ORPHAN for note in notes) else ObjectState.READY
+    return state, "; ".join(note.message for note in notes)
 
 
 def _printable(
@@ -158,7 +168,11 @@ def _vm_status(live: LiveVm, desired: DesiredState, change: Change | None, now: 
 def _conditions(
     key: ObjectKey, live: LiveObject | None, plan: Plan, state: ObjectState, message: str, now: datetime
 ) -> tuple[Condition, ...]:
-    ready = None if state is ObjectState.UNKNOWN else state in (ObjectState.READY, ObjectState.STAGED)
+    ready = (
+        None
+        if state in (ObjectState.UNKNOWN, ObjectState.ORPHANED)
+        else state in (ObjectState.READY, ObjectState.STAGED)
+    )
     conditions = [Condition(type="Ready", status=ready, reason=str(state), message=message)]
     if isinstance(live, LiveVm):
         conditions.append(Condition(type="AgentConnected", status=live.guest_agent))

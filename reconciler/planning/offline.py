@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from reconciler.model.declared import Declared
+from reconciler.model.declared import Declared, reading_of
 from reconciler.model.domain import DomainSpec
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import HostFacts, LiveNetwork, LiveObject, LiveVm, LiveVolume, Marks, Observation
+from reconciler.model.origin import Origin
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Mode, Policy
 from reconciler.model.power import PowerState, RunHistory, RunStrategy, StopReason
@@ -30,7 +31,7 @@ def plan_between(base: Declared | None, head: Declared, *, engine: Engine, polic
     objects: dict[ObjectKey, LiveObject] = {}
     if base is not None:
         for key, resolved in resolve(base, empty, policy=policy, digest=digest).objects.items():
-            objects[key] = as_if_live(resolved, policy, base.revision)
+            objects[key] = as_if_live(resolved, policy, reading_of(base.readings, "").revision)
     observation = Observation(taken_at=_EPOCH, host=host, objects=objects)
     desired = resolve(head, observation, policy=policy, digest=digest)
     enforced = _enforced(policy)
@@ -38,8 +39,8 @@ def plan_between(base: Declared | None, head: Declared, *, engine: Engine, polic
 
 
 def _enforced(policy: Policy) -> Policy:
-    """The question is what would be done, so report mode does not hide the answer."""
-    return replace(policy, mode=Mode.ENFORCE, namespace_modes={})
+    """The question is what would be done, so report mode does not hide the answer; files come from no source."""
+    return replace(policy, mode=Mode.ENFORCE, namespace_modes={}, sources=(Origin(),))
 
 
 def as_if_live(resolved: Resolved, policy: Policy, revision: str) -> LiveObject:

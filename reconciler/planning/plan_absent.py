@@ -1,48 +1,52 @@
 """Owned objects that the repository no longer holds: prune them, as far as the laws let us.
 
-Laws 2, 3 and 6: absence counts only in a complete reading of both sides; a claim that any VM uses stays; only what this
+Laws 2, 3 and 6: absence counts only in a complete reading of the source that an object came from, and of the host; a claim that any VM uses stays; only what this
 owner made on this host is touched.
 """
 
 from __future__ import annotations
 
+from reconciler.model.declared import UNKNOWN_READING, reading_of
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveNetwork, LiveObject, LiveVm, LiveVolume
 from reconciler.model.plan import Action, Blocked, Cause, Change, Hold, Impact, Note
 from reconciler.model.power import PowerStep
 from reconciler.planning.hold_id import hold_id
 from reconciler.planning.proposal import Circumstances, Proposal
-from reconciler.planning.redact import SOURCE
+from reconciler.planning.redact import source_of
 from reconciler.planning.resolve import claims_in_use
 
 PRUNE = "gitvirt.io/prune"
 ARGO_SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
 FLUX_PRUNE = "kustomize.toolkit.fluxcd.io/prune"
+ORPHAN = "orphan"
+"""Code of the note on an object whose source is no longer followed."""
 
 
 def plan_absent(around: Circumstances) -> dict[ObjectKey, Proposal]:
-    """A proposal for every owned object that is live and not declared; nothing at all on an incomplete reading."""
-    if not around.desired.complete:
-        return {}
+    """A proposal for every owned object that is live and not declared."""
     absent = {
         key: live
         for key, live in sorted(around.observation.objects.items())
-        if _is_ours(live, around) and not _is_present(key, live, around)
+        if _is_absent(key, live, around) and not around.observation.is_unknown(key)
     }
-    proposals: dict[ObjectKey, Proposal] = {}
-    going = frozenset(key for key in absent if isinstance(absent[key], LiveVm))
+    kept = {key: note for key, live in absent.items() if (note := _kept(key, live, around)) is not None}
+    going = frozenset(key for key in absent if isinstance(absent[key], LiveVm) and key not in kept)
     in_use = claims_in_use(around.desired)
-    for key, live in absent.items():
-        if around.observation.is_unknown(key):
-            continue
-        proposals[key] = _absent(key, live, going, in_use, around)
-    return proposals
+    return {
+        key: Proposal(notes=(kept[key],)) if key in kept else _absent(key, live, going, in_use, around)
+        for key, live in absent.items()
+    }
 
 
 def is_leaving(key: ObjectKey, around: Circumstances) -> bool:
-    """Whether an object is ours, live, and no longer in the repository."""
+    """Whether an object is ours, live, and no longer in the repository that it came from."""
     live = around.live(key)
-    return live is not None and _is_ours(live, around) and not _is_present(key, live, around)
+    return live is not None and _is_absent(key, live, around) and _kept(key, live, around) is None
+
+
+def _is_absent(key: ObjectKey, live: LiveObject, around: Circumstances) -> bool:
+    return _is_ours(live, around) and not _is_present(key, live, around)
 
 
 def _is_ours(live: LiveObject, around: Circumstances) -> bool:
@@ -61,11 +65,29 @@ def _is_present(key: ObjectKey, live: LiveObject, around: Circumstances) -> bool
     return any(parent in around.desired.invalid for parent in parents)
 
 
-def _left_source(live: LiveObject, around: Circumstances) -> str:
-    """What the object came from, when the settings no longer follow that; else empty."""
-    annotations = (((live.marks.applied if live.marks else None) or {}).get("metadata") or {}).get("annotations") or {}
-    source = str(annotations.get(SOURCE, ""))
-    return source if source and around.policy.origin(source) is None else ""
+def _kept(key: ObjectKey, live: LiveObject, around: Circumstances) -> Note | None:
+    """Why absence proves nothing about this object: the source that it came from is no longer followed, may not declare
+    it any more, or was not read as a whole (law 2). What names no source needs all of them.
+    """
+    identity = source_of(live)
+    origin = around.policy.origin(identity)
+    if origin is None and identity:
+        return _orphan(key, f"it came from {identity}, which the settings no longer follow")
+    if origin is not None and not origin.may_declare(key):
+        return _orphan(key, f"it came from {identity}, which may not declare objects there any more")
+    needed = around.policy.sources if origin is None else (origin,)
+    unread = [one for one in needed if not around.desired.readings.get(one.identity, UNKNOWN_READING).complete]
+    if not unread:
+        return None
+    names = ", ".join(one.name for one in unread if one.name)
+    message = f"nothing is deleted before all of {names or 'the repository'} can be read"
+    return Note(key=key, code="kept-unread", message=f"it is not in what could be read; {message}")
+
+
+def _orphan(key: ObjectKey, why: str) -> Note:
+    let_go = f"`gitvirt release {key.namespace}/{key.name}` lets go of it" if key.kind == "VirtualMachine" else ""
+    ways = ", or ".join(filter(None, ("follow it again", let_go)))
+    return Note(key=key, code=ORPHAN, message=f"{why}; it is left as it is (an orphan): {ways}")
 
 
 def _absent(
@@ -75,10 +97,6 @@ def _absent(
     in_use: frozenset[tuple[str, str]],
     around: Circumstances,
 ) -> Proposal:
-    left = _left_source(live, around)
-    if left:
-        message = f"it came from {left}, which the settings no longer follow; it is left as it is (an orphan)"
-        return Proposal(notes=(Note(key=key, code="orphan", message=message),))
     users = live.used_by if isinstance(live, LiveVolume | LiveNetwork) else ()
     staying = tuple(user for user in users if user not in going)
     if not isinstance(live, LiveVm) and _some_vm_is_unknown(around):
@@ -114,6 +132,7 @@ def _deletion(key: ObjectKey, live: LiveObject, users: tuple[ObjectKey, ...], ar
             reason = "removed from Git; the disk goes to the trash and can be taken back"
         case _:
             reason = "removed from Git"
+    reading = reading_of(around.desired.readings, source_of(live))
     return Change(
         key=key,
         action=Action.DELETE,
@@ -121,7 +140,8 @@ def _deletion(key: ObjectKey, live: LiveObject, users: tuple[ObjectKey, ...], ar
         impact=Impact.REPLACE,
         reason=reason,
         expected=live.fingerprint,
-        revision=around.desired.revision,
+        revision=reading.revision,
+        source=reading.source,
         power=PowerStep.STOP if isinstance(live, LiveVm) and live.running is not None else None,
         needs=users,
     )

@@ -47,6 +47,7 @@ def _change(
         impact=Impact.NONE,
         reason=reason,
         expected=live.fingerprint if live else "",
-        revision=around.desired.revision,
+        revision=around.reading(wanted).revision,
+        source=around.reading(wanted).source,
         wanted=wanted,
     )

@@ -46,7 +46,8 @@ def _create(wanted: ResolvedVm, around: Circumstances) -> Proposal:
             impact=Impact.NONE,
             reason=f"not on this host yet; {power.reason}",
             expected="",
-            revision=around.desired.revision,
+            revision=around.reading(wanted).revision,
+            source=around.reading(wanted).source,
             wanted=wanted,
             power=power.step,
             restore=max(trash, key=lambda item: item.trashed_at).item if keeps_firmware else "",
@@ -86,7 +87,7 @@ def _update(wanted: ResolvedVm, live: LiveVm, around: Circumstances) -> Proposal
     waits = _unready(wanted, around) if power.step is PowerStep.START else None
     if waits is not None:
         power = PowerDecision(step=None, reason=waits.by)
-    holds = (_hold_for_foreign(wanted.key, live, refused, around),) if refused else ()
+    holds = (_hold_for_foreign(wanted, live, refused, around),) if refused else ()
     change = _change(wanted, live, to_do, staged, power, around)
     notes = () if live.power is not PowerState.PAUSED or power.by_operator else (_paused_note(wanted.key),)
     needs_restart = (
@@ -161,7 +162,8 @@ def _assembled(
         impact=impact,
         reason=reason,
         expected=live.fingerprint,
-        revision=around.desired.revision,
+        revision=around.reading(wanted).revision,
+        source=around.reading(wanted).source,
         wanted=wanted,
         differences=differences,
         power=step,
@@ -234,16 +236,17 @@ def _said(document: Mapping[str, Any] | None, wanted: ResolvedVm) -> Any:
     return ((document or {}).get("spec") or {}).get(wanted.run_strategy_path.rpartition(".")[2])
 
 
-def _hold_for_foreign(key: ObjectKey, live: LiveVm, refused: tuple[Difference, ...], around: Circumstances) -> Hold:
+def _hold_for_foreign(wanted: ResolvedVm, live: LiveVm, refused: tuple[Difference, ...], around: Circumstances) -> Hold:
     """What gitvirt sees and will not change by itself, as a hold that says what a person can do."""
     change = Change(
-        key=key,
+        key=wanted.key,
         action=Action.UPDATE,
         cause=Cause.DRIFT,
         impact=worst([d.impact for d in refused]),
         reason="; ".join(dict.fromkeys(d.refused for d in refused)),
         expected=live.fingerprint,
-        revision=around.desired.revision,
+        revision=around.reading(wanted).revision,
+        source=around.reading(wanted).source,
         differences=refused,
     )
     return Hold(

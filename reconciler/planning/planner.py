@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveNetwork, LiveVolume, Observation
-from reconciler.model.plan import Action, Blocked, Change, Difference, Hold, Note, Plan
+from reconciler.model.plan import Action, Blocked, Change, Difference, Hold, Note, Plan, revisions_dict
 from reconciler.model.policy import Policy
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
 from reconciler.planning.plan_absent import is_leaving, plan_absent
@@ -77,9 +77,10 @@ def make_plan(
     notes = tuple(note for p in proposals.values() for note in p.notes) + tuple(_placement_notes(desired))
     staged = {key: p.restart_required for key, p in proposals.items() if p.restart_required}
     waits = [p.retry_after_s for p in proposals.values() if p.retry_after_s is not None]
+    revisions = {reading.source: reading.revision for reading in desired.readings.values()}
     return Plan(
-        plan_id=plan_id(desired.revision, changes, holds, blocked, notes, staged),
-        revision=desired.revision,
+        plan_id=plan_id(revisions, changes, holds, blocked, notes, staged),
+        revisions=revisions,
         changes=changes,
         held=holds,
         blocked=blocked,
@@ -91,7 +92,7 @@ def make_plan(
 
 
 def plan_id(
-    revision: str,
+    revisions: Mapping[str, str],
     changes: tuple[Change, ...],
     holds: tuple[Hold, ...],
     blocked: tuple[Blocked, ...],
@@ -100,7 +101,7 @@ def plan_id(
 ) -> str:
     """The hash of all that the plan says, but for waiting times and progress, which move by themselves."""
     content = {
-        "revision": revision,
+        **revisions_dict(revisions),
         "changes": [change.to_dict() for change in changes],
         "held": [hold.to_dict() for hold in holds],
         "blocked": [str(entry.key) for entry in blocked],

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from reconciler.model.declared import Reading, reading_of
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveObject, LiveVm, Observation
 from reconciler.model.plan import Blocked, Cause, Change, Difference, Hold, Note
@@ -35,6 +36,10 @@ class Circumstances:
     def live(self, key: ObjectKey) -> LiveObject | None:
         """The live object, owned or not."""
         return self.observation.objects.get(key)
+
+    def reading(self, wanted: Resolved) -> Reading:
+        """What is known of the source that an object comes from."""
+        return reading_of(self.desired.readings, wanted.document.origin if wanted.document is not None else "")
 
     def cause(self, wanted: Resolved, live: LiveObject | None) -> Cause:
         """Git changed if the document is not the one that was applied; otherwise the world did."""

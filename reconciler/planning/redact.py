@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from reconciler.model.document import Document
+from reconciler.model.live import LiveObject
 from reconciler.model.secret import SECRET_FIELDS
 
 Digest = Callable[[bytes], str]
@@ -17,7 +18,7 @@ MASK = "digest:"
 """Begins a secret as it may be shown."""
 
 SOURCE = "gitvirt.io/source"
-"""Annotation of the applied document: what was followed when it was applied (see `Origin.identity`)."""
+"""Annotation of the applied document: the identity of the source that it came from (`Origin.identity`)."""
 
 _USER_PART = re.compile(r"(?<=://)[^\s/?#]*@")
 _SERVER_WRITTEN = frozenset(
@@ -25,9 +26,9 @@ _SERVER_WRITTEN = frozenset(
 )
 
 
-def applied_document(document: Document, digest: Digest, source: str = "") -> dict[str, Any]:
+def applied_document(document: Document, digest: Digest) -> dict[str, Any]:
     """What the live object remembers of its manifest: without status and server-written metadata, without secrets, and
-    with the ``source`` it came from.
+    with the source it came from.
     """
     body = {name: value for name, value in document.body.items() if name != "status"}
     metadata = body.get("metadata")
@@ -37,11 +38,18 @@ def applied_document(document: Document, digest: Digest, source: str = "") -> di
         for field in ("data", "stringData"):
             if isinstance(body.get(field), Mapping):
                 body[field] = {name: mask(value, digest) for name, value in body[field].items()}
-    if source:
+    if document.origin:
         metadata = dict(body.get("metadata") or {})
-        body["metadata"] = {**metadata, "annotations": {**(metadata.get("annotations") or {}), SOURCE: source}}
+        annotations = {**(metadata.get("annotations") or {}), SOURCE: document.origin}
+        body["metadata"] = {**metadata, "annotations": annotations}
     redacted: dict[str, Any] = _redacted(body, digest)
     return redacted
+
+
+def source_of(live: LiveObject) -> str:
+    """The identity of the source that a live object came from; empty when its marks do not say."""
+    metadata = ((live.marks.applied if live.marks else None) or {}).get("metadata") or {}
+    return str((metadata.get("annotations") or {}).get(SOURCE, ""))
 
 
 def mask(value: Any, digest: Digest) -> str:

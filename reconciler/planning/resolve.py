@@ -1,4 +1,4 @@
-"""Everything a revision declares → what this host should be: the first step of planning.
+"""Everything the accepted revisions declare → what this host should be: the first step of planning.
 
 An object that is invalid or cannot be resolved is held at the document that was last applied to it, where there is one
 (law 5); what depends on something missing is blocked and says by what; everything else proceeds.
@@ -19,7 +19,7 @@ from reconciler.model.problem import Problem
 from reconciler.model.problem_codes import problem
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume
 from reconciler.planning.placement import not_here
-from reconciler.planning.redact import Digest
+from reconciler.planning.redact import Digest, source_of
 from reconciler.planning.resolve_network import pod_network, resolve_network
 from reconciler.planning.resolve_vm import References, VolumePlace, resolve_vm
 from reconciler.planning.resolve_volume import CLAIM_KINDS, resolve_volume
@@ -60,10 +60,9 @@ def resolve(declared: Declared, observation: Observation, *, policy: Policy, dig
     if any(POD_NETWORK in vm.networks for vm in state.objects.values() if isinstance(vm, ResolvedVm)):
         state.objects[POD_NETWORK] = pod_network(policy)
     return DesiredState(
-        revision=declared.revision,
+        readings=declared.readings,
         objects=dict(sorted(state.objects.items())),
         present=declared.present | ({POD_NETWORK} if POD_NETWORK in state.objects else set()),
-        complete=declared.complete,
         invalid=state.invalid,
         blocked=state.blocked,
         not_here=state.not_here,
@@ -98,7 +97,9 @@ def _held_document(key: ObjectKey, live: LiveObject) -> Document | None:
     if applied is None:
         return None
     api_version = str(applied.get("apiVersion", ""))
-    return Document(key=key, api_version=api_version, body=applied, digest="", file="(last applied)")
+    return Document(
+        key=key, api_version=api_version, body=applied, digest="", file="(last applied)", origin=source_of(live)
+    )
 
 
 def _networks(

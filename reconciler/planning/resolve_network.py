@@ -45,7 +45,7 @@ def resolve_network(
     return ResolvedNetwork(
         key=document.key,
         document=document,
-        applied=applied_document(document, digest, policy.sources[0].identity),
+        applied=applied_document(document, digest),
         network=NetworkSpec(
             bridge=bridge if on_host or _is_interface_name(bridge) else "",
             host_bridge=on_host,

@@ -106,7 +106,7 @@ def resolve_vm(document: Document, references: References, *, policy: Policy, di
     return ResolvedVm(
         key=key,
         document=document,
-        applied=applied_document(document, digest, policy.sources[0].identity),
+        applied=applied_document(document, digest),
         domain=spec,
         run_strategy=strategy,
         restart_policy=_restart_policy(document),

@@ -48,7 +48,7 @@ def resolve_volume(
         pool, class_format = live.pool, live.format
     block = claim.get("volumeMode") == "Block"
     size = ((claim.get("resources") or {}).get("requests") or {}).get("storage")
-    applied = applied_document(document, digest, policy.sources[0].identity)
+    applied = applied_document(document, digest)
     if owner_vm is not None:
         applied["metadata"] = {
             **applied.get("metadata", {}),

@@ -1,9 +1,11 @@
-"""Prometheus metrics of one daemon, in a registry of their own. No label carries a name that a repository chose."""
+"""Prometheus metrics of one daemon, in a registry of their own. No label carries a name that a repository chose; ``source``
+is a name of the settings, empty for a single one.
+"""
 
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -55,18 +57,21 @@ class Metrics:
         )
         self._objects = Gauge("gitvirt_objects", "Objects, by kind and state", ["kind", "state"], registry=r)
         self._vms = Gauge("gitvirt_vms", "Virtual machines, by printable status", ["status"], registry=r)
-        self._source = Gauge("gitvirt_source_state", "1 for the state that the source is in", ["state"], registry=r)
-        self._fetched_at = Gauge("gitvirt_source_checked_timestamp_seconds", "Last look at the remote", registry=r)
+        self._source = Gauge(
+            "gitvirt_source_state", "1 for the state that a source is in", ["source", "state"], registry=r
+        )
+        self._fetched_at = Gauge(
+            "gitvirt_source_checked_timestamp_seconds", "Last look at the remote", ["source"], registry=r
+        )
         self._fetch_age = Gauge(
-            "gitvirt_source_checked_age_seconds", "Time since the last look at the remote", registry=r
+            "gitvirt_source_checked_age_seconds", "Time since the last look at the remote", ["source"], registry=r
         )
         self._ended_at = Gauge(
             "gitvirt_cycle_last_success_timestamp_seconds", "When the last cycle ended that could be run", registry=r
         )
         self._suspended = Gauge("gitvirt_suspended", "1 while reconciliation of everything is suspended", registry=r)
         self._journal = Gauge("gitvirt_journal_failing", "1 while the journal cannot be written", registry=r)
-        self._checked_at: datetime | None = None
-        self._fetch_age.set_function(self._age_s)
+        self._checked_at: dict[str, datetime | None] = {}
         for result in ("ok", "failed"):
             self._cycles.labels(result)
 
@@ -75,7 +80,7 @@ class Metrics:
         *,
         record: CycleRecord,
         plan: Plan | None,
-        source: SourceStatus,
+        sources: Mapping[str, SourceStatus],
         problems: Sequence[Problem],
         objects: Iterable[ObjectStatus],
         suspended: bool = False,
@@ -102,11 +107,8 @@ class Metrics:
             self._planned.labels("held").set(sum(len(hold.changes) for hold in plan.held))
             self._planned.labels("blocked").set(len(plan.blocked))
             self._planned.labels("restart_required").set(len(plan.restart_required))
-        for state in SourceState:
-            self._source.labels(str(state)).set(float(source.state is state))
-        self._checked_at = source.checked_at
-        if source.checked_at is not None:
-            self._fetched_at.set(source.checked_at.timestamp())
+        for name, status in sources.items():
+            self._tell_source(name, status)
         self._count_objects(list(objects))
 
     def cycle_failed(self) -> None:
@@ -116,6 +118,15 @@ class Metrics:
     def text(self) -> bytes:
         """Everything, in Prometheus' text format."""
         return generate_latest(self.registry)
+
+    def _tell_source(self, name: str, status: SourceStatus) -> None:
+        for state in SourceState:
+            self._source.labels(name, str(state)).set(float(status.state is state))
+        if name not in self._checked_at:
+            self._fetch_age.labels(name).set_function(lambda: self._age_s(name))
+        self._checked_at[name] = status.checked_at
+        if status.checked_at is not None:
+            self._fetched_at.labels(name).set(status.checked_at.timestamp())
 
     def _count_objects(self, objects: Sequence[ObjectStatus]) -> None:
         states = Tally((status.key.kind, str(status.state)) for status in objects)
@@ -130,5 +141,6 @@ class Metrics:
         for printable, count in vms.items():
             self._vms.labels(printable).set(count)
 
-    def _age_s(self) -> float:
-        return float("nan") if self._checked_at is None else max(0.0, (self._now() - self._checked_at).total_seconds())
+    def _age_s(self, source: str) -> float:
+        at = self._checked_at[source]
+        return float("nan") if at is None else max(0.0, (self._now() - at).total_seconds())

@@ -134,7 +134,8 @@ def incomplete_reading_taken_as_whole(patch: Patch) -> None:
 
     def declare(*arguments: Any, **named: Any) -> Any:
         declared, problems = good(*arguments, **named)
-        return replace(declared, complete=True), problems
+        whole = {name: replace(reading, complete=True) for name, reading in declared.readings.items()}
+        return replace(declared, readings=whole), problems
 
     patch(cycle_declared, "declare", declare)
 

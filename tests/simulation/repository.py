@@ -28,7 +28,7 @@ class Remote:
         self.snapshots: list[Snapshot] = []
         self.trouble = SourceState.READY
 
-    def commit(self, files: Mapping[str, str], subject: str) -> str:
+    def commit(self, files: Mapping[str, str], subject: str, *, approvals: tuple[str, ...] = ()) -> str:
         """Add a revision; returns its hash."""
         entries: dict[str, str] = {}
         for path, text in sorted(files.items()):
@@ -38,7 +38,7 @@ class Remote:
             entries[path] = blob
         number = len(self.snapshots)
         commit = hashlib.sha1(f"{number} {entries}".encode(), usedforsecurity=False).hexdigest()
-        revision = Revision(commit=commit, author="Ada", email="ada@example.org", subject=subject)
+        revision = Revision(commit=commit, author="Ada", email="ada@example.org", subject=subject, approvals=approvals)
         self.snapshots.append(Snapshot(revision=revision, files=entries))
         return commit
 

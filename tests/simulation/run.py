@@ -107,7 +107,7 @@ class Simulation:
         self.engine = SimulatedEngine(self.host, owner=OWNER, clock=self.clock, workers=self.workers)
         self.source = self._new_source(accepted_index)
         self.cycle = Cycle(
-            source=self.source,
+            sources={"": self.source},
             engine=self.engine,
             journal=self.journal,
             clock=self.clock,

@@ -64,6 +64,24 @@ CROSS = (
     ),
 )
 
+SOURCES = (
+    ProblemCode(
+        "object-in-two-sources",
+        ERROR,
+        "Two sources declare the same object. The one that the object on the host came from keeps it; if none is there, "
+        "neither counts.",
+        "Remove it from one of the two.",
+    ),
+    ProblemCode(
+        "namespace-not-allowed",
+        ERROR,
+        "A source declares an object outside the namespaces that the settings give it. It counts for nothing; an object "
+        "without a namespace needs a source that has no `namespaces`.",
+        "Move it into an allowed namespace, or to another source, or widen `namespaces` of the source.",
+    ),
+)
+"""Where several repositories are followed."""
+
 HOST = (
     ProblemCode(
         "storage-class-unknown",

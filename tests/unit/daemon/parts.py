@@ -18,9 +18,9 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 def report(**facts: object) -> CycleReport:
     """A cycle that found nothing to do."""
     given: dict[str, object] = {
-        "record": CycleRecord(started_at=NOW, ended_at=NOW, revision=None),
+        "record": CycleRecord(started_at=NOW, ended_at=NOW),
         "plan": None,
-        "source": SourceStatus(state=SourceState.READY, checked_at=NOW),
+        "sources": {"": SourceStatus(state=SourceState.READY, checked_at=NOW)},
         "problems": (),
         "retry_after_s": None,
         "finished_at": NOW,

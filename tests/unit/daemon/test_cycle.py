@@ -62,7 +62,7 @@ class World:
         self.journal = MemoryJournal()
         policy = Policy(owner="gitvirt", host=self.host.name, mode=Mode.ENFORCE)
         self.cycle = Cycle(
-            source=self.source,
+            sources={"": self.source},
             engine=self.engine,
             journal=self.journal,
             clock=self.clock,
@@ -224,7 +224,7 @@ def test_a_journal_that_cannot_be_written_does_not_stop_reconciliation(world: Wo
 def test_somebody_elses_vm_of_a_declared_name_is_seen_and_left_alone(world: World) -> None:
     running(world)
     cycle = Cycle(
-        source=MemorySource(world.remote, world.clock),
+        sources={"": MemorySource(world.remote, world.clock)},
         engine=SimulatedEngine(world.host, owner="them", clock=world.clock, workers=world.workers),
         journal=MemoryJournal(),
         clock=world.clock,

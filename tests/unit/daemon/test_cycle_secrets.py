@@ -47,7 +47,7 @@ class SecretWorld(World):
         self.age_key = directory.parent / "age.key"
         self.put("seed", "userdata", "#cloud-config\npassword: one\n")
         self.cycle = Cycle(
-            source=self.source,
+            sources={"": self.source},
             engine=self.engine,
             journal=self.journal,
             clock=self.clock,

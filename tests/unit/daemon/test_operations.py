@@ -90,7 +90,7 @@ def test_status_and_get(bench: Bench) -> None:
 
 def test_plan_changes_nothing(bench: Bench) -> None:
     bench.home.commit({"web.yaml": vm_text("web", cores=2)})
-    bench.core.source.fetch()
+    bench.core.sources[""].fetch()
     plan = bench.ask("plan")
     assert [change["object"] for change in plan["changes"]] == ["VirtualMachine/default/web"]
     assert "spec.template.spec.domain.cpu.cores" in plan["text"]

@@ -24,7 +24,7 @@ from reconciler.daemon.log_setup import set_up_logging
 from reconciler.daemon.notify import notify, watchdog_interval_s
 from reconciler.daemon.suspension import Suspended, SuspensionFile
 from reconciler.daemon.threads import ThreadWorkers
-from reconciler.daemon.timers import Timers
+from reconciler.daemon.timers import Poll, Timers
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import EngineError, LockedError, RequirementError
 from reconciler.model.keys import ObjectKey
@@ -170,11 +170,20 @@ def test_notify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_timers_wake_and_do_nothing_else() -> None:
     wakes: list[Wake] = []
-    timers = Timers(wake=wakes.append, poll_s=0.1, jitter_s=0.0, resync_s=0.25)
+    timers = Timers(
+        wake=wakes.append,
+        polls=[Poll(source=name, interval_s=0.1, jitter_s=0.0) for name in ("infra", "shop")],
+        resync_s=0.25,
+    )
     timers.start()
     try:
         timers.later(0.05, Wake(keys=frozenset({WEB})))
-        eventually(lambda: Wake(everything=True) in wakes and wakes.count(Wake(fetch=True)) >= 2)
+        eventually(
+            lambda: (
+                Wake(everything=True) in wakes
+                and all(wakes.count(Wake(sources=frozenset({name}))) >= 2 for name in ("infra", "shop"))
+            )
+        )
         assert wakes.count(Wake(keys=frozenset({WEB}))) == 1
     finally:
         timers.stop()

@@ -55,7 +55,7 @@ def applied(key: ObjectKey = WEB, result: Result = Result.APPLIED, said: str = "
 
 def record(*done: AppliedChange, after_s: float = 0, **changes: Any) -> CycleRecord:
     at = NOW + timedelta(seconds=after_s)
-    values: dict[str, Any] = {"started_at": at, "ended_at": at, "revision": REVISION, "plan_id": "p1", **changes}
+    values: dict[str, Any] = {"started_at": at, "ended_at": at, "revisions": {"": REVISION}, "plan_id": "p1", **changes}
     return CycleRecord(applied=done, **values)
 
 

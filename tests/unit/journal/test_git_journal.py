@@ -168,7 +168,12 @@ def test_hostile_text_forges_nothing(journal):
     done = applied(key, reason=evil, said=evil, restore=evil)
     journal.write(
         record(
-            done, revision=author, problems=(problem,), operator=(asked,), messages=(evil,), live={key: {evil: evil}}
+            done,
+            revisions={"": author},
+            problems=(problem,),
+            operator=(asked,),
+            messages=(evil,),
+            live={key: {evil: evil}},
         )
     )
     message = git(journal.path, "log", "-1", "--format=%an%n%ae%n%B")

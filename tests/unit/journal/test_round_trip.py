@@ -60,6 +60,7 @@ CHANGE = st.builds(
     reason=TEXT,
     expected=st.just(""),
     revision=TEXT,
+    source=TEXT,
     differences=st.lists(DIFFERENCE, max_size=3).map(tuple),
     restore=TEXT,
 )
@@ -89,7 +90,9 @@ RECORD = st.builds(
     CycleRecord,
     started_at=TIME,
     ended_at=TIME,
-    revision=st.none() | st.builds(Revision, commit=NAME, author=TEXT, email=TEXT, subject=TEXT),
+    revisions=st.dictionaries(
+        TEXT, st.builds(Revision, commit=NAME, author=TEXT, email=TEXT, subject=TEXT), max_size=2
+    ),
     plan_id=TEXT,
     messages=st.lists(TEXT, max_size=2).map(tuple),
     detected_at=st.none() | TIME,

@@ -97,7 +97,7 @@ def test_an_invalid_claim_is_present() -> None:
 def test_an_unreadable_file_is_named_as_a_possible_reason() -> None:
     found = assembled(WEBSERVER, "a: [\n", NETWORK)
     assert codes(found) == ["claim-missing", "yaml-syntax"]
-    assert found.problems[0].hint == "a file that cannot be read may declare it: correct that first"
+    assert found.problems[0].hint == "a file or source that cannot be read may declare it: correct that first"
     assert [one.code for one in found.unidentified] == ["yaml-syntax"]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from reconciler.model.declared import Declared
+from reconciler.model.declared import Declared, Reading
 from reconciler.model.document import Document
 from reconciler.model.keys import CLUSTER_SCOPED_KINDS, ObjectKey
 from reconciler.model.live import HostFacts, LiveObject, Observation
@@ -22,20 +22,26 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(b"key" + data).hexdigest()[:12]
 
 
-def documents(text: str) -> dict[ObjectKey, Document]:
+def documents(text: str, origin: str = "") -> dict[ObjectKey, Document]:
     found = {}
     for body in filter(None, yaml.safe_load_all(text)):
         metadata = body["metadata"]
         namespace = "" if body["kind"] in CLUSTER_SCOPED_KINDS else metadata.get("namespace", "default")
         key = ObjectKey(body["kind"], namespace, metadata["name"])
         found[key] = Document(
-            key=key, api_version=body["apiVersion"], body=body, digest=digest(repr(body).encode()), file="test.yaml"
+            key=key,
+            api_version=body["apiVersion"],
+            body=body,
+            digest=digest(repr(body).encode()),
+            file="test.yaml",
+            origin=origin,
         )
     return found
 
 
-def declared(text: str, **more: Any) -> Declared:
-    return Declared(revision="r1", documents=documents(text), **more)
+def declared(text: str, *, origin: str = "", complete: bool = True, **more: Any) -> Declared:
+    readings = {origin: Reading(revision="r1", complete=complete)}
+    return Declared(readings=readings, documents=documents(text, origin), **more)
 
 
 def observed(*objects: LiveObject, **more: Any) -> Observation:

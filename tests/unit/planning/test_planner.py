@@ -34,7 +34,8 @@ def key(kind: str, name: str) -> ObjectKey:
 
 
 def live_of(text: str, policy: Policy = POLICY) -> dict[ObjectKey, LiveObject]:
-    desired = resolve(declared(text), observed(), policy=policy, digest=digest)
+    said = declared(text, origin=policy.sources[0].identity)
+    desired = resolve(said, observed(), policy=policy, digest=digest)
     return {k: as_if_live(resolved, policy, "r0") for k, resolved in desired.objects.items()}
 
 
@@ -43,7 +44,8 @@ def plan(text: str, live: dict[ObjectKey, LiveObject], policy: Policy = POLICY, 
         *live.values(), **{n: more.pop(n) for n in ("trash", "unreadable", "foreign_vms") if n in more}
     )
     complete = more.pop("complete", True)
-    desired = resolve(replace(declared(text), complete=complete), observation, policy=policy, digest=digest)
+    said = declared(text, complete=complete, origin=policy.sources[0].identity)
+    desired = resolve(said, observation, policy=policy, digest=digest)
     return make_plan(desired, observation, policy=policy, engine=ENGINE, now=NOW, **more)
 
 

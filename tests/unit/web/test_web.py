@@ -67,13 +67,13 @@ def site() -> Iterator[Site]:
 
 def feed(site: Site, *, applied: tuple[AppliedChange, ...] = (), problems: tuple[Problem, ...] = ()) -> None:
     record = CycleRecord(
-        started_at=NOW, ended_at=NOW + timedelta(seconds=2), revision=None, applied=applied,
+        started_at=NOW, ended_at=NOW + timedelta(seconds=2), applied=applied,
         detected_at=NOW - timedelta(seconds=1),
     )  # fmt: skip
     site.metrics.cycle_ended(
         record=record,
-        plan=Plan(plan_id="1", revision="", changes=()),
-        source=SourceStatus(state=SourceState.UNREACHABLE, checked_at=NOW - timedelta(seconds=30)),
+        plan=Plan(plan_id="1", revisions={}, changes=()),
+        sources={"": SourceStatus(state=SourceState.UNREACHABLE, checked_at=NOW - timedelta(seconds=30))},
         problems=problems,
         objects=(
             ObjectStatus(key=WEB, state=ObjectState.READY, printable_status="Running"),
@@ -126,9 +126,9 @@ def test_metrics_count_what_happened(site: Site) -> None:
     assert site.value("gitvirt_problems", severity="error") == 1
     assert site.value("gitvirt_vms", status="Running") == 1
     assert site.value("gitvirt_objects", kind="VirtualMachine", state="Failed") == 1
-    assert site.value("gitvirt_source_state", state="unreachable") == 1
-    assert site.value("gitvirt_source_state", state="ready") == 0
-    assert site.value("gitvirt_source_checked_age_seconds") == 30
+    assert site.value("gitvirt_source_state", source="", state="unreachable") == 1
+    assert site.value("gitvirt_source_state", source="", state="ready") == 0
+    assert site.value("gitvirt_source_checked_age_seconds", source="") == 30
 
 
 def test_no_label_holds_a_name_from_the_repository(site: Site) -> None:
@@ -162,10 +162,10 @@ def test_what_needs_an_eye_is_a_gauge(site: Site) -> None:
     feed(site)
     assert site.value("gitvirt_suspended") == 0
     assert site.value("gitvirt_cycle_last_success_timestamp_seconds") == (NOW + timedelta(seconds=2)).timestamp()
-    record = CycleRecord(started_at=NOW, ended_at=NOW, revision=None)
+    record = CycleRecord(started_at=NOW, ended_at=NOW)
     source = SourceStatus(state=SourceState.READY, checked_at=NOW)
     site.metrics.cycle_ended(
-        record=record, plan=None, source=source, problems=(), objects=(), suspended=True, journal_failing=True
+        record=record, plan=None, sources={"": source}, problems=(), objects=(), suspended=True, journal_failing=True
     )
     assert (site.value("gitvirt_suspended"), site.value("gitvirt_journal_failing")) == (1, 1)
     assert "_created" not in site.ask("/metrics")[1]

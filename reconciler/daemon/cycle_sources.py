@@ -1,0 +1,129 @@
+"""The sources of a cycle: looked at each by itself, and joined to what they declare together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from reconciler.daemon.cycle_declared import DeclaredCache
+from reconciler.daemon.cycle_secrets import SecretFiles, users_of_what_changed
+from reconciler.daemon.wake import Wake
+from reconciler.model.declared import Declared
+from reconciler.model.errors import SourceError
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import Observation
+from reconciler.model.policy import Policy
+from reconciler.model.problem import Problem
+from reconciler.model.revision import Revision, SourceEvent, SourceState, SourceStatus
+from reconciler.planning.redact import source_of
+from reconciler.ports import Engine, SecretStore, Source, Workers
+
+
+class CycleSources:
+    """Fetches and loads. A source that cannot be reached or read stays at its last accepted revision and holds up no
+    other. ``declared`` is None until any has an accepted revision.
+    """
+
+    def __init__(
+        self, sources: Mapping[str, Source], engine: Engine, workers: Workers, policy: Policy, secrets: SecretStore
+    ) -> None:
+        """``sources`` are those of ``policy.sources``, by name."""
+        self._sources = sources
+        self._workers = workers
+        self._policy = policy
+        self._secrets = SecretFiles(secrets, policy.default_namespace)
+        self._secrets_version = 0
+        self._cache = DeclaredCache(engine, self._secrets, policy.sources, policy.default_namespace)
+        self._revisions: dict[str, Revision] = {}
+        self._holders: dict[ObjectKey, str] = {}
+        self.declared: Declared | None = None
+
+    @property
+    def revisions(self) -> Mapping[str, Revision]:
+        """The accepted revisions that were loaded, by the names of their sources."""
+        return dict(self._revisions)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Every problem of the accepted revisions."""
+        return self._cache.problems
+
+    @property
+    def approvals(self) -> frozenset[str]:
+        """Holds that commits of any source release."""
+        return frozenset(hold for revision in self._revisions.values() for hold in revision.approvals)
+
+    @property
+    def events(self) -> tuple[SourceEvent, ...]:
+        """What the last looks at the remotes have to put on record; the journal tells each once."""
+        return tuple(
+            replace(event, message=f"{name}: {event.message}") if name else event
+            for name, status in sorted(self.statuses().items())
+            if (event := status.event) is not None
+        )
+
+    def statuses(self) -> dict[str, SourceStatus]:
+        """How the last look at each remote went, by name."""
+        return {name: source.status() for name, source in self._sources.items()}
+
+    def fetch(self, wake: Wake) -> dict[str, SourceStatus]:
+        """Look at the remotes that ``wake`` asks for, and at those that were never looked at; the statuses of all."""
+        due = [source for name, source in self._sources.items() if _is_due(name, source.status(), wake)]
+        self._workers.map(lambda source: source.fetch(wake.approvals), due)
+        if due or wake.everything or self.declared is None:
+            self.look_for_secrets()
+        return self.statuses()
+
+    def look_for_secrets(self) -> None:
+        """See what the host keeps now."""
+        self._secrets.look()
+
+    def load(self, say: Callable[[str], None]) -> tuple[bool, frozenset[ObjectKey]]:
+        """Make the accepted revisions the declared state; whether any is another than before, and if not, the objects that
+        secrets of the host, which changed since, make others.
+        """
+        has_new = self._load_revisions(say)
+        before, version = self.declared, self._secrets.version
+        if not has_new and (before is None or version == self._secrets_version):
+            return False, frozenset()
+        self.declared, self._secrets_version = self._cache.joined(self._holders), version
+        return has_new, frozenset() if has_new or before is None else users_of_what_changed(before, self.declared)
+
+    def _load_revisions(self, say: Callable[[str], None]) -> bool:
+        has_new = False
+        for origin in self._policy.sources:
+            source = self._sources[origin.name]
+            try:
+                snapshot = source.accepted()
+                if snapshot is None or snapshot.revision.commit == self._commit(origin.name):
+                    continue
+                self._cache.load(origin, source, snapshot)
+            except SourceError as error:
+                say(f"{origin.name}: {error}" if origin.name else str(error))
+                continue
+            self._revisions[origin.name] = snapshot.revision
+            has_new = True
+        return has_new
+
+    def settled(self, declared: Declared, observation: Observation) -> Declared:
+        """The declared state with objects that several sources declare given to the one that the live object came from."""
+        holders = {key: self._holder(key, observation) for key in declared.rivals}
+        if holders != {key: self._holders.get(key, "") for key in declared.rivals}:
+            declared = self._cache.joined(holders)
+        self._holders = holders
+        self.declared = declared
+        return declared
+
+    def _commit(self, name: str) -> str:
+        known = self._revisions.get(name)
+        return known.commit if known else ""
+
+    def _holder(self, key: ObjectKey, observation: Observation) -> str:
+        live = observation.objects.get(key)
+        is_owned = live is not None and live.marks is not None and live.marks.owner == self._policy.owner
+        return source_of(live) if live is not None and is_owned else ""
+
+
+def _is_due(name: str, known: SourceStatus, wake: Wake) -> bool:
+    asked = wake.fetch or name in wake.sources or known.approval in wake.approvals
+    return asked or known.state is SourceState.NEVER
