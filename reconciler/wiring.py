@@ -43,8 +43,8 @@ from reconciler.settings import LogSettings, Settings
 from reconciler.source.git_source import GitSource
 from reconciler.web.health import Health
 from reconciler.web.metrics import Metrics
-from reconciler.web.server import WebServer
 from reconciler.wiring_engines import EngineChoice, engine_choice
+from reconciler.wiring_web import web_servers
 
 T = TypeVar("T")
 
@@ -225,7 +225,7 @@ def daemon_of(
                     settings.control_socket,
                     lambda request, user: operations.serve(request.verb, request.arguments, user),
                 ),
-                web=_web(settings, health, metrics),
+                web=web_servers(settings, health, metrics, loop.wake),
             ),
             signals=signals,
         )
@@ -264,12 +264,6 @@ def _after_cycle(
             listener(report, statuses)
 
     return tell
-
-
-def _web(settings: Settings, health: Health, metrics: Metrics) -> WebServer | None:
-    if not settings.web.host:
-        return None
-    return WebServer(host=settings.web.host, port=settings.web.port, health=health, metrics=metrics)
 
 
 def _why_not_ready(cycle: Cycle, report: CycleReport) -> str:

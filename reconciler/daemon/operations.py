@@ -163,8 +163,7 @@ class Operations:
         style = arguments.choice("style", ("text", "colour", "markdown"), "text")
         arguments.finish()
         self.apply_suspension()
-        plan = self._seen(self._cycle.plan_now())
-        plan = replace(plan, held=(*source_holds(self._cycle.source_statuses), *plan.held))
+        plan = self._seen(self._planned())
         text = render_markdown(plan) if style == "markdown" else render_text(plan, colour=style == "colour")
         return {**plan.to_dict(), "text": text}
 
@@ -369,12 +368,17 @@ class Operations:
         self.apply_suspension()
         if any(hold_id == status.approval for status in self._cycle.source_statuses.values()):
             return
-        holds = self._cycle.plan_now().held
+        holds = self._planned().held
         found = [hold for hold in holds if hold.hold_id == hold_id]
         if not found:
             waiting = ", ".join(hold.hold_id for hold in holds if hold.approvable) or "none"
             raise DaemonError(f"no changes wait under {hold_id}; waiting for approval: {waiting}.")
         refuse_hold(found[0])
+
+    def _planned(self) -> Plan:
+        """What would be done now; rewritten histories that wait for a person are among the holds."""
+        plan = self._cycle.plan_now()
+        return replace(plan, held=(*source_holds(self._cycle.source_statuses), *plan.held))
 
     def _trash_keys(self) -> dict[str, ObjectKey]:
         owned = (item for item in self._engine.observe(None).trash if item.owner == self._policy.owner)

@@ -75,14 +75,14 @@ class Stoppable(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a daemon is made of. ``web`` is None when the settings turn it off."""
+    """What a daemon is made of. ``web`` is empty when the settings turn it off."""
 
     engine: Engine
     loop: CycleLoop
     timers: Timers
     pump: EventPump
     control: ControlServer
-    web: WebServer | None
+    web: tuple[WebServer, ...]
 
 
 class Daemon:
@@ -104,13 +104,13 @@ class Daemon:
         with _handled_signals(self._signals):
             try:
                 services: Sequence[Stoppable] = [
-                    parts.control, *([parts.web] if parts.web else []), parts.loop, parts.pump, parts.timers
+                    parts.control, *parts.web, parts.loop, parts.pump, parts.timers
                 ]  # fmt: skip
                 for service in services:
                     service.start()
                     started.append(service)
-                if parts.web:
-                    _log.info(events.WEB_STARTED, listen=parts.web.address)
+                for server in parts.web:
+                    _log.info(events.WEB_STARTED, listen=server.address, webhook=server.has_webhook)
                 parts.loop.wake(Wake(fetch=True, everything=True))
                 notify(READY, f"MAINPID={os.getpid()}")
                 self._serve()

@@ -63,7 +63,8 @@ class GitJournal:
             JournalError: nothing was recorded.
         """
         with self._lock:
-            if not (record.applied or record.held or record.problems or record.operator):
+            told = (record.applied, record.held, record.problems, record.operator, record.source_events)
+            if not any(told):
                 self._seen = self._seen.after(record) if self._seen else None
                 return ""
             try:

@@ -10,7 +10,7 @@ from reconciler.settings.imports import ImportSettings
 from reconciler.settings.load import DEFAULT_PATH, LogSettings, Settings, build_settings, load_settings
 from reconciler.settings.secrets import SecretsSettings
 from reconciler.settings.source import SourceSettings, redacted_url
-from reconciler.settings.web import WebSettings
+from reconciler.settings.web import WebhookSettings, WebSettings
 
 __all__ = [
     "DEFAULT_PATH",
@@ -21,6 +21,7 @@ __all__ = [
     "Settings",
     "SourceSettings",
     "WebSettings",
+    "WebhookSettings",
     "build_settings",
     "format_duration",
     "load_settings",

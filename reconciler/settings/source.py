@@ -14,7 +14,7 @@ from reconciler.model.secret import REDACTED
 from reconciler.model.source_spec import SourceSpec
 from reconciler.settings.durations import format_duration
 from reconciler.settings.file import RawSettings
-from reconciler.settings.source_reach import reach_as_file, read_auth, read_follow, refuse_credentials
+from reconciler.settings.source_reach import reach_as_file, read_auth, read_follow, read_verify, refuse_credentials
 from reconciler.settings.values import dotted_at, place_at, read_duration_s, read_interval_s, value_at
 
 
@@ -82,6 +82,7 @@ def _read_source(raw: RawSettings, at: str) -> SourceSettings:
         path=body.get("path", "").strip("/"),
         accept_rewrites=body.get("acceptRewrites", False),
         auth=read_auth(raw, at, body),
+        verify=read_verify(body),
         ca_file=Path(body["caFile"]) if "caFile" in body else None,
         proxy=body.get("proxy", ""),
         timeout_s=read_interval_s(raw, f"{at}.timeout", default=default.timeout_s),

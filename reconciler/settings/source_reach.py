@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from reconciler.model.errors import SettingsError
 from reconciler.model.follow import Follow, FollowKind, ref_followed
-from reconciler.model.source_spec import SourceAuth, SourceSpec
+from reconciler.model.source_spec import SourceAuth, SourceSpec, VerifyMode, VerifySpec
 from reconciler.model.versions import parse_range
 from reconciler.settings.durations import format_duration
 from reconciler.settings.file import RawSettings
@@ -21,6 +21,8 @@ _AUTH_FILES = {
     "sshKeyFile": "ssh_key_file",
     "knownHostsFile": "known_hosts_file",
 }
+
+_VERIFY_FILES = {"gpgKeyring": "gpg_keyring", "sshAllowedSigners": "ssh_allowed_signers"}
 
 
 def read_follow(raw: RawSettings, at: str, body: Mapping[str, Any]) -> Follow:
@@ -64,6 +66,15 @@ def read_auth(raw: RawSettings, at: str, body: Mapping[str, Any]) -> SourceAuth:
     return SourceAuth(username=auth.get("username", ""), **files)
 
 
+def read_verify(body: Mapping[str, Any]) -> VerifySpec | None:
+    """Whose signatures count; None when none are asked for. That a file is named, the schema sees to."""
+    verify = body.get("verify")
+    if not verify:
+        return None
+    files = {field: Path(verify[name]) for name, field in _VERIFY_FILES.items() if name in verify}
+    return VerifySpec(mode=VerifyMode(verify["mode"]), **files)
+
+
 def refuse_credentials(raw: RawSettings, at: str, body: Mapping[str, Any]) -> None:
     """URLs hold no secrets; over https the user name may be one (a token).
 
@@ -84,12 +95,14 @@ def reach_as_file(spec: SourceSpec) -> dict[str, Any]:
     auth = {name: str(path) for name, field in _AUTH_FILES.items() if (path := getattr(spec.auth, field))}
     if spec.auth.username:
         auth = {"username": spec.auth.username, **auth}
+    verify = {name: str(path) for name, field in _VERIFY_FILES.items() if (path := getattr(spec.verify, field, None))}
     return {
         str(spec.follow.kind): spec.follow.name,
         "path": spec.path,
         "timeout": format_duration(spec.timeout_s),
         "acceptRewrites": spec.accept_rewrites,
         **({"auth": auth} if auth else {}),
+        **({"verify": {"mode": str(spec.verify.mode), **verify}} if spec.verify else {}),
         **({"caFile": str(spec.ca_file)} if spec.ca_file else {}),
         **({"proxy": spec.proxy} if spec.proxy else {}),
         **({"allowPlainHttp": True} if spec.allow_plain_http else {}),

@@ -1,4 +1,4 @@
-"""Health and metrics over HTTP: read-only, on loopback unless the settings say otherwise. HTTP changes nothing.
+"""Health and metrics over HTTP, and the webhook that wakes. HTTP changes nothing.
 
 See docs/adr for why this stands on the standard library.
 """
@@ -8,27 +8,38 @@ from __future__ import annotations
 import socket
 import threading
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from reconciler.model.errors import RequirementError
 from reconciler.model.plain_text import one_line
+from reconciler.web.bounded import BoundedHandler, BoundedServer
 from reconciler.web.health import Answer, Health
 from reconciler.web.metrics import CONTENT_TYPE, Metrics
-
-_MAX_CONNECTIONS = 32
-_TIMEOUT_S = 5.0
-_PLAIN = "text/plain; charset=utf-8"
+from reconciler.web.webhook import WEBHOOK, Webhook
 
 
 class WebServer:
-    """Serves ``/healthz``, ``/readyz`` and ``/metrics`` from `start` to `stop`."""
+    """Serves ``/healthz``, ``/readyz`` and ``/metrics``, or ``/webhook``, or all of them, from `start` to `stop`."""
 
-    def __init__(self, *, host: str, port: int, health: Health, metrics: Metrics) -> None:
-        """``port`` 0 takes a free one; see `address`."""
-        self._host, self._port = host, port
-        self._health, self._metrics = health, metrics
-        self._server: _BoundedServer | None = None
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        health: Health | None = None,
+        metrics: Metrics | None = None,
+        webhook: Webhook | None = None,
+        setting: str = "web.listen",
+    ) -> None:
+        """``port`` 0 takes a free one; see `address`. ``setting`` names where the address was said, for messages."""
+        self._host, self._port, self._setting = host, port, setting
+        self._health, self._metrics, self._webhook = health, metrics, webhook
+        self._server: _Server | None = None
+
+    @property
+    def has_webhook(self) -> bool:
+        """Whether the webhook is here."""
+        return self._webhook is not None
 
     @property
     def address(self) -> str:
@@ -46,12 +57,13 @@ class WebServer:
         """
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         try:
-            self._server = _BoundedServer((self._host, self._port), family, self._health, self._metrics)
+            self._server = _Server((self._host, self._port), family, _Handler)
         except OSError as error:
             raise RequirementError(
-                f"web.listen {self._host}:{self._port} cannot be used: {error.strerror}. "
-                "Set another address, or web.listen: off."
+                f"{self._setting} {self._host}:{self._port} cannot be used: {error.strerror}. "
+                f"Set another address, or {self._setting}: off."
             ) from error
+        self._server.health, self._server.metrics, self._server.webhook = self._health, self._metrics, self._webhook
         threading.Thread(target=self._server.serve_forever, args=(0.2,), name="web", daemon=True).start()
 
     def stop(self) -> None:
@@ -62,60 +74,48 @@ class WebServer:
             self._server = None
 
 
-class _BoundedServer(ThreadingHTTPServer):
-    """A thread a connection, a bounded number of them; one more is closed at once."""
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = _MAX_CONNECTIONS
-
-    def __init__(
-        self, address: tuple[str, int], family: socket.AddressFamily, health: Health, metrics: Metrics
-    ) -> None:
-        self.address_family = family
-        self.health, self.metrics = health, metrics
-        self._free = threading.BoundedSemaphore(_MAX_CONNECTIONS)
-        super().__init__(address, _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller that hangs up is no fault of ours."""
+class _Server(BoundedServer):
+    health: Health | None = None
+    metrics: Metrics | None = None
+    webhook: Webhook | None = None
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _BoundedServer
-    timeout = _TIMEOUT_S
-    server_version = "gitvirt"
-    sys_version = ""
-
-    def version_string(self) -> str:
-        """No version: it is nobody's business."""
-        return self.server_version
+class _Handler(BoundedHandler):
+    server: _Server
 
     def do_GET(self) -> None:
+        health, metrics = self.server.health, self.server.metrics
         match self.path.partition("?")[0]:
-            case "/healthz":
-                self._answer(self.server.health.alive())
-            case "/readyz":
-                self._answer(self.server.health.ready())
-            case "/metrics":
-                self._send(HTTPStatus.OK, self.server.metrics.text(), CONTENT_TYPE)
+            case "/healthz" if health:
+                self._answer(health.alive())
+            case "/readyz" if health:
+                self._answer(health.ready())
+            case "/metrics" if metrics:
+                self.send(HTTPStatus.OK, metrics.text(), CONTENT_TYPE)
             case _:
-                self._send(HTTPStatus.NOT_FOUND, b"there is /healthz, /readyz and /metrics\n", _PLAIN)
+                told = b"there is /healthz, /readyz and /metrics\n" if health else b"not found\n"
+                self.send(HTTPStatus.NOT_FOUND, told)
 
     def do_HEAD(self) -> None:
         self.do_GET()
+
+    def do_POST(self) -> None:
+        webhook, path = self.server.webhook, self.path.partition("?")[0]
+        if webhook is None or not (path == WEBHOOK or path.startswith(f"{WEBHOOK}/")):
+            self._refuse()
+            return
+        with webhook.place() as is_free:
+            if not is_free:
+                self.send(HTTPStatus.SERVICE_UNAVAILABLE, b"busy\n", Retry_After="5")
+                return
+            body = self.read_body()
+            if body is None:
+                return
+            peer = str(self.client_address[0])
+            if webhook.receive(path.removeprefix(WEBHOOK).removeprefix("/"), self.headers, body, peer):
+                self.send(HTTPStatus.ACCEPTED, b"")
+            else:
+                self.send(HTTPStatus.FORBIDDEN, b"no\n")
 
     def __getattr__(self, name: str) -> Any:
         """Every other method there is or will be."""
@@ -124,25 +124,10 @@ class _Handler(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def _refuse(self) -> None:
-        self._send(HTTPStatus.METHOD_NOT_ALLOWED, b"HTTP changes nothing here; use the gitvirt command\n", _PLAIN)
+        said = b"HTTP changes nothing here; use the gitvirt command\n"
+        self.send(HTTPStatus.METHOD_NOT_ALLOWED, said, Allow="GET, HEAD")
 
     def _answer(self, answer: Answer) -> None:
         good, text = answer
         status = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
-        self._send(status, f"{one_line(text, 1000)}\n".encode(), _PLAIN)
-
-    def _send(self, status: HTTPStatus, body: bytes, content_type: str) -> None:
-        self.close_connection = True
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        if status is HTTPStatus.METHOD_NOT_ALLOWED:
-            self.send_header("Allow", "GET, HEAD")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet: a probe every few seconds is no news."""
+        self.send(status, f"{one_line(text, 1000)}\n".encode())
