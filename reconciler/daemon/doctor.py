@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,13 @@ from reconciler.daemon.key import load_key
 from reconciler.model.errors import EngineError, GitvirtError, RequirementError, SourceError
 from reconciler.model.live import HostFacts
 from reconciler.model.quantity import GIB
+from reconciler.model.source_spec import VerifySpec
 from reconciler.ports import Engine
 from reconciler.settings import Settings, SourceSettings, redacted_url
 from reconciler.source.limits import DEFAULT_LIMITS
 from reconciler.source.remotes import remote_for
+from reconciler.source.signature_programs import KeyringFiles, missing_programs
+from reconciler.web.webhook import read_secrets
 
 _OLDEST_PYTHON = (3, 11)
 _SYSTEM_PATH = "/usr/sbin:/sbin:/usr/local/sbin"
@@ -71,6 +75,8 @@ def examine(
         *_host(settings, open_engine, why_slow),
         *_files(settings),
         *(_source(source) for source in settings.sources),
+        *(_signatures(source) for source in settings.sources if source.verify),
+        *_webhook(settings),
         _socket(settings.control_socket),
     )
 
@@ -184,6 +190,39 @@ def _source(source: SourceSettings) -> Check:
     if not head.commit:
         return _failed(name, f"{shown} has no {source.follow} ({head.fault})", "set source to what exists, or push it")
     return _ok(name, f"{shown} ({source.follow}) at {head.commit[:12]}")
+
+
+def _signatures(source: SourceSettings) -> Check:
+    name = f"signatures {source.name}" if source.name else "signatures"
+    verify = source.verify or VerifySpec()
+    fault = missing_programs(verify)
+    try:
+        KeyringFiles(openpgp=verify.gpg_keyring, ssh=verify.ssh_allowed_signers).keyrings()
+    except SourceError as error:
+        fault = str(error)
+    if fault:
+        return _failed(name, "cannot be checked, so nothing new is accepted", fault)
+    return _ok(
+        name, f"{verify.mode}: {', '.join(str(f) for f in (verify.gpg_keyring, verify.ssh_allowed_signers) if f)}"
+    )
+
+
+def _webhook(settings: Settings) -> Iterator[Check]:
+    webhook = settings.web.webhook
+    if webhook is None:
+        return
+    try:
+        count = len(read_secrets(webhook.secret_file))
+        mode = webhook.secret_file.stat().st_mode
+    except (RequirementError, OSError) as fault:
+        yield _failed("webhook", "every request is refused", str(fault))
+        return
+    found = f"{count} {'secret' if count == 1 else 'secrets'} in {webhook.secret_file}"
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        remedy = f"chmod 600 {webhook.secret_file}"
+        yield Check(name="webhook", state=State.WARNING, found=f"{found}, which others may use too", remedy=remedy)
+    else:
+        yield _ok("webhook", found)
 
 
 def _socket(path: Path) -> Check:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from reconciler.model.source_spec import VerifySpec
 from reconciler.source.errors import KeysError
 from reconciler.source.signatures import (
     NO_ANSWER,
@@ -143,9 +144,7 @@ class SignaturePrograms:
     def _run(self, command: list[str], data: bytes) -> tuple[int, bytes, bytes]:
         program = shutil.which(command[0])
         if program is None:
-            raise KeysError(
-                f"signatures cannot be checked: {command[0]} is not on this machine (package {_PACKAGES[command[0]]})"
-            )
+            raise KeysError(_missing(command[0]))
         here = str(self._directory)
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", "HOME": here, "GNUPGHOME": here}
         try:
@@ -163,6 +162,16 @@ class SignaturePrograms:
         except OSError as fault:
             raise KeysError(f"{command[0]} could not be run: {fault.strerror}") from fault
         return done.returncode, done.stdout, done.stderr
+
+
+def missing_programs(spec: VerifySpec) -> str:
+    """What this machine lacks to check such signatures; empty for nothing."""
+    needed = {"gpgv": spec.gpg_keyring, "ssh-keygen": spec.ssh_allowed_signers}
+    return "; ".join(_missing(name) for name, keys in needed.items() if keys and shutil.which(name) is None)
+
+
+def _missing(program: str) -> str:
+    return f"{program} is not on this machine: install the package {_PACKAGES[program]}"
 
 
 @contextmanager

@@ -259,7 +259,7 @@ def test_keys_that_are_not_there_let_nothing_pass(upstream, verified, keys):
 def test_a_program_that_is_missing_lets_nothing_pass(upstream, verified, keys, monkeypatch):
     upstream.commit(WEB, **keys.gpg_signing("ada"))
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    verified.refused("gpgv is not on this machine (package gpgv)")
+    verified.refused("gpgv is not on this machine: install the package gpgv")
 
 
 def test_a_program_that_hangs_lets_nothing_pass(upstream, verified, keys, monkeypatch, tmp_path):
