@@ -40,8 +40,7 @@ def _webhook(settings: Settings, wake: Callable[[Wake], None]) -> Webhook | None
         return None
 
     def wake_for(name: str) -> None:
-        del name
-        wake(Wake(fetch=True))
+        wake(Wake(sources=frozenset({name})) if name else Wake(fetch=True))
 
     def refused(reason: str, peer: str, count: int) -> None:
         _log.warning(events.WEBHOOK_REFUSED, reason=reason, peer=peer, count=count)
