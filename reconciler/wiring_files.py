@@ -17,6 +17,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.problem import Problem
 from reconciler.planning.offline import plan_between
 from reconciler.planning.render import render_markdown, render_text
+from reconciler.reports.report import Report
 from reconciler.secrets.host_store import HostStore
 from reconciler.settings import Settings
 from reconciler.wiring_engines import engine_choice
@@ -30,6 +31,21 @@ def read_files(settings: Settings, arguments: Sequence[str]) -> Reading:
     """
     reading = _read(settings, arguments)
     return with_host_problems(reading, policy=_policy(settings, reading), digest=numbering_digest())
+
+
+def report_files(settings: Settings, arguments: Sequence[str]) -> Report:
+    """The problems of manifests, for a report. Needs no host.
+
+    Raises:
+        SourceError: an argument names nothing that can be read.
+    """
+    reading = read_files(settings, arguments)
+    declared = reading.declared
+    files = {key: document.file for key, document in declared.documents.items() if key not in declared.template_owners}
+    for problem in reading.problems:
+        if problem.object is not None and problem.object in declared.invalid:
+            files.setdefault(problem.object, problem.place.file)
+    return Report(problems=reading.problems, objects=tuple(files.items()), files=reading.files)
 
 
 def _read(settings: Settings, arguments: Sequence[str]) -> Reading:

@@ -14,12 +14,11 @@ from typing import Any
 
 import yaml
 
+from schemas import bundle
 from schemas.core_kinds import CORE_DEFINITIONS, CORE_KINDS
 
 Schema = dict[str, Any]
 HERE = Path(__file__).parent
-DRAFT = "https://json-schema.org/draft/2020-12/schema"
-BASE_URL = "https://gitvirt.io/schemas/"
 INT_RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1), "uint32": (0, 2**32 - 1)}
 COPIED = ("type", "enum", "minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum")
 FROM_CRD = ("enum", "minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum")
@@ -180,8 +179,8 @@ def whole(
     """The schema of one kind. ``spec`` are its properties beside apiVersion, kind, metadata and status."""
     definitions.core("ObjectMeta")
     return {
-        "$schema": DRAFT,
-        "$id": f"{BASE_URL}{kind.lower()}.json",
+        "$schema": bundle.DRAFT,
+        "$id": f"{bundle.BASE_URL}{kind.lower()}.json",
         "title": f"{kind} ({api_version})",
         "description": definitions.notes[kind],
         "type": "object",
@@ -245,8 +244,8 @@ def main(reference: Path) -> None:
         ),
     ]
     for schema in schemas:
-        path = HERE / schema["$id"].rsplit("/", 1)[-1]
-        path.write_text(json.dumps(schema, indent=1, ensure_ascii=False) + "\n")
+        bundle.write(schema["$id"].rsplit("/", 1)[-1], schema)
+    bundle.main()
 
 
 if __name__ == "__main__":

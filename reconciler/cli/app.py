@@ -38,6 +38,7 @@ MODULE_OF = {
     "xml": "xml",
     "doctor": "doctor",
     "settings": "settings",
+    "schema": "schema",
 }
 """Each command and the module of ``reconciler.cli`` that registers it: a call loads only what its command needs."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def invocation(context: typer.Context) -> Invocation:
 
 
 SECTIONS: Mapping[str, Sequence[str]] = {
-    "On files alone": ("validate", "plan", "diff", "xml", "settings"),
+    "On files alone": ("validate", "plan", "diff", "xml", "settings", "schema"),
     "What is true on this host": ("status", "get", "describe", "audit", "doctor"),
     "Make it so": ("run", "apply", "reconcile", "approve"),
     "By hand": ("start", "stop", "pause", "restart", "suspend", "resume", "release", "trash"),
@@ -56,6 +57,14 @@ SECTIONS: Mapping[str, Sequence[str]] = {
 def examples(*lines: str) -> str:
     """The examples below a command's help, each on a line of its own."""
     return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+
+
+def own_version() -> str:
+    """The version of this gitvirt; of a checkout that is not installed, 0."""
+    try:
+        return metadata.version("gitvirt")
+    except metadata.PackageNotFoundError:
+        return "0"
 
 
 class FaultTellingGroup(TyperGroup):

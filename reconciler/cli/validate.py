@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from reconciler.cli.invocation import examples, invocation, tell_note
+from reconciler.cli.invocation import examples, invocation, own_version, tell_note
 from reconciler.cli.options import OutputFormat
 from reconciler.cli.output import write_json, write_table, write_yaml
 from reconciler.model.plain_text import one_line
 from reconciler.model.problem import Problem, Severity
+from reconciler.reports.github import to_github
+from reconciler.reports.report import Report, to_json
+from reconciler.reports.sarif import to_sarif
 
 Paths = Annotated[
     list[str], typer.Argument(metavar="PATH...", help="Files, directories, REPO@REVISION, or - for standard input.")
 ]
+
+
+class ReportFormat(StrEnum):
+    """How problems are reported: to people, to programs, to CI systems."""
+
+    TEXT = "text"
+    JSON = "json"
+    JUNIT = "junit"
+    SARIF = "sarif"
+    GITHUB = "github"
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +40,7 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "gitvirt validate vms/ networks.yaml",
             "gitvirt validate .@my-branch -o json",
+            "gitvirt validate --format sarif . > gitvirt.sarif         for code scanning",
             "gitvirt validate --settings /etc/gitvirt/settings.yaml .   with that host's storage classes",
         )
     )(validate)
@@ -37,6 +52,10 @@ def validate(
     output: Annotated[
         OutputFormat | None, typer.Option("--output", "-o", help="Text as compilers write it, unless said otherwise.")
     ] = None,
+    report_format: Annotated[
+        ReportFormat | None,
+        typer.Option("--format", help="For CI systems: JUnit XML, SARIF 2.1.0 or GitHub annotations."),
+    ] = None,
 ) -> None:
     """Check manifests before they are committed.
 
@@ -45,33 +64,63 @@ def validate(
     """
     from reconciler import wiring_files  # noqa: PLC0415
 
-    reading = wiring_files.read_files(invocation(context).settings, paths)
+    if output is not None and report_format is not None:
+        raise typer.BadParameter("give --output or --format, not both", param_hint="--format")
+    report = wiring_files.report_files(invocation(context).settings, paths)
+    if report_format is None:
+        _write_output(report, output)
+    else:
+        _write_report(report, report_format)
+    if not report.files:
+        tell_note("there is no manifest (*.yaml, *.yml, *.json) in what was named")
+    if report.errors:
+        raise typer.Exit(1)
+
+
+def _write_output(report: Report, output: OutputFormat | None) -> None:
     match output:
         case OutputFormat.JSON:
-            write_json({"problems": [problem.to_dict() for problem in reading.problems]})
+            write_json(to_json(report))
         case OutputFormat.YAML:
-            write_yaml({"problems": [problem.to_dict() for problem in reading.problems]})
+            write_yaml(to_json(report))
         case OutputFormat.NAME:
-            for key in sorted({str(problem.object) for problem in reading.problems if problem.object}):
+            for key in sorted({str(problem.object) for problem in report.problems if problem.object}):
                 typer.echo(one_line(key))
         case OutputFormat.TABLE | OutputFormat.WIDE:
             rows = [
                 [str(p.place), str(p.severity), p.code, str(p.object or ""), p.path, p.message, p.hint]
-                for p in reading.problems
+                for p in report.problems
             ]
             write_table(["PLACE", "SEVERITY", "CODE", "OBJECT", "FIELD", "MESSAGE", "HINT"], rows)
         case None:
-            write_problems(reading.problems)
-            warnings = len(reading.problems) - reading.errors
-            objects = len(reading.declared.documents) + len(reading.declared.invalid)
-            typer.echo(
-                f"{_count(objects, 'object')} in {_count(reading.files, 'file')}: "
-                f"{_count(reading.errors, 'error')}, {_count(warnings, 'warning')}."
-            )
-    if not reading.files:
-        tell_note("there is no manifest (*.yaml, *.yml, *.json) in what was named")
-    if reading.errors:
-        raise typer.Exit(1)
+            write_problems(report.problems)
+            typer.echo(_summary(report))
+
+
+def _write_report(report: Report, report_format: ReportFormat) -> None:
+    match report_format:
+        case ReportFormat.TEXT:
+            _write_output(report, None)
+        case ReportFormat.JSON:
+            _write_output(report, OutputFormat.JSON)
+        case ReportFormat.JUNIT:
+            from reconciler.reports.junit import to_junit  # noqa: PLC0415
+
+            typer.echo(to_junit(report), nl=False)
+        case ReportFormat.SARIF:
+            write_json(to_sarif(report, own_version()))
+        case ReportFormat.GITHUB:
+            for command in to_github(report):
+                typer.echo(command)
+            typer.echo(_summary(report))
+
+
+def _summary(report: Report) -> str:
+    warnings = len(report.problems) - report.errors
+    return (
+        f"{_count(len(report.objects), 'object')} in {_count(report.files, 'file')}: "
+        f"{_count(report.errors, 'error')}, {_count(warnings, 'warning')}."
+    )
 
 
 def write_problems(problems: Sequence[Problem], *, to_stderr: bool = False) -> None:

@@ -60,6 +60,15 @@ def meaning_of(code: str) -> str:
     return _BY_CODE[code].meaning
 
 
+def code_entry(code: str) -> ProblemCode:
+    """What is written down about a code.
+
+    Raises:
+        KeyError: the code is not registered.
+    """
+    return _BY_CODE[code]
+
+
 def codes_table() -> str:
     """The tables of ``docs/problems.md``, in markdown."""
     parts = []

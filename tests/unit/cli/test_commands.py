@@ -23,6 +23,7 @@ from reconciler.cli.output import on_terminal
 from tests.unit.daemon.homes import Home, make_home, vm_text
 
 _RUNNER = CliRunner()
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -108,9 +109,84 @@ def test_validate_says_where_as_compilers_do(home: Home) -> None:
     code, out, _ = run("validate", str(path), "-o", "json", home=home)
     assert code == 1
     problem = json.loads(out)["problems"][0]
-    assert set(problem) == {"code", "severity", "file", "line", "column", "object", "path", "message", "hint"}
+    shape = {"code", "severity", "file", "line", "column", "object", "path", "message", "hint", "fingerprint"}
+    assert set(problem) == shape
     assert (problem["file"], problem["line"], problem["column"]) == (str(path), 5, 3)
     assert problem["object"] == "VirtualMachine/default/web"
+
+
+def test_validate_reports_to_ci_systems_with_the_same_exit_codes(home: Home) -> None:
+    path = home.repository / "web.yaml"
+    for report_format in ("text", "json", "junit", "sarif", "github"):
+        assert run("validate", "--format", report_format, str(path), home=home)[0] == 0
+    path.write_text(path.read_text().replace("runStrategy:", "runStrateggy:"))
+    outputs = {}
+    for report_format in ("text", "json", "junit", "sarif", "github"):
+        code, outputs[report_format], _ = run("validate", "--format", report_format, str(path), home=home)
+        assert code == 1
+    assert outputs["junit"].startswith("<?xml")
+    assert json.loads(outputs["sarif"])["runs"][0]["results"][0]["ruleId"] == "schema-unknown-field"
+    assert outputs["github"].startswith(f"::error file={path},line=5,col=3,title=schema-unknown-field")
+    assert json.loads(outputs["json"]) == json.loads(run("validate", "-o", "json", str(path), home=home)[1])
+    assert run("validate", "--format", "json", "-o", "json", str(path), home=home)[0] == 2
+    assert run("validate", "--format", "html", str(path), home=home)[0] == 2
+
+
+def test_schemas_are_printed_and_found() -> None:
+    code, out, _ = run("schema")
+    assert (code, json.loads(out)["$id"]) == (0, "https://gitvirt.io/schemas/all.json")
+    assert json.loads(run("schema", "VirtualMachine")[1])["properties"]["kind"] == {"const": "VirtualMachine"}
+    code, out, _ = run("schema", "settings", "--path")
+    assert json.loads(Path(out.strip()).read_text())["$id"].endswith("settings.json")
+    code, _, err = run("schema", "../pyproject")
+    assert code == 2 and "virtualmachine" in err
+
+
+def test_the_pre_commit_hook_refuses_a_bad_commit(tmp_path: Path) -> None:
+    hooks, work = tmp_path / "hooks", tmp_path / "work"
+    command = tmp_path / "bin" / "gitvirt"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m reconciler "$@"\n')
+    command.chmod(0o755)
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+        "PATH": f"{command.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "PRE_COMMIT_HOME": str(tmp_path / "cache"),
+        **dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "a"),
+        **dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "a@example.org"),
+    }
+
+    def call(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60)
+
+    for repository in (hooks, work):
+        repository.mkdir()
+        assert call("git", "init", "-q", "-b", "main", cwd=repository).returncode == 0
+    (hooks / ".pre-commit-hooks.yaml").write_text((ROOT / ".pre-commit-hooks.yaml").read_text())
+    call("git", "add", ".", cwd=hooks)
+    call("git", "commit", "-qm", "hooks", cwd=hooks)
+    revision = call("git", "rev-parse", "HEAD", cwd=hooks).stdout.strip()
+    # `language: system` takes the gitvirt of this checkout; users let pre-commit install it.
+    hook = {"id": "gitvirt-validate", "language": "system"}
+    config = {"repos": [{"repo": str(hooks), "rev": revision, "hooks": [hook]}]}
+    (work / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
+    (work / "web.yaml").write_text(vm_text("web"))
+    call("git", "add", ".", cwd=work)
+    assert call("pre-commit", "install", cwd=work).returncode == 0
+    done = call("git", "commit", "-qm", "good", cwd=work)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (work / "web.yaml").write_text(vm_text("web").replace("runStrategy:", "runStrateggy:"))
+    call("git", "add", ".", cwd=work)
+    refused = call("git", "commit", "-qm", "bad", cwd=work)
+    assert refused.returncode == 1
+    assert "web.yaml:5:3: error schema-unknown-field" in refused.stdout + refused.stderr
+    (work / "web.yaml").unlink()
+    (work / "notes.md").write_text("nothing to check\n")
+    call("git", "add", "notes.md", cwd=work)
+    call("git", "restore", "--staged", "--worktree", "web.yaml", cwd=work)
+    skipped = call("git", "commit", "-m", "notes", cwd=work)
+    assert skipped.returncode == 0 and "no files to check" in skipped.stdout + skipped.stderr
 
 
 def test_validate_takes_revisions_and_standard_input(home: Home) -> None:
