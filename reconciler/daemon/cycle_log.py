@@ -151,7 +151,7 @@ def _say_change(applied: AppliedChange, report: CycleReport) -> None:
         _log.info(events.DRIFT_CORRECTED, object=str(change.key), **took)
 
 
-def _revision(report: CycleReport) -> str | dict[str, str]:
-    """The commit, or those of several sources by name."""
-    commits = {name: revision.commit[:_SHORT_HASH] for name, revision in report.record.revisions.items()}
-    return commits.get("", "") if list(commits) in ([], [""]) else commits
+def _revision(report: CycleReport) -> str:
+    """The commit, or ``NAME@COMMIT`` of each of several sources."""
+    commits = ((name, revision.commit[:_SHORT_HASH]) for name, revision in sorted(report.record.revisions.items()))
+    return " ".join(f"{name}@{commit}" if name else commit for name, commit in commits)

@@ -20,14 +20,14 @@ Report = Callable[[str], None]
 
 @dataclass(slots=True, kw_only=True)
 class Laws:
-    """Watches one host. ``accepted`` answers what the last good look at the repository declared; ``restartable`` are the
+    """Watches one host. ``accepted`` answers what the last good look at the source of an object declared; ``restartable`` are the
     VMs that may be restarted, ``stoppable`` answers whether an operator asked for a VM to be off now, and ``approved``
     is set when a person approved a hold.
     """
 
     owner: str
     report: Report
-    accepted: Callable[[], Fleet | None]
+    accepted: Callable[[ObjectKey], Fleet | None]
     restartable: Collection[str]
     stoppable: Callable[[str], bool]
     approved: bool = False
@@ -80,8 +80,8 @@ class Laws:
 
     def _nothing_pruned_that_is_declared(self, record: StepRecord) -> None:
         gone = owned_keys(record.before, self.owner) - owned_keys(record.after, self.owner)
-        fleet = self.accepted()
         for gone_key in sorted(gone):
+            fleet = self.accepted(gone_key)
             if fleet is None:
                 self._say(record, f"{gone_key} was removed before any revision was accepted")
             elif gone_key in fleet.present():
@@ -99,7 +99,7 @@ class Laws:
                 self._say(record, f"the guest of {vm} was stopped or pressed and nobody asked for it")
 
     def _may_stop(self, vm: str, reason: str) -> bool:
-        fleet = self.accepted()
+        fleet = self.accepted(key(VM, vm))
         draft = fleet.vms.get(vm) if fleet else None
         if reason.startswith("delete"):
             return fleet is not None and draft is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from nodeexec.simulated.clock import SimulatedClock, SteppedWorkers
@@ -21,9 +21,10 @@ from reconciler.model.policy import Mode, Policy
 from reconciler.model.power import Override, OverrideAction, PowerState
 from reconciler.model.revision import SourceState
 from tests.simulation import histories as story
-from tests.simulation.fleet import CANARY, Fleet, key
+from tests.simulation.fleet import CANARY, key
 from tests.simulation.laws import Laws, leaks, not_reached
-from tests.simulation.repository import MemoryJournal, MemorySource, Remote
+from tests.simulation.remotes import Remotes
+from tests.simulation.repository import MemoryJournal
 
 OWNER = "simulation"
 DEPENDENCY_DEPTH = 3
@@ -70,20 +71,21 @@ class Simulation:
         self.host.web[story.IMAGE] = 16 << 20
         self.host.behaviour = GuestBehaviour(boot_s=3.0, shutdown_s=2.0)
         self.host.put_domain(HostDomain(name=FOREIGN.name, stored=FOREIGN))
-        self.remote = Remote()
-        self.fleets: list[Fleet] = []
+        self.remotes = Remotes(history.seed)
         self.overrides: dict[str, OverrideAction] = {}
         self.journal = MemoryJournal()
-        self.policy = Policy(owner=OWNER, host=self.host.name, default_namespace="lab", mode=Mode.ENFORCE)
+        self.policy = Policy(
+            owner=OWNER, host=self.host.name, default_namespace="lab", mode=Mode.ENFORCE, sources=self.remotes.origins
+        )
         self.laws = Laws(
             owner=OWNER,
             report=self._violation,
-            accepted=self._accepted,
+            accepted=self.remotes.accepted_for,
             restartable=history.immediate_or_asked,
             stoppable=lambda vm: self.overrides.get(vm) is OverrideAction.STOP,
         )
         self.host.watchers.append(self.laws.watch)
-        self._start(accepted_index=None)
+        self._start({})
 
     def run(self) -> Result:
         """The whole story, then peace, then what must be true."""
@@ -101,13 +103,12 @@ class Simulation:
         self.result.points = tuple(self.faults.points)
         return self.result
 
-    def _start(self, accepted_index: int | None) -> None:
-        """A new process: nothing in memory, perhaps the accepted revision on disk."""
+    def _start(self, accepted: Mapping[str, int | None]) -> None:
+        """A new process: nothing in memory, perhaps the accepted revisions on disk."""
         self.workers = SteppedWorkers()
         self.engine = SimulatedEngine(self.host, owner=OWNER, clock=self.clock, workers=self.workers)
-        self.source = self._new_source(accepted_index)
         self.cycle = Cycle(
-            sources={"": self.source},
+            sources=self.remotes.open(self.clock, accepted),
             engine=self.engine,
             journal=self.journal,
             clock=self.clock,
@@ -116,12 +117,6 @@ class Simulation:
             digest=digest,
         )
         self.needs_everything = True
-
-    def _new_source(self, accepted_index: int | None) -> MemorySource:
-        return MemorySource(self.remote, self.clock, accepted_index)
-
-    def _accepted(self) -> Fleet | None:
-        return None if self.source.accepted_index is None else self.fleets[self.source.accepted_index]
 
     def _violation(self, what: str) -> None:
         if what not in self.result.violations:
@@ -133,7 +128,7 @@ class Simulation:
             act()
         except SimulatedCrash:
             self.result.crashes += 1
-            self._start(self.source.accepted_index)
+            self._start(self.remotes.accepted)
 
     def _cycle(self, wake: Wake) -> CycleReport | None:
         """One cycle with the events since the last one; None when the process died in it."""
@@ -161,11 +156,10 @@ class Simulation:
             self._violation("a secret was shown")
 
     def _happen(self, event: story.Event) -> None:
-        self.remote.trouble = SourceState.READY
+        self.remotes.fall(SourceState.READY)
         match event:
             case story.Commit():
-                self.fleets.append(event.fleet)
-                self.remote.commit(event.fleet.files(), event.subject)
+                self.remotes.commit(event.fleet, event.subject)
             case story.GuestEnds():
                 self.host.end_guest(key(VM, event.vm), event.why)
             case story.Meddling():
@@ -173,12 +167,12 @@ class Simulation:
             case story.Operation():
                 self._operate(event)
             case story.RemoteTrouble():
-                self.remote.trouble = event.state
+                self.remotes.fall(event.state)
             case story.HostReboots():
                 self.host.reboot()
-                self._start(self.source.accepted_index)
+                self._start(self.remotes.accepted)
             case story.DaemonRestarts():
-                self._start(self.source.accepted_index if event.keeps_state else None)
+                self._start(self.remotes.accepted if event.keeps_state else {})
             case story.TimePasses():
                 self._tick(event.seconds)
 
@@ -209,7 +203,7 @@ class Simulation:
     def _converge(self) -> None:
         """Faults end, time passes every deadline, people approve what waits for them: then all must be as declared."""
         self.faults.end()
-        self.remote.trouble = SourceState.READY
+        self.remotes.fall(SourceState.READY)
         self._tick(WINDOW_S)
         report = self._settle(Wake(fetch=True, everything=True))
         holds = [hold for hold in report.plan.held if hold.approvable] if report and report.plan else []
@@ -225,7 +219,7 @@ class Simulation:
             self._violation(f"still to do after {DEPENDENCY_DEPTH + 2} cycles without faults: {left}")
         if any(not hold.reason for hold in report.plan.held):
             self._violation("something is held and nobody says why")
-        state, fleet = self.host.state, self.fleets[-1]
+        state, fleet = self.host.state, self.remotes.fleets[-1]
         left_over = leaks(state, fleet, OWNER, self.laws.undefined_by_hand)
         self.result.violations += [
             f"after the end: {wrong}"

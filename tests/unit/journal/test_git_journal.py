@@ -313,3 +313,20 @@ def test_packing_happens_by_itself_in_the_background(tmp_path):
     assert loose_objects(journal.path) == []
     assert journal.write(record(applied(), live={WEB: LIVE}, after_s=9))
     git(journal.path, "fsck", "--strict", "--full")
+
+
+def test_several_sources_are_told_apart(journal):
+    """Each change by the commit and author of its own source; the commit as a whole by the author of the only one."""
+    infra = Revision(commit="a" * 40, author="Ann", email="ann@example.org")
+    shop = Revision(commit="b" * 40, author="Bob", email="bob@example.org")
+    both = {"infra": infra, "shop": shop}
+    dns, db = (ObjectKey("VirtualMachine", "default", name) for name in ("dns", "db"))
+    journal.write(record(applied(dns, source="infra"), applied(db, source="shop"), revisions=both))
+    told = {entry.key: (entry.source, entry.revision, entry.author) for entry in journal.entries()}
+    assert told == {
+        dns: ("infra", "a" * 40, "Ann <ann@example.org>"),
+        db: ("shop", "b" * 40, "Bob <bob@example.org>"),
+    }
+    assert git(journal.path, "log", "-1", "--format=%an %s").startswith("gitvirt commit: create 2")
+    journal.write(record(applied(db, source="shop", action=Action.UPDATE), revisions=both))
+    assert git(journal.path, "log", "-1", "--format=%an %s").startswith("Bob commit shop@bbbbbbb: update")

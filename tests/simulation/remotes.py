@@ -1,0 +1,66 @@
+"""The sources of a run: one repository, or two that divide the fleet between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from reconciler.model.keys import ObjectKey
+from reconciler.model.origin import Origin
+from reconciler.model.revision import SourceState
+from reconciler.ports import Clock
+from tests.simulation.fleet import VM, Fleet
+from tests.simulation.repository import MemorySource, Remote
+
+ONE = (Origin(),)
+TWO = (Origin(name="machines", identity="machines@main"), Origin(name="infra", identity="infra@main"))
+"""VMs, and what they stand on."""
+NOTE = {"note.yaml": "# a repository is never empty\n"}
+
+
+class Remotes:
+    """What people push to, and what gitvirt accepted of it. ``accepted`` maps a source's name to the number of a commit."""
+
+    def __init__(self, seed: int) -> None:
+        """Every third history has two sources."""
+        self._seed = seed
+        self.origins = TWO if seed % 3 == 2 else ONE
+        self._remotes = {origin.name: Remote() for origin in self.origins}
+        self.fleets: list[Fleet] = []
+        self.sources: dict[str, MemorySource] = {}
+
+    @property
+    def accepted(self) -> Mapping[str, int | None]:
+        """What a state directory remembers."""
+        return {name: source.accepted_index for name, source in self.sources.items()}
+
+    def open(self, clock: Clock, accepted: Mapping[str, int | None]) -> Mapping[str, MemorySource]:
+        """The sources of a new process."""
+        self.sources = {name: MemorySource(remote, clock, accepted.get(name)) for name, remote in self._remotes.items()}
+        return self.sources
+
+    def commit(self, fleet: Fleet, subject: str) -> None:
+        """A push to each."""
+        self.fleets.append(fleet)
+        for name, remote in self._remotes.items():
+            files = {path: text for path, text in fleet.files().items() if self._belongs(path, name)}
+            remote.commit(files | (NOTE if name else {}), subject)
+
+    def fall(self, state: SourceState) -> None:
+        """Looks come to this from now on: at all remotes, or by turns at one of two."""
+        for number, remote in enumerate(self._remotes.values()):
+            is_spared = len(self._remotes) > 1 and (self._seed + len(self.fleets)) % 3 == number
+            remote.trouble = SourceState.READY if is_spared else state
+
+    def accepted_for(self, key: ObjectKey) -> Fleet | None:
+        """The fleet that the source of an object declared at its accepted commit, without what is another's."""
+        name = self.origins[0 if key.kind == VM else -1].name
+        index = self.sources[name].accepted_index
+        if index is None:
+            return None
+        fleet = self.fleets[index]
+        return fleet if self._belongs(fleet.spoilt, name) else replace(fleet, spoilt="")
+
+    @staticmethod
+    def _belongs(path: str, name: str) -> bool:
+        return not name or path.startswith(("networks/", "storage/")) == (name == "infra")
