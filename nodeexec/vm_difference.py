@@ -24,6 +24,7 @@ from reconciler.model.quantity import KIB, MIB, format_bytes
 from reconciler.model.resolved import ResolvedVm
 
 TEMPLATE = "spec.template.spec"
+ACCESS_PATH = f"{TEMPLATE}.accessCredentials"
 IN_XML = "xml:"
 """Begins the path of what no manifest can say: a place in the hypervisor's own configuration."""
 
@@ -99,6 +100,7 @@ def vm_differences(wanted: ResolvedVm, live: LiveVm) -> tuple[Difference, ...]:
             found.append(difference)
             explained += [f"{where}[{name}]" for where in (devices.path, *devices.companions)]
     found += _foreign_differences(spec, live)
+    found += _access_difference(wanted, live)
     explained += [difference.path for difference in found]
     before = live.marks.applied if live.marks is not None else None
     return (*found, *recorded_only(before, wanted.applied, explained))
@@ -207,6 +209,16 @@ def _foreign_differences(spec: DomainSpec, live: LiveVm) -> Iterator[Difference]
             path, after = f"{IN_XML}{place}", None
             verdict = Verdict(Impact.RESTART, "no manifest says this; it is taken out of the configuration")
         yield _difference(path, text, after, place in stored, place in running, verdict, live.running is not None)
+
+
+def _access_difference(wanted: ResolvedVm, live: LiveVm) -> Iterator[Difference]:
+    """Credentials that the guest's agent has to set; where no agent answers nothing can be done about them."""
+    access = wanted.guest_access
+    if access is None or live.running is None or not live.guest_agent or live.guest_access == access.digest:
+        return
+    before = f"digest:{live.guest_access}" if live.guest_access else None
+    verdict = Verdict(Impact.LIVE, "set in the running guest through its agent")
+    yield _difference(ACCESS_PATH, before, f"digest:{access.digest}", False, True, verdict)
 
 
 def _by_name(items: Sequence[Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from nodeexec.libvirt.executor_vms import VmChanges
 from nodeexec.libvirt.executor_volumes import VolumeChanges
 from nodeexec.libvirt.flavour import Flavour
 from nodeexec.libvirt.guest_agent import GuestAgents
+from nodeexec.libvirt.guest_credentials import GuestCredentials
 from nodeexec.libvirt.host import Host
 from nodeexec.libvirt.imports import Imports
 from nodeexec.libvirt.kvm_proof import KvmProof, boot_id
@@ -97,6 +98,7 @@ class LibvirtEngine:
                 pools=pools,
                 attached=AttachedVolumes(pools, policy, clock),
                 power=PowerControl(self._domains, clock, settings, this_boot),
+                credentials=GuestCredentials(self._connection, self._domains, settings, workers, self._events),
                 flavour=self._flavour,
                 boot_id=this_boot,
             ),

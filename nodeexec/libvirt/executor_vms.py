@@ -21,6 +21,7 @@ from nodeexec.libvirt.executor_live import change_running
 from nodeexec.libvirt.executor_power import Guest, PowerControl, grace_of, started
 from nodeexec.libvirt.firmware_state import keep_in_trash, put_back
 from nodeexec.libvirt.flavour import Flavour
+from nodeexec.libvirt.guest_credentials import GuestCredentials
 from nodeexec.libvirt.marks import DomainMarks
 from nodeexec.libvirt.naming import domain_name, volume_name
 from nodeexec.libvirt.new_marks import marks_for
@@ -30,6 +31,7 @@ from nodeexec.libvirt.steps import Steps
 from nodeexec.libvirt.stored_xml import changed_definition, new_definition
 from nodeexec.libvirt.volume_files import read_volume
 from nodeexec.recorded import RECORDED_ONLY
+from nodeexec.vm_difference import ACCESS_PATH
 from reconciler.model.domain import ClaimSource
 from reconciler.model.live import LiveVm, Unreadable
 from reconciler.model.outcome import Outcome, Result
@@ -55,6 +57,7 @@ class VmChanges:
     pools: Pools
     attached: AttachedVolumes
     power: PowerControl
+    credentials: GuestCredentials
     flavour: Callable[[], Flavour]
     boot_id: str
 
@@ -129,6 +132,9 @@ class VmChanges:
         self.attached.make(wanted, change.revision, steps)
         before = self._guest(change, handle).reading.stored_xml or ""
         self._store(change, wanted, handle, differences, steps)
+        fault = ""
+        if wanted.guest_access is not None and any(d.path == ACCESS_PATH for d in differences):
+            fault = self.credentials.hand_over(wanted.key, wanted.guest_access, live.history.runs)
         waiting = self._change_running(wanted, live, handle, differences, steps)
         if before and any(done.startswith("attached ") for done in steps.done):
             self._keep_places(change, wanted, handle, differences, before, steps)
@@ -141,6 +147,8 @@ class VmChanges:
         reading = self.domains.read(handle)
         if reading is not None:
             self.attached.drop(change.key, steps, reading.stored_xml, reading.running_xml)
+        if fault and outcome.result in (Result.APPLIED, Result.UNCHANGED):
+            return steps.outcome(Result.FAILED, fault)
         if waiting and outcome.result in (Result.APPLIED, Result.UNCHANGED):
             return steps.outcome(Result.PROGRESSING, waiting, DETACH_POLL_S)
         return replace(outcome, steps=tuple(steps.done), result=_result(outcome.result, steps))
@@ -191,7 +199,8 @@ class VmChanges:
         doable = tuple(d for d in differences if _is_live(d))
         if not doable:
             return ""
-        pending = change_running(handle, wanted.domain, self._flavour(), doable, steps)
+        devices = tuple(d for d in doable if d.path != ACCESS_PATH)
+        pending = change_running(handle, wanted.domain, self._flavour(), devices, steps)
         after = self.observer.vm(wanted.key)
         if not isinstance(after, LiveVm) or after.running is None:
             return ""

@@ -31,6 +31,13 @@ KEPT: tuple[Kept, ...] = (
         ),
         why="reaches the guest through cloud-init",
     ),
+    Kept(
+        paths=(
+            f"{_T}.accessCredentials[].userPassword.*",
+            f"{_T}.accessCredentials[].sshPublicKey.propagationMethod.qemuGuestAgent.*",
+        ),
+        why="set in the running guest through its agent",
+    ),
     Kept(paths=(f"{_T}.terminationGracePeriodSeconds",), why="how long a stop waits before it is forced"),
     Kept(paths=(f"{_T}.nodeSelector.*",), why="decides whether the VM is here"),
     Kept(paths=(f"{_V}.autoattachPodInterface",), why="decides whether a VM without NICs gets one"),
@@ -47,14 +54,6 @@ REFUSED: tuple[Refused, ...] = (
     Refused(paths=(f"{_T}.startStrategy",), reason="a guest cannot be started paused", hint="use `gitvirt pause`"),
     Refused(paths=(f"{_T}.resourceClaims[].*", f"{_T}.networks[].resourceClaim.*"), reason=_CLUSTER),
     Refused(paths=(f"{_T}.utilityVolumes[].*",), reason="utility volumes are a means of KubeVirt's own"),
-    Refused(
-        paths=(
-            f"{_T}.accessCredentials[].userPassword.*",
-            f"{_T}.accessCredentials[].sshPublicKey.propagationMethod.qemuGuestAgent.*",
-        ),
-        reason="nothing is written into a guest through its agent",
-        hint="use cloud-init: its userData, or propagationMethod noCloud",
-    ),
     Refused(
         paths=(f"{_T}.networks[].pod.vmNetworkCIDR", f"{_T}.networks[].pod.vmIPv6NetworkCIDR"),
         reason="the pod network is one for all VMs of the host; its addresses are those of settings.podNetwork",

@@ -11,6 +11,7 @@ from nodeexec.libvirt import domain_xml
 from nodeexec.libvirt.domain_xml import ParsedDomain
 from nodeexec.libvirt.domains import DomainReading
 from nodeexec.libvirt.guest_agent import SILENT, GuestFacts
+from nodeexec.libvirt.guest_credentials import access_set_in
 from nodeexec.libvirt.marks import DomainMarks
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveInterface, LiveVm
@@ -65,6 +66,7 @@ class VmReader:
             power=self._power(reading, history),
             stop_reason=self._stop_reason(reading, marks, history),
             history=history,
+            guest_access=access_set_in(marks, history.runs) if marks is not None and running is not None else "",
             disk_jobs=tuple(sorted(set(_MIRROR.findall(reading.running_xml or "")))),
             foreign_stored=stored.foreign if stored else (),
             foreign_running=running.foreign if running else (),

@@ -165,6 +165,7 @@ class Reading:
             power=self._power(domain),
             stop_reason=self._stop_reason(domain),
             history=self.history(domain),
+            guest_access=domain.guest_access[0] if domain.guest_access[1] == domain.boots else "",
             foreign_stored=domain.foreign_stored,
             foreign_running=domain.foreign_running,
             accelerator="qemu",

@@ -36,6 +36,7 @@ class HostDomain:
     start mark. ``boots`` counts power-ons in the domain's life, ``powered_at`` and ``off_at`` are monotonic seconds.
     ``boots_at_mark`` and ``boots_at_stop`` are what ``boots`` was when the start mark and the stop mark were written: a
     start mark whose guest never came, and a stop mark whose guest is long gone, are known by them.
+    ``guest_access`` is the digest of the credentials set in the guest, and ``boots`` at that time.
     ``foreign_stored`` and ``foreign_running`` are (path, text) of what no spec can say.
     """
 
@@ -52,6 +53,7 @@ class HostDomain:
     last_stop: StopReason | None = None
     ended_at: datetime | None = None
     boots: int = 0
+    guest_access: tuple[str, int] = ("", 0)
     powered_at: float = 0.0
     off_at: float | None = None
     behaviour: GuestBehaviour = GuestBehaviour()

@@ -67,6 +67,7 @@ class VmChanges:
         self._store(change, wanted, steps)
         self._make_seeds(wanted, steps)
         self._change_running(wanted, steps)
+        self._set_credentials(wanted, steps)
         if change.action is Action.RESTART:
             outcome = self.power.restart(change, steps)
         elif change.power is not None:
@@ -138,6 +139,18 @@ class VmChanges:
                 return
             label, candidate = unit
             steps.do(label, _run_as(name, candidate))
+
+    def _set_credentials(self, wanted: ResolvedVm, steps: Steps) -> None:
+        live, access = self._executor.reading().live(wanted.key), wanted.guest_access
+        if access is None or not isinstance(live, LiveVm) or not live.guest_agent or live.guest_access == access.digest:
+            return
+        name = domain_name(wanted.key)
+
+        def put(state: HostState) -> None:
+            domain = state.domains[name]
+            state.domains[name] = replace(domain, guest_access=(access.digest, domain.boots))
+
+        steps.do("set credentials in guest", put)
 
     def _make_seeds(self, wanted: ResolvedVm, steps: Steps) -> None:
         marks = self._executor.new_marks(wanted, "", None)

@@ -47,7 +47,8 @@ class LiveVm:
     """A domain. ``stored`` is its next boot, ``running`` the guest that runs now (None when off).
 
     ``fingerprint`` changes whenever anything that planning looked at changes; `Change.expected` carries it, so that an
-    engine drops a change whose object moved. ``foreign_fields`` names what stands in the domain and no field of
+    engine drops a change whose object moved. ``guest_access`` is the digest of the credentials that were set in the
+    guest since it started (`GuestAccess.digest`). ``foreign_fields`` names what stands in the domain and no field of
     `DomainSpec` can say (an added host device), as (path, text), for each half.
     """
 
@@ -61,6 +62,7 @@ class LiveVm:
     history: RunHistory = RunHistory()
     interfaces: tuple[LiveInterface, ...] = ()
     guest_agent: bool = False
+    guest_access: str = ""
     guest_os: str = ""
     guest_hostname: str = ""
     disk_jobs: tuple[str, ...] = ()

@@ -40,8 +40,31 @@ class Seed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GuestCredential:
+    """What the guest's agent sets for one user: a password, or else the authorized SSH keys, exactly these."""
+
+    user: str
+    ssh_keys: tuple[str, ...] = ()
+    password: Secret | None = None
+
+    @property
+    def what(self) -> str:
+        """In words, without a value."""
+        return "the SSH keys" if self.password is None else "the password"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestAccess:
+    """Credentials that are set in the running guest; ``digest`` is keyed, over all of them."""
+
+    credentials: tuple[GuestCredential, ...]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedVm:
     """A VirtualMachine. ``applied`` is its document with secrets as keyed digests: what the live object remembers.
+    ``guest_access`` is None where nothing is to be set in the guest, or what it is is not at hand.
 
     ``claims`` are the volumes it stands on and ``networks`` the networks it is plugged into; both must be ready first.
     """
@@ -57,6 +80,7 @@ class ResolvedVm:
     claims: tuple[ObjectKey, ...] = ()
     networks: tuple[ObjectKey, ...] = ()
     run_strategy_path: str = "spec.runStrategy"
+    guest_access: GuestAccess | None = None
 
 
 class SourceKind(StrEnum):

@@ -16,6 +16,7 @@ from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, Resolv
 from reconciler.model.status import Condition, ObjectState, ObjectStatus
 from reconciler.planning.plan_absent import ORPHAN
 from reconciler.planning.power import current_override, decide_power, is_backing_off
+from reconciler.planning.proposal import access_pending
 from reconciler.ports import Engine
 
 _WAITING_RESULTS = (Result.PROGRESSING, Result.CONFLICT)
@@ -57,7 +58,7 @@ def statuses_of(
                 revision=live.marks.revision if live and live.marks else "",
                 source=_source(desired.objects.get(key), desired),
                 observed_at=observation.taken_at,
-                conditions=_conditions(key, live, plan, state, message, now),
+                conditions=_conditions(key, live, desired, plan, state, message, now),
                 live=engine.document_of(live) if live is not None else None,
                 facts=_facts(key, live, desired),
             )
@@ -165,8 +166,23 @@ def _vm_status(live: LiveVm, desired: DesiredState, change: Change | None, now: 
     return "Stopped"
 
 
+def _access(wanted: Resolved | None, live: LiveVm) -> Iterator[Condition]:
+    """KubeVirt's word on accessCredentials, of a running guest that has some."""
+    if not isinstance(wanted, ResolvedVm) or wanted.guest_access is None or live.running is None:
+        return
+    pending = access_pending(wanted, live)
+    reason = "" if not pending else "Setting" if live.guest_agent else "AgentNotConnected"
+    yield Condition(type="AccessCredentialsSynchronized", status=not pending, reason=reason)
+
+
 def _conditions(
-    key: ObjectKey, live: LiveObject | None, plan: Plan, state: ObjectState, message: str, now: datetime
+    key: ObjectKey,
+    live: LiveObject | None,
+    desired: DesiredState,
+    plan: Plan,
+    state: ObjectState,
+    message: str,
+    now: datetime,
 ) -> tuple[Condition, ...]:
     ready = (
         None
@@ -176,6 +192,7 @@ def _conditions(
     conditions = [Condition(type="Ready", status=ready, reason=str(state), message=message)]
     if isinstance(live, LiveVm):
         conditions.append(Condition(type="AgentConnected", status=live.guest_agent))
+        conditions += _access(desired.objects.get(key), live)
         conditions.append(Condition(type="Paused", status=live.power is PowerState.PAUSED))
         override = current_override(live, now)
         if override is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from reconciler.model.power import PowerState, PowerStep
 from reconciler.model.resolved import ResolvedVm, RestartPolicy
 from reconciler.planning.hold_id import hold_id
 from reconciler.planning.power import PowerDecision, decide_power, seconds_to_expiry
-from reconciler.planning.proposal import Circumstances, Proposal, ownership_obstacle
+from reconciler.planning.proposal import Circumstances, Proposal, access_pending, ownership_obstacle
 
 _OFF = (PowerState.OFF, PowerState.CRASHED)
 
@@ -89,7 +89,7 @@ def _update(wanted: ResolvedVm, live: LiveVm, around: Circumstances) -> Proposal
         power = PowerDecision(step=None, reason=waits.by)
     holds = (_hold_for_foreign(wanted, live, refused, around),) if refused else ()
     change = _change(wanted, live, to_do, staged, power, around)
-    notes = () if live.power is not PowerState.PAUSED or power.by_operator else (_paused_note(wanted.key),)
+    notes = tuple(_notes(wanted, live, power))
     needs_restart = (
         tuple(d for d in open_ones if d.impact.rank >= Impact.RESTART.rank and d.running) if not is_off else ()
     )
@@ -254,5 +254,11 @@ def _hold_for_foreign(wanted: ResolvedVm, live: LiveVm, refused: tuple[Differenc
     )
 
 
-def _paused_note(key: ObjectKey) -> Note:
-    return Note(key=key, code="vm-paused", message="the guest is paused, not by gitvirt; `gitvirt start` resumes it")
+def _notes(wanted: ResolvedVm, live: LiveVm, power: PowerDecision) -> Iterator[Note]:
+    key = wanted.key
+    if live.power is PowerState.PAUSED and not power.by_operator:
+        said = "the guest is paused, not by gitvirt; `gitvirt start` resumes it"
+        yield Note(key=key, code="vm-paused", message=said)
+    if access_pending(wanted, live) and not live.guest_agent:
+        said = "accessCredentials are not set: the guest agent does not answer (is qemu-guest-agent installed and up?)"
+        yield Note(key=key, code="access-credentials-waiting", message=said)

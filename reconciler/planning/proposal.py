@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.model.declared import Reading, reading_of
+from reconciler.model.domain import SeedSource
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveObject, LiveVm, Observation
 from reconciler.model.plan import Blocked, Cause, Change, Difference, Hold, Note
@@ -51,9 +52,27 @@ class Circumstances:
             return Cause.COMMIT
         if isinstance(live, LiveVm) and live.stop_reason is StopReason.NEVER_RAN:
             return Cause.COMMIT
-        if live.marks.applied != wanted.applied:
+        if live.marks.applied != wanted.applied or _has_other_secrets(wanted, live):
             return Cause.COMMIT
         return Cause.OPERATOR if wanted.key in self.asked else _cause_of_power(wanted, live)
+
+
+def access_pending(wanted: ResolvedVm, live: LiveVm) -> bool:
+    """Whether a running guest has other credentials than those declared, as far as anybody knows."""
+    access = wanted.guest_access
+    return access is not None and live.running is not None and live.guest_access != access.digest
+
+
+def _has_other_secrets(wanted: Resolved, live: LiveObject) -> bool:
+    """Whether what the document names by reference is another content: its words are the same, what they mean is not."""
+    if not isinstance(wanted, ResolvedVm) or not isinstance(live, LiveVm):
+        return False
+    stored = {disk.name: disk.source for disk in live.stored.disks} if live.stored else {}
+    sources = ((disk.source, stored.get(disk.name)) for disk in wanted.domain.disks)
+    is_reseeded = any(
+        isinstance(new, SeedSource) and isinstance(old, SeedSource) and new != old for new, old in sources
+    )
+    return is_reseeded or access_pending(wanted, live)
 
 
 def _cause_of_power(wanted: Resolved, live: LiveObject) -> Cause:

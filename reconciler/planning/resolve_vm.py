@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.model.document import Document, dotted
@@ -25,9 +25,10 @@ from reconciler.model.problem_codes import problem
 from reconciler.model.quantity import bytes_of
 from reconciler.model.resolved import ResolvedVm, RestartPolicy, Seed
 from reconciler.planning import resolve_domain as hardware
+from reconciler.planning.guest_access import cloud_init_keys, guest_access
 from reconciler.planning.identity import derived_mac, derived_serial, derived_uuid
 from reconciler.planning.redact import Digest, applied_document
-from reconciler.planning.seed import SEED_VOLUME_TYPES, GuestIdentity, MissingReferenceError, public_keys_of, seed_of
+from reconciler.planning.seed import SEED_VOLUME_TYPES, GuestIdentity, MissingReferenceError, seed_of
 from reconciler.planning.unresolvable import UnresolvableError
 
 RESTART_POLICY = "gitvirt.io/restart-policy"
@@ -102,6 +103,11 @@ def resolve_vm(document: Document, references: References, *, policy: Policy, di
         origins={"memory_mib": memory_path, "cpu": cpu_path},
     )
     strategy, strategy_path = run_strategy(document)
+    access = (
+        guest_access(template.get("accessCredentials") or [], namespace, references.documents, digest)
+        if references.kept_seeds is None
+        else None
+    )
     grace = template.get("terminationGracePeriodSeconds")
     return ResolvedVm(
         key=key,
@@ -115,6 +121,7 @@ def resolve_vm(document: Document, references: References, *, policy: Policy, di
         claims=claims,
         networks=networks,
         run_strategy_path=strategy_path,
+        guest_access=access,
     )
 
 
@@ -161,9 +168,7 @@ def _disks(
     devices = (template.get("domain") or {}).get("devices") or {}
     volumes = {volume["name"]: volume for volume in template.get("volumes") or []}
     guest = GuestIdentity(instance_id=uuid, hostname=template.get("hostname") or document.key.name)
-    if references.kept_seeds is None:
-        keys = public_keys_of(template.get("accessCredentials") or [], namespace, references.documents)
-        guest = GuestIdentity(instance_id=guest.instance_id, hostname=guest.hostname, public_keys=keys)
+    credentials = template.get("accessCredentials") or []
     disks: list[DiskSpec] = []
     seeds: list[Seed] = []
     claims: list[ObjectKey] = []
@@ -177,7 +182,10 @@ def _disks(
             source = ClaimSource(namespace=namespace, claim=claim, pool=resolved.pool, format=resolved.format)
         elif any(kind in volume for kind in SEED_VOLUME_TYPES):
             if references.kept_seeds is None:
-                seeds.append(seed_of(volume, namespace, guest, references.documents, digest))
+                method = "configDrive" if "cloudInitConfigDrive" in volume else "noCloud"
+                keys = cloud_init_keys(credentials, namespace, references.documents, method)
+                identity = replace(guest, public_keys=keys)
+                seeds.append(seed_of(volume, namespace, identity, references.documents, digest))
                 source = SeedSource(digest=seeds[-1].digest)
             else:
                 source = SeedSource(digest=references.kept_seeds.get(disk["name"], ""))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,24 +85,6 @@ def object_files(key: ObjectKey, documents: Mapping[ObjectKey, Document]) -> Map
     encoded = "data" if key.kind == "Secret" else "binaryData"
     entries = {name: base64.b64decode(value) for name, value in (document.body.get(encoded) or {}).items()}
     return entries | {name: str(value).encode() for name, value in (document.body.get(plain) or {}).items()}
-
-
-def public_keys_of(
-    credentials: Sequence[Mapping[str, Any]], namespace: str, documents: Mapping[ObjectKey, Document]
-) -> tuple[str, ...]:
-    """The SSH public keys that ``accessCredentials`` hand over through cloud-init, in order.
-
-    Raises:
-        MissingReferenceError: a Secret it names is not there.
-    """
-    keys: list[str] = []
-    for credential in credentials:
-        secret = ((credential.get("sshPublicKey") or {}).get("source") or {}).get("secret") or {}
-        if secret.get("secretName"):
-            entries = object_files(ObjectKey("Secret", namespace, secret["secretName"]), documents)
-            for _, content in sorted(entries.items()):
-                keys += [line.strip() for line in content.decode(errors="replace").splitlines() if line.strip()]
-    return tuple(keys)
 
 
 def _nocloud(

@@ -27,6 +27,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.resolved import ResolvedNetwork, ResolvedVolume
 from reconciler.planning.resolve_network import resolve_network
 from tests.contract.builders import Site, create, digest, document, is_ready, update
+from tests.live.image_server import ImageServer
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIRE = "GITVIRT_REQUIRE_LIVE"
@@ -271,3 +272,14 @@ def demo_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert ended.returncode == 0, ended.stderr
     return path
+
+
+@pytest.fixture
+def guest_disk(libvirt_engine: LiveHost, demo_image: Path) -> Iterator[Any]:
+    """A root disk with the demo guest."""
+    server = ImageServer({"guest.qcow2": demo_image.read_bytes()})
+    try:
+        source = {"http": {"url": server.url("guest.qcow2")}}
+        yield libvirt_engine.made(libvirt_engine.site.data_volume("root", source, size="80Mi"))
+    finally:
+        server.close()

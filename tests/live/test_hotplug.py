@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,20 +14,8 @@ from reconciler.model.power import PowerState, PowerStep, StopReason
 from reconciler.model.quantity import MIB
 from tests.contract.builders import create, update
 from tests.live.conftest import LiveHost
-from tests.live.image_server import ImageServer
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
-
-
-@pytest.fixture
-def guest_disk(libvirt_engine: LiveHost, demo_image: Path) -> Iterator[Any]:
-    """A root disk with the demo guest."""
-    server = ImageServer({"guest.qcow2": demo_image.read_bytes()})
-    try:
-        source = {"http": {"url": server.url("guest.qcow2")}}
-        yield libvirt_engine.made(libvirt_engine.site.data_volume("root", source, size="80Mi"))
-    finally:
-        server.close()
 
 
 def places(xml: str) -> dict[str, tuple[str, ...]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nodeexec.simulated.state import GuestBehaviour
 from reconciler.daemon.cycle import Cycle
 from reconciler.daemon.wake import Wake
 from reconciler.model.keys import ObjectKey
@@ -141,3 +142,60 @@ def test_nothing_is_deleted_while_an_encrypted_document_cannot_be_told(world: Se
     world.cycle.run(Wake(fetch=True))
     world.settle()
     assert {WEB, OTHER} <= set(world.engine.observe(None).objects)
+
+
+CREDENTIALS = """
+---
+apiVersion: kubevirt.io/v1
+kind: VirtualMachine
+metadata: {name: web}
+spec:
+  runStrategy: Always
+  template:
+    spec:
+      accessCredentials:
+      - userPassword: {source: {secret: {secretName: login}}, propagationMethod: {qemuGuestAgent: {}}}
+      domain: {memory: {guest: 64Mi}, devices: {}}
+"""
+
+
+def access_of(world: SecretWorld) -> str:
+    return world.engine.observe([WEB]).objects[WEB].guest_access  # type: ignore[union-attr]
+
+
+def condition(world: SecretWorld) -> tuple[bool | None, str]:
+    (status,) = (status for status in world.cycle.status() if status.key == WEB)
+    (found,) = (one for one in status.conditions if one.type == "AccessCredentialsSynchronized")
+    return found.status, found.reason
+
+
+def boot(world: SecretWorld) -> None:
+    """Let the guest come up as far as its agent."""
+    world.clock.advance(60)
+    world.cycle.run(Wake(everything=True))
+    world.settle()
+
+
+def test_credentials_wait_for_the_agent_and_follow_the_secret(world: SecretWorld) -> None:
+    world.put("login", "root", "hunter2")
+    run(world, CREDENTIALS)
+    boot(world)
+    first = access_of(world)
+    assert first and condition(world) == (True, "")
+    world.put("login", "root", "hunter3")
+    world.cycle.run(Wake(fetch=True))
+    assert access_of(world) not in ("", first)
+    assert world.told()[-1][1] == "commit"
+    assert "hunter" not in str(world.journal.records)
+
+
+def test_a_guest_without_agent_is_told_of(world: SecretWorld) -> None:
+    world.host.behaviour = GuestBehaviour(agent=False)
+    world.put("login", "root", "hunter2")
+    run(world, CREDENTIALS)
+    boot(world)
+    assert access_of(world) == ""
+    assert condition(world) == (False, "AgentNotConnected")
+    (status,) = (status for status in world.cycle.status() if status.key == WEB)
+    assert "guest agent does not answer" in status.message
+    assert status.state is ObjectState.READY

@@ -84,7 +84,6 @@ def test_a_vm_that_is_honoured_whole_has_no_problem() -> None:
         ("volumes.0.hostDisk.path", "/x"),
         ("volumes.0.containerDisk.image", "x"),
         ("startStrategy", "Paused"),
-        ("accessCredentials", [{"userPassword": {"source": {}}}]),
     ],
 )
 def test_what_cannot_be_honoured_is_an_error(path: str, value: Any) -> None:
