@@ -9,6 +9,18 @@ class UnreachableError(SourceError):
     """The remote gave no answer, or none that can be used."""
 
 
+class CredentialError(UnreachableError):
+    """A file with a key, a token or a password cannot be used."""
+
+
+class ServerError(UnreachableError):
+    """What the server itself says went wrong. The text is the server's."""
+
+
+class NotGivenError(UnreachableError):
+    """The server does not give out the object that was asked for."""
+
+
 class NotACommitError(SourceError):
     """What is followed exists and is not a commit."""
 

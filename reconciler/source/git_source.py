@@ -15,6 +15,7 @@ from pathlib import Path
 import pygit2
 
 from reconciler.model.errors import SourceError
+from reconciler.model.follow import FollowKind
 from reconciler.model.plain_text import is_plain, one_line
 from reconciler.model.revision import Revision, Snapshot, SourceEvent, SourceState, SourceStatus
 from reconciler.model.source_spec import SourceSpec
@@ -23,6 +24,7 @@ from reconciler.source.commits import approvals_since, revision_of
 from reconciler.source.errors import (
     DamagedError,
     NotACommitError,
+    NotGivenError,
     PathMissingError,
     TooLargeError,
     UnreachableError,
@@ -43,6 +45,7 @@ from reconciler.source.mirror import (
     ref_by_file,
 )
 from reconciler.source.remotes import Remote, checked_follow, remote_for
+from reconciler.source.revisions import path_parts, read_revision
 from reconciler.source.rewrites import rewrite_id, rewrite_text
 from reconciler.source.signatures_check import SignatureCheck
 from reconciler.source.trees import Listing, TreeReader
@@ -63,7 +66,7 @@ class GitSource:
         self._remote: Remote = remote_for(spec, limits)
         self._spec = spec
         self._follow = checked_follow(spec.follow)
-        self._parts = _parts(spec.path)
+        self._parts = path_parts(spec.path)
         self._clock, self._limits = clock, limits
         self._signatures = SignatureCheck(spec.verify, clock=clock, limits=limits) if spec.verify else None
         what = self._follow.identity("")
@@ -102,6 +105,8 @@ class GitSource:
                     found = self._remote.look(self._follow)
                     head = found.commit
                     status = self._take(found)
+            except NotGivenError as fault:
+                status = self._not_given(head, str(fault))
             except UnreachableError as fault:
                 status = _status(SourceState.UNREACHABLE, head, f"{fault}. {self._keeps()}")
             except NotACommitError as fault:
@@ -131,7 +136,7 @@ class GitSource:
             if self._snapshot and self._snapshot[0].revision.commit == commit:
                 return self._snapshot[0]
             try:
-                self._snapshot = self._read(self._mirror, commit, self._mirror.read(PREVIOUS), None)
+                self._snapshot = read_revision(self._mirror, commit, self._mirror.read(PREVIOUS), None, self._parts, self._limits)
             except DamagedError as fault:
                 self._damage = str(fault)
                 return None
@@ -275,6 +280,13 @@ class GitSource:
             f"follow. {self._keeps()}",
         )
 
+    def _not_given(self, head: str, fault: str) -> SourceStatus:
+        """A commit that the server does not give out is not there; a branch has moved on since it was looked at."""
+        if self._follow.kind is FollowKind.COMMIT:
+            return self._absent(RemoteHead(commit="", fault=fault))
+        said = f"{fault}. It changed while it was fetched: the next look tries again. {self._keeps()}"
+        return _status(SourceState.UNREACHABLE, head, said)
+
     def _bring(self, mirror: Mirror, found: RemoteHead) -> str:
         """Fetch unless it is here already; the commit."""
         if not mirror.holds(found.oid):
@@ -314,7 +326,7 @@ class GitSource:
                 return self._rewritten(head, accepted, lost)
             status = self._rewrite_accepted(status, accepted, lost)
         try:
-            snapshot = self._read(mirror, head, accepted, known)
+            snapshot = read_revision(mirror, head, accepted, known, self._parts, self._limits)
         except TooLargeError as fault:
             return _status(SourceState.REFUSED, head, f"{head[:12]} is refused: {fault}. {self._keeps()}")
         except PathMissingError as fault:
@@ -353,40 +365,7 @@ class GitSource:
         event = SourceEvent(what="rewrite", result="accepted", head=status.head, message=said)
         return replace(status, message=said, event=event)
 
-    def _read(self, mirror: Mirror, commit: str, previous: str, known: Listing | None) -> tuple[Snapshot, Listing]:
-        """A commit's manifest files.
-
-        Raises:
-            PathMissingError: the sub-path is not a directory of it.
-            TooLargeError: it is over a limit.
-            DamagedError: an object is missing or damaged.
-        """
-        repository, limits = mirror.repository, self._limits
-        try:
-            found = repository[commit].peel(pygit2.Commit)
-            revision = revision_of(found, approvals_since(repository, commit, previous, limits.approval_commits))
-        except (KeyError, ValueError, pygit2.GitError) as fault:
-            raise DamagedError(f"the commit {commit} cannot be read from the local copy: {fault}") from fault
-        reader = TreeReader(repository, limits)
-        tree = reader.find(found.tree_id.raw, self._parts)
-        prefix = "".join(f"{part.decode()}/" for part in self._parts)
-        listing = reader.list(tree, prefix, known)
-        refused = tuple(listing.refused.items())
-        return Snapshot(revision=revision, files=listing.files, refused=refused), listing
-
 
 def _status(state: SourceState, head: str, message: str = "", event: SourceEvent | None = None) -> SourceStatus:
     """A status that is not dated yet."""
     return SourceStatus(state=state, checked_at=None, head=head, message=message, event=event)
-
-
-def _parts(path: str) -> tuple[bytes, ...]:
-    """A sub-path as the names on the way to it.
-
-    Raises:
-        SourceError: it would leave the repository, or no tree can have it.
-    """
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    if ".." in parts or not is_plain(path):
-        raise SourceError(f"the path {one_line(path)!r} does not name a directory below the repository's root")
-    return tuple(part.encode() for part in parts)

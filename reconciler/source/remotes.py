@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
 import pygit2
 
@@ -13,8 +12,12 @@ from reconciler.model.follow import Follow
 from reconciler.model.plain_text import one_line
 from reconciler.model.source_spec import SourceSpec
 from reconciler.source.heads import RemoteHead
+from reconciler.source.http_transport import HttpTransport
 from reconciler.source.limits import SourceLimits
 from reconciler.source.local_remote import LocalRemote
+from reconciler.source.remote_url import HttpUrl, LocalUrl, SshUrl, parse_url
+from reconciler.source.smart_remote import SmartRemote
+from reconciler.source.ssh_transport import SshTransport
 
 
 class Remote(Protocol):
@@ -47,22 +50,17 @@ def remote_for(spec: SourceSpec, limits: SourceLimits) -> Remote:
     """The remote that a specification names.
 
     Raises:
-        SourceError: no transport knows such a URL.
+        SourceError: no transport knows such a URL, or it lacks what it needs.
     """
-    url = spec.url
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        if parts.netloc not in ("", "localhost"):
-            raise SourceError(f"file URLs name no host, but {one_line(parts.netloc)!r} stands in one: use file:///PATH")
-        return LocalRemote(Path(unquote(parts.path)), limits)
-    if "://" in url:
-        shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
-        raise SourceError(
-            f"gitvirt cannot fetch from {one_line(shown)!r}: only file:///PATH and plain paths are supported"
-        )
-    if not url:
-        raise SourceError("the source has no URL: set it to file:///PATH or a path")
-    return LocalRemote(Path(url).expanduser().absolute(), limits)
+    limits = replace(limits, fetch_timeout_s=spec.timeout_s)
+    url = parse_url(spec.url)
+    match url:
+        case LocalUrl():
+            return LocalRemote(url.path, limits)
+        case HttpUrl():
+            return SmartRemote(HttpTransport(url, spec, limits), limits)
+        case SshUrl():
+            return SmartRemote(SshTransport(url, spec, limits), limits)
 
 
 def checked_follow(follow: Follow) -> Follow:

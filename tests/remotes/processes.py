@@ -1,0 +1,55 @@
+"""Servers of the tests: started by path, on loopback, ended by their process id."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+_SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/lib/git-core"
+_PATIENCE_S = 10.0
+
+
+def program(name: str) -> str:
+    """Where a program is; the tests' packages stand in deploy/host/packages.txt."""
+    found = shutil.which(name, path=_SYSTEM_PATH)
+    assert found, f"{name} is not installed: see the section Tests of deploy/host/packages.txt"
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Running:
+    """A server process and where it writes what it says."""
+
+    def __init__(self, arguments: list[str], log: Path, is_up: Callable[[], bool]) -> None:
+        with log.open("ab") as stream:
+            self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+        self.log = log
+        until = time.monotonic() + _PATIENCE_S
+        while not is_up():
+            if self._process.poll() is not None or time.monotonic() > until:
+                self.stop()
+                raise AssertionError(f"{arguments[0]} did not start: {log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
