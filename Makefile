@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit setup check bench sim clean clean-vms host guest
+.PHONY: help run demo test test-unit setup check bench sim clean clean-vms host host-tests guest
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -16,7 +16,7 @@ run: setup guest ## VMs from sample-repo/, running on this machine; Ctrl-C stops
 demo: setup guest ## a scripted story on real VMs: drift, live changes, trash and revert; ends by itself
 	@$(SUDO) env GITVIRT_CACHE="$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}" $(abspath $(BIN))/python -m demo.story
 
-test: setup guest ## install what tests need and run all of them, live ones included
+test: setup guest host-tests ## install what tests need and run all of them, live ones included
 	@$(SUDO) env GITVIRT_REQUIRE_LIVE=1 GITVIRT_CACHE="$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}" $(BIN)/python -m pytest
 
 test-unit: $(VENV)/.installed-dev ## the tests that need neither libvirt nor root
@@ -36,6 +36,9 @@ setup: host $(VENV)/.installed-dev ## system packages, libvirt, the virtual envi
 
 host:
 	@deploy/host/prepare
+
+host-tests:
+	@deploy/host/prepare --tests
 
 guest: host
 	@demo/guest/build "$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}/demo-guest.qcow2"

@@ -16,11 +16,11 @@ import pygit2
 
 from reconciler.model.errors import SourceError
 from reconciler.model.follow import FollowKind
-from reconciler.model.plain_text import is_plain, one_line
+from reconciler.model.plain_text import one_line
 from reconciler.model.revision import Revision, Snapshot, SourceEvent, SourceState, SourceStatus
 from reconciler.model.source_spec import SourceSpec
 from reconciler.ports import Clock
-from reconciler.source.commits import approvals_since, revision_of
+from reconciler.source.commits import revision_of
 from reconciler.source.errors import (
     DamagedError,
     NotACommitError,
@@ -48,7 +48,7 @@ from reconciler.source.remotes import Remote, checked_follow, remote_for
 from reconciler.source.revisions import path_parts, read_revision
 from reconciler.source.rewrites import rewrite_id, rewrite_text
 from reconciler.source.signatures_check import SignatureCheck
-from reconciler.source.trees import Listing, TreeReader
+from reconciler.source.trees import Listing
 
 
 class GitSource:
@@ -136,7 +136,9 @@ class GitSource:
             if self._snapshot and self._snapshot[0].revision.commit == commit:
                 return self._snapshot[0]
             try:
-                self._snapshot = read_revision(self._mirror, commit, self._mirror.read(PREVIOUS), None, self._parts, self._limits)
+                self._snapshot = read_revision(
+                    self._mirror, commit, self._mirror.read(PREVIOUS), None, self._parts, self._limits
+                )
             except DamagedError as fault:
                 self._damage = str(fault)
                 return None

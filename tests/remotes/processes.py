@@ -14,9 +14,9 @@ _PATIENCE_S = 10.0
 
 
 def program(name: str) -> str:
-    """Where a program is; the tests' packages stand in deploy/host/packages.txt."""
+    """Where a program is; the tests' packages stand in deploy/host/test-packages.txt."""
     found = shutil.which(name, path=_SYSTEM_PATH)
-    assert found, f"{name} is not installed: see the section Tests of deploy/host/packages.txt"
+    assert found, f"{name} is not installed: run deploy/host/prepare --tests"
     return found
 
 
