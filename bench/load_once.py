@@ -17,6 +17,7 @@ from bench.corpus import bring_changes, follow, move_main
 from reconciler.daemon.file_cache import FileCache
 from reconciler.daemon.fingerprint import fingerprint
 from reconciler.daemon.loaded_files import FileLoader, LoadedFiles
+from reconciler.model.origin import Origin
 from reconciler.model.revision import Snapshot, SourceState
 from reconciler.source.git_source import GitSource
 
@@ -72,8 +73,7 @@ def change(repository: Path, state: Path) -> Found:
 
 def _loading(source: GitSource, state: Path) -> tuple[LoadedFiles, FileCache]:
     cache = FileCache(state / "cache" / "files.sqlite", fingerprint("default"), sys.exit)
-    loader = FileLoader(cache, "default")
-    return LoadedFiles(lambda path, blob: loader.load(source, blob, path)), cache
+    return LoadedFiles(FileLoader("default", cache), source, Origin()), cache
 
 
 def _accepted(source: GitSource) -> Snapshot:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from reconciler.daemon import events
 from reconciler.daemon.addresses import look_for_addresses
 from reconciler.daemon.clock import SystemClock
 from reconciler.daemon.control import ControlServer, user_name
@@ -22,6 +23,8 @@ from reconciler.daemon.cycle import Cycle, CycleReport
 from reconciler.daemon.cycle_log import CycleLog
 from reconciler.daemon.doctor import Check, examine
 from reconciler.daemon.event_pump import EventPump
+from reconciler.daemon.file_cache import FileCache
+from reconciler.daemon.fingerprint import fingerprint
 from reconciler.daemon.key import ensure_key, keyed_digest
 from reconciler.daemon.lock import OwnerLock
 from reconciler.daemon.log_setup import set_up_logging
@@ -136,6 +139,7 @@ def build_core(settings: Settings) -> Core:
         policy=settings.policy,
         digest=digest,
         secrets=HostStore(settings.secrets.directory, settings.secrets.age_key_file),
+        file_cache=_file_cache(settings),
     )
     return Core(
         sources=sources,
@@ -145,6 +149,16 @@ def build_core(settings: Settings) -> Core:
         clock=clock,
         suspension=SuspensionFile(settings.key_file),
         choice=choice,
+    )
+
+
+def _file_cache(settings: Settings) -> FileCache:
+    meaning = fingerprint(settings.policy.default_namespace)
+    log = structlog.get_logger()
+    return FileCache(
+        settings.state_directory / "cache" / "files.sqlite",
+        meaning,
+        lambda reason: log.warning(events.CACHE_UNUSED, reason=reason),
     )
 
 

@@ -17,6 +17,7 @@ from reconciler.daemon.cycle_retries import Retries
 from reconciler.daemon.cycle_scope import HOST_KINDS, dependencies, merged, still_released, users_of
 from reconciler.daemon.cycle_secrets import NO_SECRETS
 from reconciler.daemon.cycle_sources import CycleSources
+from reconciler.daemon.file_cache import FileCache
 from reconciler.daemon.wake import Wake
 from reconciler.model.declared import Declared
 from reconciler.model.errors import EngineError, JournalError, SourceError
@@ -81,6 +82,7 @@ class Cycle:
         policy: Policy,
         digest: Callable[[bytes], str],
         secrets: SecretStore = NO_SECRETS,
+        file_cache: FileCache | None = None,
     ) -> None:
         """``sources`` are those of ``policy.sources``, by name."""
         self._engine = engine
@@ -90,7 +92,7 @@ class Cycle:
         self._policy = policy
         self._digest = digest
         self._lock = threading.RLock()
-        self._sources = CycleSources(sources, engine, workers, policy, secrets)
+        self._sources = CycleSources(sources, engine, workers, policy, secrets, file_cache)
         self._observation: Observation | None = None
         self._look: _Look | None = None
         self._seen: dict[ObjectKey, Mapping[str, Any]] = {}

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.daemon.cycle_secrets import NOTHING_ON_HOST, HostDocuments, SecretFiles
+from reconciler.daemon.loaded_files import FileLoader, LoadedChange, LoadedFiles
 from reconciler.manifests.assemble import NOBODY, assemble
-from reconciler.manifests.confine import confined
-from reconciler.manifests.load import LoadedFile, is_manifest, kustomization_problem, load_blob
+from reconciler.manifests.load import LoadedFile
 from reconciler.manifests.templates import template_documents
 from reconciler.model.declared import Declared, Reading
 from reconciler.model.document import Document
@@ -40,41 +40,40 @@ class SourceFiles:
 class DeclaredCache:
     """Loads revisions of sources, and joins them. `problems` are those of the last joining."""
 
-    def __init__(
-        self, engine: Engine, secrets: SecretFiles, origins: Collection[Origin], default_namespace: str
-    ) -> None:
+    def __init__(self, engine: Engine, secrets: SecretFiles, origins: Collection[Origin], loader: FileLoader) -> None:
         self._secrets = secrets
         self._checker = EngineChecks(engine)
         self._origins = origins
-        self._default_namespace = default_namespace
-        self._files: dict[str, dict[tuple[str, str], LoadedFile]] = {}
+        self._loader = loader
+        self._files: dict[str, LoadedFiles] = {}
         self._loaded: dict[str, SourceFiles] = {}
         self.problems: tuple[Problem, ...] = ()
 
-    def load(self, origin: Origin, source: Source, snapshot: Snapshot) -> None:
-        """Every manifest of a revision, in the place of the source's former one.
+    def load(self, origin: Origin, source: Source, snapshot: Snapshot) -> LoadedChange:
+        """Every manifest of a revision, in the place of the source's former one; what that changes.
 
         Raises:
             SourceError: a blob cannot be read; the former revision stays.
         """
-        known = self._files.get(origin.name, {})
-        files: dict[tuple[str, str], LoadedFile] = {}
-        for path, blob in snapshot.files.items():
-            if is_manifest(path):
-                files[path, blob] = known.get((path, blob)) or self._load_file(origin, source, path, blob)
-        kustomizations = (found for path in snapshot.files if (found := kustomization_problem(path)))
-        self._files[origin.name] = files
+        loaded = self._files.setdefault(origin.name, LoadedFiles(self._loader, source, origin))
+        change = loaded.load(snapshot)
+        hint = "nothing is deleted while a file cannot be read"
         self._loaded[origin.name] = SourceFiles(
             revision=snapshot.revision.commit,
-            files=files.values(),
+            files=loaded.files.values(),
             origin=origin,
             refused=tuple(
-                problem("file-refused", Place(origin.shown(path)), reason,
-                        hint="nothing is deleted while a file cannot be read")
+                problem("file-refused", Place(origin.shown(path)), reason, hint=hint)
                 for path, reason in snapshot.refused
             ),
-            extra=tuple(replace(found, place=Place(origin.shown(found.place.file))) for found in kustomizations),
-        )  # fmt: skip
+            extra=loaded.kustomizations,
+        )
+        return change
+
+    def settle(self) -> None:
+        """After revisions were loaded: bring the cache on disk up to date."""
+        count = sum(len(one.files) for one in self._files.values())
+        self._loader.settle(count, lambda: (blob for one in self._files.values() for blob in one.blobs))
 
     def joined(self, holders: Mapping[ObjectKey, str]) -> Declared:
         """What all loaded revisions declare together; ``holders`` as `assemble` has them."""
@@ -89,31 +88,26 @@ class DeclaredCache:
         )
         return declared
 
-    def _load_file(self, origin: Origin, source: Source, path: str, blob: str) -> LoadedFile:
-        loaded = load_blob(
-            source.read_blob(blob),
-            origin.shown(path),
-            origin=origin.identity,
-            default_namespace=self._default_namespace,
-        )
-        return confined(loaded, origin)
-
 
 class EngineChecks:
-    """`Engine.check` of each document, once a digest."""
+    """`Engine.check` of each document, once for all that were found good."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._known: dict[tuple[str, str, tuple[int, ...]], tuple[Problem, ...]] = {}
+        self._good: set[tuple[ObjectKey, str]] = set()
 
     def check(self, documents: Iterable[Document]) -> tuple[Problem, ...]:
         """Problems of all of them; what is not asked for any more is forgotten."""
-        fresh: dict[tuple[str, str, tuple[int, ...]], tuple[Problem, ...]] = {}
+        good: set[tuple[ObjectKey, str]] = set()
+        problems: list[Problem] = []
         for document in documents:
-            name = (document.digest, document.file, tuple(document.positions.marks[:2]))
-            fresh[name] = self._known[name] if name in self._known else self._engine.check(document)
-        self._known = fresh
-        return tuple(found for problems in fresh.values() for found in problems)
+            name = (document.key, document.digest)
+            found = () if name in self._good else self._engine.check(document)
+            problems += found
+            if not found:
+                good.add(name)
+        self._good = good
+        return tuple(problems)
 
 
 def declare(

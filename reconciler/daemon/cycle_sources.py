@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from reconciler.daemon.cycle_declared import DeclaredCache
 from reconciler.daemon.cycle_secrets import SecretFiles, users_of_what_changed
+from reconciler.daemon.file_cache import FileCache
+from reconciler.daemon.loaded_files import FileLoader
 from reconciler.daemon.wake import Wake
 from reconciler.model.declared import Declared
 from reconciler.model.errors import SourceError
@@ -25,7 +27,13 @@ class CycleSources:
     """
 
     def __init__(
-        self, sources: Mapping[str, Source], engine: Engine, workers: Workers, policy: Policy, secrets: SecretStore
+        self,
+        sources: Mapping[str, Source],
+        engine: Engine,
+        workers: Workers,
+        policy: Policy,
+        secrets: SecretStore,
+        file_cache: FileCache | None = None,
     ) -> None:
         """``sources`` are those of ``policy.sources``, by name."""
         self._sources = sources
@@ -33,7 +41,9 @@ class CycleSources:
         self._policy = policy
         self._secrets = SecretFiles(secrets, policy.default_namespace)
         self._secrets_version = 0
-        self._cache = DeclaredCache(engine, self._secrets, policy.sources, policy.default_namespace)
+        self._cache = DeclaredCache(
+            engine, self._secrets, policy.sources, FileLoader(policy.default_namespace, file_cache)
+        )
         self._revisions: dict[str, Revision] = {}
         self._holders: dict[ObjectKey, str] = {}
         self.declared: Declared | None = None
@@ -103,6 +113,8 @@ class CycleSources:
                 continue
             self._revisions[origin.name] = snapshot.revision
             has_new = True
+        if has_new:
+            self._cache.settle()
         return has_new
 
     def settled(self, declared: Declared, observation: Observation) -> Declared:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar
@@ -53,6 +53,7 @@ class FileCache:
         self._say: Final = say
         self._pending: dict[bytes, bytes] = {}
         self._connection = self._opened(fingerprint)
+        self._rows = self._counted()
 
     def get(self, blob: str) -> bytes | None:
         """What was put for a blob; None when nothing was, or it cannot be read."""
@@ -73,17 +74,24 @@ class FileCache:
     def flush(self) -> None:
         """Write what was put."""
         pending, self._pending = self._pending, {}
+        self._rows += len(pending)
         if pending:
             self._do(lambda one: _insert(one, [(name, _checksum(name, data), data) for name, data in pending.items()]))
 
-    def shrink(self, wanted: Collection[str]) -> None:
-        """Forget what is not ``wanted``, once that is more than half of what there is."""
-        self._do(lambda one: _shrink(one, wanted))
+    def shrink(self, wanted: int, blobs: Callable[[], Iterable[str]]) -> None:
+        """Forget all but ``blobs``, of which there are about ``wanted``, once that is more than half of what there is."""
+        if self._rows > 2 * wanted + _SPARE_ROWS:
+            self._do(lambda one: _keep_only(one, blobs()))
+            self._rows = self._counted()
 
     def close(self) -> None:
         """Write what was put and let go of the file."""
         self.flush()
         self._let_go()
+
+    def _counted(self) -> int:
+        found: tuple[int] | None = self._do(lambda one: one.execute("SELECT count(*) FROM files").fetchone())
+        return found[0] if found else 0
 
     def _do(self, act: Callable[[sqlite3.Connection], T]) -> T | None:
         if self._connection is None:
@@ -146,13 +154,10 @@ def _insert(connection: sqlite3.Connection, rows: list[tuple[bytes, int, bytes]]
         connection.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", rows)
 
 
-def _shrink(connection: sqlite3.Connection, wanted: Collection[str]) -> None:
-    (rows,) = connection.execute("SELECT count(*) FROM files").fetchone()
-    if rows <= 2 * len(wanted) + _SPARE_ROWS:
-        return
+def _keep_only(connection: sqlite3.Connection, blobs: Iterable[str]) -> None:
     with connection:
         connection.execute("CREATE TEMP TABLE wanted (blob BLOB PRIMARY KEY)")
-        connection.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((bytes.fromhex(blob),) for blob in wanted))
+        connection.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((bytes.fromhex(blob),) for blob in blobs))
         connection.execute("DELETE FROM files WHERE blob NOT IN (SELECT blob FROM wanted)")
         connection.execute("DROP TABLE wanted")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -2,57 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from reconciler.daemon.file_cache import FileCache
-from reconciler.manifests.load import LoadedFile, is_manifest, load_blob
+from reconciler.manifests.confine import confined
+from reconciler.manifests.load import LoadedFile, is_manifest, kustomization_problem, load_blob
 from reconciler.manifests.packed_file import pack, unpack
 from reconciler.model.file_tree import changed_files
+from reconciler.model.origin import Origin
+from reconciler.model.problem import Place, Problem
 from reconciler.model.revision import Snapshot
 from reconciler.ports import Source
-
-LoadFile = Callable[[str, str], LoadedFile]
-"""Path and blob hash → the file, loaded.
-
-Raises:
-    SourceError: the blob cannot be read.
-"""
 
 
 class FileLoader:
     """Loads one file: from the cache on disk, or by reading, parsing and checking its blob."""
 
-    def __init__(self, cache: FileCache | None, default_namespace: str) -> None:
-        self._cache = cache
+    def __init__(self, default_namespace: str, cache: FileCache | None = None) -> None:
         self._default_namespace = default_namespace
+        self._cache = cache
 
-    def load(self, source: Source, blob: str, file: str) -> LoadedFile:
-        """The file of that blob; ``file`` is its path, for problems.
+    def load(self, source: Source, blob: str, path: str, origin: Origin) -> LoadedFile:
+        """The file of that blob, as far as its source may declare what it holds.
 
         Raises:
             SourceError: the blob cannot be read.
         """
+        return confined(self._loaded(source, blob, origin.shown(path), origin.identity), origin)
+
+    def _loaded(self, source: Source, blob: str, file: str, origin: str) -> LoadedFile:
         packed = self._cache.get(blob) if self._cache else None
         if packed is not None:
-            # What is damaged is loaded anew, and replaced.
-            with suppress(ValueError):
-                return unpack(packed, file)
-        data = source.read_blob(blob)
-        loaded = load_blob(data, file, default_namespace=self._default_namespace)
+            with suppress(ValueError):  # it is loaded anew, and replaced
+                return unpack(packed, file, origin)
+        loaded = load_blob(source.read_blob(blob), file, origin=origin, default_namespace=self._default_namespace)
         # A file with SOPS documents is not looked into before its keys are there, and what they open stays in memory.
         if self._cache and not loaded.sealed:
             self._cache.put(blob, pack(loaded))
         return loaded
 
-    def settle(self, wanted: Collection[str]) -> None:
-        """After a revision: write what is new to disk, and forget what no revision needs, ``wanted`` being the blobs of
-        all sources.
+    def settle(self, count: int, blobs: Callable[[], Iterable[str]]) -> None:
+        """After revisions: write what is new to disk, and forget what none needs. ``blobs`` are those of all sources,
+        ``count`` how many about.
         """
         if self._cache:
             self._cache.flush()
-            self._cache.shrink(wanted)
+            self._cache.shrink(count, blobs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +61,28 @@ class LoadedChange:
 
 
 class LoadedFiles:
-    """``files`` are those of the revision loaded last, by path, in no particular order; a view that follows."""
+    """All files of one source, as of the revision loaded last."""
 
-    def __init__(self, load_file: LoadFile) -> None:
-        self._load_file = load_file
+    def __init__(self, loader: FileLoader, source: Source, origin: Origin) -> None:
+        self._loader, self._source, self._origin = loader, source, origin
         self._listed: Mapping[str, str] = {}
         self._files: dict[str, LoadedFile] = {}
+        self._kustomizations: dict[str, Problem] = {}
 
     @property
     def files(self) -> Mapping[str, LoadedFile]:
-        """All of them."""
+        """By path, in the order of paths."""
         return self._files
+
+    @property
+    def blobs(self) -> Iterable[str]:
+        """The blobs of the revision."""
+        return self._listed.values()
+
+    @property
+    def kustomizations(self) -> tuple[Problem, ...]:
+        """A word about each kustomization, which is not read."""
+        return tuple(self._kustomizations.values())
 
     def load(self, snapshot: Snapshot) -> LoadedChange:
         """Load what differs from the revision before.
@@ -84,15 +92,26 @@ class LoadedFiles:
         """
         before: dict[str, LoadedFile] = {}
         after: dict[str, LoadedFile] = {}
+        others: dict[str, Problem | None] = {}
         for path, _, blob in changed_files(self._listed, snapshot.files):
             if not is_manifest(path):
+                others[path] = self._kustomization(path) if blob is not None else None
                 continue
             if path in self._files:
                 before[path] = self._files[path]
             if blob is not None:
-                after[path] = self._load_file(path, blob)
+                after[path] = self._loader.load(self._source, blob, path, self._origin)
         for path in before.keys() - after.keys():
             del self._files[path]
+        is_sorted = self._files.keys() >= after.keys()
         self._files.update(after)
+        if not is_sorted:
+            self._files = dict(sorted(self._files.items()))
+        known = {**self._kustomizations, **others}
+        self._kustomizations = {path: one for path, one in sorted(known.items()) if one is not None}
         self._listed = snapshot.files
         return LoadedChange(before=before, after=after)
+
+    def _kustomization(self, path: str) -> Problem | None:
+        found = kustomization_problem(path)
+        return replace(found, place=Place(self._origin.shown(path))) if found else None

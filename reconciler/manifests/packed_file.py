@@ -44,8 +44,8 @@ def pack(loaded: LoadedFile) -> bytes:
     return b"".join((_PREFIX.pack(len(head)), head, *parts))
 
 
-def unpack(data: bytes, file: str) -> LoadedFile:
-    """What `pack` was given, as the file of that path.
+def unpack(data: bytes, file: str, origin: str) -> LoadedFile:
+    """What `pack` was given, as the file of that path and source.
 
     Raises:
         ValueError: the bytes are not from `pack`.
@@ -63,12 +63,14 @@ def unpack(data: bytes, file: str) -> LoadedFile:
                 body=data[at:middle],
                 digest=digest,
                 file=file,
+                origin=origin,
                 positions=PackedPositions(data[middle:end]),
             )
             documents.append(document)
             at = end
         return LoadedFile(
             file=file,
+            origin=origin,
             documents=tuple(documents),
             invalid=tuple(_invalid(fields, file) for fields in header["invalid"]),
             unidentified=tuple(_problem(fields, file) for fields in header["unidentified"]),

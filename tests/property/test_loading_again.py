@@ -18,6 +18,7 @@ from reconciler.manifests.load import LoadedFile, load_blob
 from reconciler.manifests.packed_file import pack, unpack
 from reconciler.manifests.walk import leaves
 from reconciler.model.document import Document
+from reconciler.model.origin import Origin
 from reconciler.model.revision import Revision, Snapshot
 from tests.unit.manifests.samples import CLAIM, WEBSERVER
 
@@ -42,12 +43,27 @@ FILES = st.lists(FRAGMENTS, max_size=4).map("---\n".join).map(str.encode)
 
 def facts(file: LoadedFile) -> Any:
     """All that can be seen of a file."""
-    return (file.file, [seen(one) for one in file.documents], file.invalid, file.unidentified, file.warnings)
+    return (
+        file.file,
+        file.origin,
+        [seen(one) for one in file.documents],
+        file.invalid,
+        file.unidentified,
+        file.warnings,
+    )
 
 
 def seen(document: Document) -> Any:
     places = [document.place(path) for path, _ in leaves(document.body)]
-    return document.key, document.api_version, repr(document.body), document.digest, document.file, places
+    return (
+        document.key,
+        document.api_version,
+        repr(document.body),
+        document.digest,
+        document.file,
+        document.origin,
+        places,
+    )
 
 
 @given(FILES)
@@ -55,14 +71,14 @@ def seen(document: Document) -> Any:
 def test_a_packed_file_is_the_file_under_any_path(data: bytes) -> None:
     packed = pack(load_blob(data, "a.yaml"))
     for path in ("a.yaml", "other/b.yaml"):
-        assert facts(unpack(packed, path)) == facts(load_blob(data, path))
-    assert pack(unpack(packed, "a.yaml")) == packed
+        assert facts(unpack(packed, path, "o")) == facts(load_blob(data, path, origin="o"))
+    assert pack(unpack(packed, "a.yaml", "")) == packed
 
 
 @pytest.mark.parametrize("data", [b"", b"abc", b"\0\0\0\x02[]", b"\0\0\0\x02{}", b"\xff\xff\xff\xffx"])
 def test_other_bytes_are_not_taken_for_a_packed_file(data: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        unpack(data, "a.yaml")
+        unpack(data, "a.yaml", "")
 
 
 @dataclass
@@ -92,8 +108,7 @@ def test_by_change_and_through_the_cache_equals_from_nothing(
     cache: FileCache, revisions: list[dict[str, bytes]]
 ) -> None:
     blobs = Blobs()
-    loader = FileLoader(cache, "default")
-    files = LoadedFiles(lambda path, blob: loader.load(blobs, blob, path))
+    files = LoadedFiles(FileLoader("default", cache), blobs, Origin())
     for number, revision in enumerate(revisions):
         named = {path: hashlib.sha1(data).hexdigest() for path, data in revision.items()}
         blobs.held |= {named[path]: data for path, data in revision.items()}
@@ -105,13 +120,14 @@ def test_by_change_and_through_the_cache_equals_from_nothing(
         }
         assert {**{p: f for p, f in before.items() if p not in change.before}, **change.after} == files.files
         assert change.before.items() <= before.items()
+        assert list(files.files) == sorted(files.files)
+        assert [one.place.file for one in files.kustomizations] == [p for p in revision if p == "kustomization.yaml"]
     assert len(blobs.read) == len(set(blobs.read)), "a blob was parsed twice"
 
 
 def test_a_blob_that_cannot_be_read_leaves_everything_as_it_was(tmp_path: Path) -> None:
     blobs = Blobs({"1" * 40: CLAIM.encode()})
-    loader = FileLoader(None, "default")
-    files = LoadedFiles(lambda path, blob: loader.load(blobs, blob, path))
+    files = LoadedFiles(FileLoader("default"), blobs, Origin())
     files.load(Snapshot(revision=Revision(commit="1"), files={"a.yaml": "1" * 40}))
     before = dict(files.files)
     with pytest.raises(KeyError):
@@ -120,3 +136,22 @@ def test_a_blob_that_cannot_be_read_leaves_everything_as_it_was(tmp_path: Path) 
     blobs.held["2" * 40] = CLAIM.encode()
     change = files.load(Snapshot(revision=Revision(commit="2"), files={"b.yaml": "1" * 40, "c.yaml": "2" * 40}))
     assert set(change.before) == {"a.yaml"} and set(change.after) == set(files.files) == {"b.yaml", "c.yaml"}
+
+
+SEALED = b"""\
+apiVersion: v1
+kind: Secret
+metadata: {name: a}
+stringData: {password: "ENC[AES256_GCM,data:x,iv:x,tag:x,type:str]"}
+sops: {mac: x, version: 3.9.0, lastmodified: "2026-01-01T00:00:00Z"}
+"""
+
+
+def test_a_file_with_sealed_documents_is_never_put_into_the_cache(cache: FileCache) -> None:
+    blob = hashlib.sha1(SEALED).hexdigest()
+    blobs = Blobs({blob: SEALED, blob[::-1]: CLAIM.encode()})
+    files = LoadedFiles(FileLoader("default", cache), blobs, Origin())
+    files.load(Snapshot(revision=Revision(commit="1"), files={"a.yaml": blob, "b.yaml": blob[::-1]}))
+    assert files.files["a.yaml"].sealed == SEALED
+    assert cache.get(blob) is None
+    assert cache.get(blob[::-1]) is not None

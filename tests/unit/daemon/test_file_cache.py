@@ -122,7 +122,7 @@ def test_a_place_that_cannot_be_used_is_said_and_costs_nothing_else(tmp_path: Pa
     cache = FileCache(tmp_path / "file" / "files.sqlite", "1", said)
     cache.put(BLOBS[0], b"x")
     cache.flush()
-    cache.shrink(())
+    cache.shrink(0, list)
     assert cache.get(BLOBS[0]) is None
     cache.close()
     assert len(said) == 1 and "not used" in said[0]
@@ -145,12 +145,12 @@ def test_another_process_that_holds_it_is_not_waited_for_long(path: Path) -> Non
 def test_what_no_revision_needs_goes_when_it_is_more_than_half(path: Path) -> None:
     filled(path, 4000)
     cache = opened(path)
-    cache.shrink(BLOBS[:1500])
+    cache.shrink(1500, lambda: BLOBS[:1500])
     assert cache.get(BLOBS[3999]) is not None
-    cache.shrink(BLOBS[:900])
+    cache.shrink(900, lambda: BLOBS[:900])
     assert cache.get(BLOBS[3999]) is None
     assert cache.get(BLOBS[899]) is not None
-    cache.shrink(BLOBS[:900])
+    cache.shrink(900, lambda: BLOBS[:900])
     cache.close()
 
 
