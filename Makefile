@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit setup check bench sim clean clean-vms host host-tests guest
+.PHONY: help run demo test test-unit setup check bench sim fuzz corpus clean clean-vms host host-tests guest
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -31,6 +31,13 @@ bench: setup guest ## how fast, each figure beside a bound measured in the same 
 SECONDS ?= 60
 sim: $(VENV)/.installed-dev ## the real cycle over seeded histories with faults, for SECONDS=60
 	@$(BIN)/python -m tests.simulation --seconds $(SECONDS)
+
+fuzz: $(VENV)/.installed-dev ## atheris over the whole way in, guided by coverage, for SECONDS=60
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[fuzz]'
+	@$(BIN)/python -m tests.hostile.fuzz --seconds $(SECONDS)
+
+corpus: $(VENV)/.installed-dev ## every hostile file of the corpus, the slow ones too
+	@GITVIRT_CORPUS=full $(BIN)/python -m pytest tests/hostile
 
 setup: host $(VENV)/.installed-dev ## system packages, libvirt, the virtual environment
 

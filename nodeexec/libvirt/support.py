@@ -7,6 +7,7 @@ nothing in a manifest is ever ignored in silence. Claims, DataVolumes and networ
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,8 +26,13 @@ WITHOUT_EFFECT = "field-without-effect"
 _UNKNOWN = Refused(
     paths=(), reason="this engine has no place for it", hint="take it out; docs/support.md lists what is supported"
 )
+_NO_XML = Refused(paths=(), reason="the text holds a character that a domain's XML cannot carry", hint="take it out")
+_NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""*Source*: XML 1.0, production [2] Char."""
+
 _VM = Supported(honoured=honoured_leaves(), refused=tuple(shape for shape in TABLE if isinstance(shape, Refused)))
 _TABLES = {"VirtualMachine": _VM, "PersistentVolumeClaim": CLAIM, "DataVolume": DATA_VOLUME}
+_MAX_TOLD = 100
 _THREAD_BUSES = frozenset({"virtio"})
 
 
@@ -44,29 +50,47 @@ def check(document: Document) -> tuple[Problem, ...]:
 
 def _leaf_problems(document: Document) -> Iterator[Problem]:
     seen: set[FieldPath] = set()
+    untold = 0
     for leaf in leaves_of(document.spec):
-        verdict = judged(leaf, document.key.kind)
-        if verdict is not None and verdict[1] not in seen:
-            seen.add(verdict[1])
+        verdict = judged(leaf, document.key.kind) or _unwritable(leaf, document.key.kind)
+        if verdict is None or verdict[1] in seen:
+            continue
+        seen.add(verdict[1])
+        if len(seen) <= _MAX_TOLD:
             yield _problem(document, ("spec", *verdict[1]), verdict[0])
+        else:
+            untold += not verdict[0].harmless
+    if untold:
+        yield problem("problems-untold", document.place(), f"and {untold} more fields", object=document.key)
 
 
 def judged(leaf: Leaf, kind: str) -> tuple[Refused, FieldPath] | None:
     """The refusal that a leaf of a VirtualMachine, PersistentVolumeClaim or DataVolume meets, and where; None when it is
     honoured or asks for nothing.
     """
-    if leaf.asks_for_nothing or leaf.value is None:
+    if leaf.value is None:
         return None
     ruling = _ruling(kind, leaf.name)
     if ruling is None:
         return None
     refused, pattern = ruling
+    # An empty list is none; within something that is refused, that is there all the same.
+    if leaf.asks_for_nothing and (refused is _UNKNOWN or root_of(leaf, pattern) == leaf.path):
+        return None
     if isinstance(leaf.value, Mapping):
         if refused is _UNKNOWN and any(could_hold(leaf.name, known) for known in _TABLES[kind].patterns):
             return None
     elif leaf.value in refused.allowed:
         return None
     return refused, root_of(leaf, pattern)
+
+
+def _unwritable(leaf: Leaf, kind: str) -> tuple[Refused, FieldPath] | None:
+    """The refusal of a text that no XML can carry. What goes onto a cloud-init disk never comes into the XML."""
+    text = leaf.value
+    if kind != "VirtualMachine" or not isinstance(text, str) or text.isprintable() or ".cloudInit" in leaf.name:
+        return None
+    return (_NO_XML, leaf.path) if _NOT_IN_XML.search(text) else None
 
 
 @lru_cache(maxsize=4096)

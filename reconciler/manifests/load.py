@@ -19,7 +19,7 @@ from reconciler.manifests.limits import DEFAULT_LIMITS, ParseLimits
 from reconciler.manifests.null_entries import explain_nulls, null_entries
 from reconciler.manifests.plain_secrets import plain_text_warnings
 from reconciler.manifests.raw_text import RawText
-from reconciler.manifests.schema_check import check_schema
+from reconciler.manifests.schema_check import fits_schema, schema_problems
 from reconciler.manifests.sops import is_sealed
 from reconciler.manifests.strict_yaml import ParsedStream, parse_stream
 from reconciler.manifests.walk import children, pairs
@@ -45,7 +45,8 @@ class InvalidDocument:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedFile:
     """What one file holds. ``unidentified`` are the faults of parts of which nobody knows which object they are: while there
-    are any, absence from the repository proves nothing and nothing may be deleted. ``warnings`` are of valid documents.
+    are any, absence from the repository proves nothing and nothing may be deleted. ``warnings`` are of valid documents, or of the file
+    as a whole.
     ``sealed`` are the bytes of a file with SOPS documents: nothing else is said of it until `unseal.open_file` has the
     keys, so that whatever is kept of a loaded file holds cipher text only. ``outside`` are the faults of documents that their
     source may not declare: those count for nothing. ``origin`` is the identity of the source.
@@ -101,41 +102,91 @@ def load_blob(
     stream = parse_stream(data, file, limits=limits)
     if any(is_sealed(parsed.body) for parsed in stream.documents):
         return LoadedFile(file=file, origin=origin, sealed=data)
-    return load_documents(stream, file, origin=origin, default_namespace=default_namespace, raw=RawText(data))
+    return load_documents(
+        stream, file, origin=origin, default_namespace=default_namespace, raw=RawText(data), limits=limits
+    )
 
 
 def load_documents(
-    stream: ParsedStream, file: str, *, origin: str = "", default_namespace: str, raw: RawText
+    stream: ParsedStream,
+    file: str,
+    *,
+    origin: str = "",
+    default_namespace: str,
+    raw: RawText,
+    limits: ParseLimits = DEFAULT_LIMITS,
 ) -> LoadedFile:
     """What documents in plain text declare; ``raw`` is the text they stand in, for hints."""
-    documents: list[Document] = []
-    invalid: list[InvalidDocument] = []
-    unidentified = list(stream.problems)
-    warnings: list[Problem] = []
+    gathered = _Gathered(most=limits.problems, unidentified=list(stream.problems), untold=stream.untold)
     for parsed in (part for whole in stream.documents for part in _objects(whole)):
         identity = identity_of(parsed.body, default_namespace)
         if identity.key is None or parsed.identity_doubtful:
-            unidentified += _unidentified(parsed, identity, file)
+            gathered.stray(_unidentified(parsed, identity, file))
             continue
         document = _document(parsed, identity.key, identity.api_version, file, origin)
         unknown = _unknown_kind(document)
         if unknown is not None and identity.key.kind not in KNOWN_KINDS and kind_meant(str(parsed.body["kind"])):
-            unidentified.append(unknown)
+            gathered.stray((unknown,))
             continue
-        found = (unknown,) if unknown else _check(parsed, document, raw)
-        if any(one.severity is Severity.ERROR for one in found):
-            invalid.append(InvalidDocument(key=identity.key, place=document.place(), problems=found))
+        explained_nodes = limits.explained_nodes if gathered.has_room else -1
+        gathered.take(document, (unknown,) if unknown else _check(parsed, document, raw, explained_nodes))
+    return gathered.loaded(file, origin)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Gathered:
+    """What a file came to so far. Beyond ``most`` problems the rest are counted: explaining each of a hundred thousand takes minutes
+    and helps nobody.
+    """
+
+    most: int
+    unidentified: list[Problem]
+    untold: int
+    documents: list[Document] = field(default_factory=list)
+    invalid: list[InvalidDocument] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+    told: int = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more problems are told."""
+        return self.told < self.most
+
+    def stray(self, problems: tuple[Problem, ...]) -> None:
+        """A part of which nobody knows which object it is. One of them is always told, for it stops deletions."""
+        if self.has_room or not self.unidentified:
+            self.unidentified += problems
+            self.told += len(problems)
         else:
-            documents.append(document.packed())
-            warnings += (*found, *plain_text_warnings(document))
-    return LoadedFile(
-        file=file,
-        origin=origin,
-        documents=tuple(documents),
-        invalid=tuple(invalid),
-        unidentified=tuple(unidentified),
-        warnings=tuple(warnings),
-    )
+            self.untold += 1
+
+    def take(self, document: Document, problems: tuple[Problem, ...]) -> None:
+        """A document and what was found wrong with it."""
+        spoilt = any(one.severity is Severity.ERROR for one in problems)
+        told = (problems if spoilt else (*problems, *plain_text_warnings(document))) if self.has_room else ()
+        self.told += len(told)
+        if spoilt:
+            self.untold += not told
+            self.invalid.append(InvalidDocument(key=document.key, place=document.place(), problems=told))
+        else:
+            self.documents.append(document.packed())
+            self.warnings += told
+
+    def loaded(self, file: str, origin: str) -> LoadedFile:
+        """The whole file."""
+        if self.untold:
+            text = f"and {self.untold} more documents of this file have errors"
+            self.warnings.append(
+                problem("problems-untold", Place(file), text, hint="correct those that are told first")
+            )
+        return LoadedFile(
+            file=file,
+            origin=origin,
+            documents=tuple(self.documents),
+            invalid=tuple(self.invalid),
+            unidentified=tuple(self.unidentified),
+            warnings=tuple(self.warnings),
+        )
 
 
 def digest_of(body: Any) -> str:
@@ -207,11 +258,13 @@ def _unknown_kind(document: Document) -> Problem | None:
     return problem("kind-unknown", document.place(("kind",)), text, object=document.key, path="kind", hint=hint)
 
 
-def _check(parsed: ParsedDocument, document: Document, raw: RawText) -> tuple[Problem, ...]:
+def _check(parsed: ParsedDocument, document: Document, raw: RawText, explained_nodes: int) -> tuple[Problem, ...]:
     """Reading, shape, then rules: each only when the one before found nothing."""
     if parsed.problems:
         return tuple(replace(one, object=document.key) for one in parsed.problems)
-    found = check_schema(document, raw)
+    found: tuple[Problem, ...] = ()
+    if not fits_schema(document):
+        found = schema_problems(document, raw, explained_nodes=explained_nodes)
     if parsed.nulls:
         found += null_entries(parsed, document, raw)
     if found:

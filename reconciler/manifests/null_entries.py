@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from reconciler.manifests.kinds.findings import MAX_FINDINGS
 from reconciler.manifests.raw_text import RawText
 from reconciler.manifests.yaml_reader import ParsedDocument
 from reconciler.model.document import Document, FieldPath, dotted
@@ -36,7 +37,7 @@ def null_entries(parsed: ParsedDocument, document: Document, raw: RawText) -> tu
         if not isinstance(_value_at(document.body, path), Mapping):
             continue
         place = document.place(path)
-        for key in raw.null_keys(place.line, place.column):
+        for key in raw.null_keys(place.line, place.column)[:MAX_FINDINGS]:
             text = f"{key[:80]} has no value"
             hint = 'write "" for an empty text, or remove it'
             whole = dotted((*path, key))

@@ -67,11 +67,12 @@ def _verdict(error: ValidationError) -> _Verdict:
 
 def explain(document: Document, schema: Mapping[str, Any], raw: RawText) -> tuple[Problem, ...]:
     """The problems of a document that its schema refuses, at most `MAX_PROBLEMS`, in the order of the file."""
-    errors = islice(Draft202012Validator(schema).iter_errors(document.body), MAX_PROBLEMS)
-    found = [one for error in errors for one in _explain(_verdict(error), document, schema, raw)]
+    errors = Draft202012Validator(schema).iter_errors(document.body)
+    every = (one for error in errors for one in _explain(_verdict(error), document, schema, raw))
+    found = list(islice(every, MAX_PROBLEMS))
     mistyped = {one.path for one in found if one.code == "schema-type"}
     found = [one for one in found if one.code == "schema-type" or one.path not in mistyped]
-    unique = {(one.code, one.path): one for one in found[:MAX_PROBLEMS]}
+    unique = {(one.code, one.path): one for one in found}
     return tuple(sorted(unique.values(), key=lambda one: (one.place, one.path)))
 
 

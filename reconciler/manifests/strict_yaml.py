@@ -27,10 +27,11 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedStream:
-    """The documents of a file, and the problems of the parts of it that gave none."""
+    """The documents of a file, and the problems of the parts of it that gave none; ``untold`` counts those beyond the limit."""
 
     documents: tuple[ParsedDocument, ...]
     problems: tuple[Problem, ...] = ()
+    untold: int = 0
 
 
 def parse_stream(data: bytes, file: str, *, limits: ParseLimits = DEFAULT_LIMITS) -> ParsedStream:
@@ -64,6 +65,7 @@ def _parse_in_parts(data: bytes, file: str, limits: ParseLimits, first: Problem)
         return ParsedStream(documents=(), problems=(first,))
     documents: list[ParsedDocument] = []
     problems: list[Problem] = []
+    untold = 0
     parsed: ParsedStream | None = None
     line = 1
     for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
@@ -73,16 +75,21 @@ def _parse_in_parts(data: bytes, file: str, limits: ParseLimits, first: Problem)
         parsed = None
         try:
             parsed = _parse_part(part, file, limits, line)
-        except RefusedError as refusal:
-            if refusal.whole_file:
-                return ParsedStream(documents=(), problems=(refusal.found,))
-            problems.append(refusal.found)
-        except yaml.YAMLError as error:
-            problems.append(syntax_problem(error, part, file, line))
+        except (RefusedError, yaml.YAMLError) as error:
+            if isinstance(error, RefusedError) and error.whole_file:
+                return ParsedStream(documents=(), problems=(error.found,))
+            if len(problems) < limits.problems:
+                problems.append(_fault(error, part, file, line))
+            else:
+                untold += 1
         else:
             documents += parsed.documents
         line += part.count(b"\n")
-    return ParsedStream(documents=tuple(documents), problems=tuple(problems))
+    return ParsedStream(documents=tuple(documents), problems=tuple(problems), untold=untold)
+
+
+def _fault(error: RefusedError | yaml.YAMLError, part: bytes, file: str, line: int) -> Problem:
+    return error.found if isinstance(error, RefusedError) else syntax_problem(error, part, file, line)
 
 
 def _parse_part(part: bytes, file: str, limits: ParseLimits, first_line: int) -> ParsedStream:

@@ -17,7 +17,8 @@ from reconciler.model.codes import (
 )
 from reconciler.model.codes.entry import ProblemCode
 from reconciler.model.keys import ObjectKey
-from reconciler.model.problem import Place, Problem
+from reconciler.model.plain_text import escaped, is_plain, one_line
+from reconciler.model.problem import Place, Problem, Severity
 
 AREAS: tuple[tuple[str, tuple[ProblemCode, ...]], ...] = (
     ("Files and YAML", files.FILES),
@@ -40,19 +41,38 @@ AREAS: tuple[tuple[str, tuple[ProblemCode, ...]], ...] = (
 )
 """All codes by area: heading and codes, in the order of the documentation."""
 
+_LONGEST = 1000
 _BY_CODE = {entry.code: entry for _, entries in AREAS for entry in entries}
 
 
 def problem(
     code: str, place: Place, message: str, *, object: ObjectKey | None = None, path: str = "", hint: str = ""
 ) -> Problem:
-    """A `Problem` with the severity that its code is registered with.
+    """A `Problem` with the severity that its code is registered with. Its texts are made one plain line each: they quote what stands in
+    a repository, and go to terminals, logs and the journal.
 
     Raises:
         KeyError: the code is not registered, which is a mistake in gitvirt.
     """
     severity = _BY_CODE[code].severity
-    return Problem(code=code, severity=severity, place=place, message=message, object=object, path=path, hint=hint)
+    return Problem(
+        code=code,
+        severity=severity,
+        place=place,
+        message=_plain(message),
+        object=object,
+        path=path if is_plain(path) else escaped(path),
+        hint=_plain(hint),
+    )
+
+
+def _plain(text: str) -> str:
+    return text if len(text) <= _LONGEST and is_plain(text) else one_line(text, _LONGEST)
+
+
+def severity_of(code: str) -> Severity:
+    """The severity that a code is registered with."""
+    return _BY_CODE[code].severity
 
 
 def meaning_of(code: str) -> str:

@@ -47,7 +47,7 @@ def resolve_network(
         document=document,
         applied=applied_document(document, digest),
         network=NetworkSpec(
-            bridge=bridge if on_host or _is_interface_name(bridge) else "",
+            bridge=bridge,
             host_bridge=on_host,
             nat=bool(config.get("ipMasq")) and not on_host,
             mtu=int(config.get("mtu") or 0),
@@ -69,11 +69,6 @@ def cni_config(document: Document) -> Mapping[str, Any]:
     return first
 
 
-def _is_interface_name(name: str) -> bool:
-    """Whether Linux takes it as an interface's name (15 bytes)."""
-    return 0 < len(name.encode()) <= 15
-
-
 def _addresses(document: Document, config: Mapping[str, Any]) -> dict[str, Any]:
     """Host address and DHCP range: CNI's IPAM gives addresses to pods; here DHCP gives the same range to guests."""
     ipam = config.get("ipam") or {}
@@ -89,7 +84,9 @@ def _addresses(document: Document, config: Mapping[str, Any]) -> dict[str, Any]:
         gateway = ipaddress.ip_address(entry.get("gateway") or network.network_address + 1)
         first = ipaddress.ip_address(entry.get("rangeStart") or max(network.network_address + 2, gateway + 1))
         last = ipaddress.ip_address(entry.get("rangeEnd") or network.broadcast_address - 1)
-    except ValueError as error:
+        if not (gateway in network and first in network and last in network and first <= last):
+            raise ValueError(f"gateway and range must lie in {network}, the range in its order")
+    except (ValueError, TypeError) as error:
         raise UnresolvableError(
             problem(
                 "nad-ipam-invalid",

@@ -33,4 +33,4 @@ def check_document(document: Document) -> tuple[Problem, ...]:
     rule = _RULES.get(document.key.kind)
     if rule is not None:
         rule(findings)
-    return tuple(findings.problems)
+    return findings.told()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -18,6 +19,7 @@ CONFIG: FieldPath = ("spec", "config")
 BRIDGE_PLUGINS = frozenset({"bridge", "cnv-bridge"})
 MAX_VLAN = 4094
 MTU_RANGE = (68, 65535)
+_INTERFACE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}", re.ASCII)
 
 _WORDS = {str: "text", bool: "true or false", int: "a whole number", dict: "a mapping", list: "a list"}
 _ANY_PLUGIN: dict[str, type] = {
@@ -61,12 +63,8 @@ def check_network_attachment(findings: Findings) -> None:
         return
     try:
         parsed = json.loads(config)
-    except (json.JSONDecodeError, RecursionError) as error:
-        where = (
-            f" in line {error.lineno}, column {error.colno} of it" if isinstance(error, json.JSONDecodeError) else ""
-        )
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else "it is nested too deeply"
-        findings.add("nad-config-json", CONFIG, f"the CNI configuration is not JSON{where}: {reason}")
+    except (ValueError, RecursionError) as error:
+        findings.add("nad-config-json", CONFIG, f"the CNI configuration is not JSON{_why_not_json(error)}")
         return
     if not isinstance(parsed, dict):
         findings.add("nad-config-json", CONFIG, "the CNI configuration is not a JSON object")
@@ -80,6 +78,12 @@ def check_network_attachment(findings: Findings) -> None:
         return
     for index, plugin in enumerate(plugins):
         _check_plugin(findings, plugin, f"plugins[{index}].")
+
+
+def _why_not_json(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f" in line {error.lineno}, column {error.colno} of it: {error.msg}"
+    return ": it is nested too deeply" if isinstance(error, RecursionError) else ": a number has too many digits"
 
 
 def _check_plugin(findings: Findings, plugin: Mapping[str, Any], prefix: str) -> None:
@@ -100,10 +104,32 @@ def _check_plugin(findings: Findings, plugin: Mapping[str, Any], prefix: str) ->
             near = similar(name, tuple(_BRIDGE))
             hint = f"did you mean {near}?" if near else ""
             findings.add("nad-config-unknown", CONFIG, f"the bridge plugin has no setting {prefix}{name[:80]}", hint)
+    _check_interface_name(findings, plugin.get("bridge"), f"{prefix}bridge")
     _check_range(findings, plugin.get("vlan"), 0, MAX_VLAN, f"{prefix}vlan")
     _check_range(findings, plugin.get("mtu"), *MTU_RANGE, f"{prefix}mtu")
     if isinstance(plugin.get("ipam"), dict):
-        _check_addresses(findings, plugin["ipam"], f"{prefix}ipam.")
+        _check_ipam(findings, plugin["ipam"], f"{prefix}ipam.")
+
+
+def _check_interface_name(findings: Findings, value: Any, what: str) -> None:
+    """A name that Linux takes for an interface and that means nothing to a path or a command line."""
+    if isinstance(value, str) and value and not _INTERFACE_NAME.fullmatch(value):
+        text = f"{what} {value[:40]!r} is not the name of an interface"
+        findings.add("nad-config-value", CONFIG, text, "write at most 15 letters, digits, ., - and _")
+
+
+def _check_ipam(findings: Findings, ipam: Mapping[str, Any], prefix: str) -> None:
+    _check_addresses(findings, ipam, prefix)
+    if not isinstance(ipam.get("type", ""), str):
+        findings.add("nad-config-value", CONFIG, f"{prefix}type must be text")
+    ranges = ipam.get("ranges") or []
+    if not isinstance(ranges, list) or not all(
+        isinstance(one, list) and all(isinstance(entry, dict) for entry in one) for one in ranges
+    ):
+        findings.add("nad-config-value", CONFIG, f"{prefix}ranges must be a list of lists of ranges")
+        return
+    for index, entry in enumerate(entry for one in ranges for entry in one):
+        _check_addresses(findings, entry, f"{prefix}ranges[{index}].")
 
 
 def _check_range(findings: Findings, value: Any, least: int, most: int, what: str) -> None:
@@ -122,6 +148,8 @@ def _check_addresses(findings: Findings, ipam: Mapping[str, Any], prefix: str) -
         if name not in ipam:
             continue
         try:
+            if not isinstance(ipam[name], str):
+                raise ValueError("not text")
             read(ipam[name])
         except ValueError:
             what = "a network such as 10.1.0.0/24" if name == "subnet" else "an IP address"

@@ -21,6 +21,12 @@ FILES = (
         "Split the file; remove aliases of aliases.",
     ),
     ProblemCode(
+        "problems-untold",
+        ERROR,
+        "A file or a document has more faults than are told one by one; the others are counted.",
+        "Correct those that are told; the others show then.",
+    ),
+    ProblemCode(
         "yaml-duplicate-key",
         ERROR,
         "A key stands twice in one mapping; YAML tools would silently take the last.",

@@ -1,0 +1,109 @@
+"""The whole way in, in one process of its own: git objects → tree → YAML → schema → rules → references → resolve → plan → the
+cycle on the simulated host, and the XML that libvirt would get.
+
+``python -m tests.hostile.way_in SETTINGS`` follows the repository of the settings for some cycles and prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from nodeexec.libvirt import domain_xml, network_xml, support
+from nodeexec.libvirt.flavour import Flavour
+from nodeexec.libvirt.marks import DomainMarks, from_metadata, to_metadata
+from nodeexec.libvirt.new_marks import marks_for
+from reconciler.daemon.cycle_declared import EngineChecks, declare
+from reconciler.daemon.key import numbering_digest
+from reconciler.manifests.load import LoadedFile, load_blob
+from reconciler.model.live import HostFacts, Observation
+from reconciler.model.policy import Policy
+from reconciler.model.problem import Problem
+from reconciler.model.resolved import Resolved, ResolvedNetwork, ResolvedVm
+from reconciler.planning.resolve import resolve
+
+FLAVOUR = Flavour(accelerator="qemu", seed_pool="default", console_log_directory="/var/log/gitvirt/consoles")
+POLICY = Policy(host="here", host_labels={"kubernetes.io/hostname": "here"}, allowed_bridges=("br-allowed",))
+NOTHING = Observation(
+    taken_at=datetime(2026, 1, 1, tzinfo=UTC),
+    host=HostFacts(hostname=POLICY.host, labels=POLICY.host_labels, bridges=("lo", "eth0")),
+    objects={},
+)
+
+
+class _LibvirtChecks:
+    """The one thing that `EngineChecks` asks of an engine."""
+
+    check = staticmethod(support.check)
+
+
+def take_in(files: Mapping[str, bytes]) -> tuple[tuple[Problem, ...], Mapping[Any, Resolved]]:
+    """What a set of files comes to, without Git and without a host, down to the XML. Never raises for what the files hold."""
+    loaded: list[LoadedFile] = [load_blob(data, name) for name, data in sorted(files.items())]
+    declared, problems = declare("r", loaded, EngineChecks(_LibvirtChecks()))  # type: ignore[arg-type]
+    desired = resolve(declared, NOTHING, policy=POLICY, digest=numbering_digest())
+    for resolved in desired.objects.values():
+        build_xml(resolved)
+    return (*problems, *desired.problems), desired.objects
+
+
+def build_xml(resolved: Resolved) -> None:
+    """The XML that libvirt would get, marks included, and read back: it says what was meant, and nothing of a manifest became an
+    element of its own.
+    """
+    own = marks_for(resolved, "r", None, policy=POLICY, now=NOTHING.taken_at)
+    metadata = to_metadata(DomainMarks(marks=own))
+    if isinstance(resolved, ResolvedVm):
+        xml = domain_xml.build(resolved.domain, FLAVOUR, metadata=metadata)
+        parsed = domain_xml.parse(xml).spec
+        assert [(disk.name, disk.serial) for disk in parsed.disks] == [
+            (disk.name, disk.serial) for disk in resolved.domain.disks
+        ]
+    elif isinstance(resolved, ResolvedNetwork):
+        xml = network_xml.build(resolved.network, "n", metadata=metadata)
+        assert resolved.network.host_bridge or network_xml.parse(xml) == resolved.network
+    else:
+        return
+    read = from_metadata(xml)
+    assert isinstance(read, DomainMarks)
+    assert read.marks == own
+
+
+def follow(settings: Path, cycles: int = 3) -> dict[str, Any]:
+    """Some cycles over the repository; what came of it and what it cost."""
+    from reconciler.daemon.wake import Wake
+    from reconciler.settings import load_settings
+    from reconciler.wiring import build_core
+
+    core = build_core(load_settings(settings))
+    begun = time.process_time()
+    core.cycle.run(Wake(fetch=True))
+    first_s = time.process_time() - begun
+    begun = time.process_time()
+    for _ in range(cycles - 1):
+        report = core.cycle.run(Wake(fetch=True, everything=True))
+    again_s = time.process_time() - begun
+    codes: dict[str, list[str]] = {}
+    for found in report.problems:
+        codes.setdefault(found.place.file, []).append(found.code)
+    return {
+        "source": str(report.source.state),
+        "message": report.source.message,
+        "codes": {file: sorted(set(some)) for file, some in codes.items()},
+        "count": len(report.problems),
+        "longest": max((len(found.message) + len(found.hint) for found in report.problems), default=0),
+        "status": {str(status.key): status.printable_status for status in core.cycle.status()},
+        "first_s": first_s,
+        "again_s": again_s,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(follow(Path(sys.argv[1]))))
