@@ -84,7 +84,7 @@ def _addresses(document: Document, config: Mapping[str, Any]) -> dict[str, Any]:
         gateway = ipaddress.ip_address(entry.get("gateway") or network.network_address + 1)
         first = ipaddress.ip_address(entry.get("rangeStart") or max(network.network_address + 2, gateway + 1))
         last = ipaddress.ip_address(entry.get("rangeEnd") or network.broadcast_address - 1)
-        if not (gateway in network and first in network and last in network and first <= last):
+        if not (gateway in network and first in network and last in network and int(first) <= int(last)):
             raise ValueError(f"gateway and range must lie in {network}, the range in its order")
     except (ValueError, TypeError) as error:
         raise UnresolvableError(
