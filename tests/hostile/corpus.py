@@ -163,7 +163,7 @@ NAMES = (
         disks='{name: "../x", disk: {bus: virtio}}', volumes='{name: "../x", emptyDisk: {capacity: 1Mi}}')),
     _text("claim-path", "claim-missing", vm("claim-path",
         disks="{name: x, disk: {bus: virtio}}", volumes='{name: x, persistentVolumeClaim: {claimName: "../../etc/shadow"}}')),
-    _text("serial", "", vm("serial", disks="{name: x, serial: \"a'<&>\\\"]]>\", disk: {bus: virtio}}",
+    _text("serial", "vm-serial-invalid", vm("serial", disks="{name: x, serial: \"a'<&>\\\"]]>\", disk: {bus: virtio}}",
         volumes="{name: x, emptyDisk: {capacity: 1Mi}}")),
     _text("mac", "vm-mac-invalid", vm("mac", interfaces="{name: nic, masquerade: {}, macAddress: '" + "00:" * 10_000 + "00'}",
         networks="{name: nic, pod: {}}")),
@@ -175,11 +175,12 @@ NAMES = (
 
 HOST = (
     *(_text(f"volume-{kind.partition(':')[0]}", "field-not-supported", volume(kind)) for kind in (
-        "hostDisk: {path: /etc/shadow, type: Disk}", "containerPath: {path: /etc}", "downwardMetrics: {}",
+        "hostDisk: {path: /etc/shadow, type: Disk}", "downwardMetrics: {}",
         "downwardAPI: {fields: []}", "serviceAccount: {serviceAccountName: x}",
         "memoryDump: {claimName: x}",
         "containerDisk: {image: 'evil.example/x:latest'}",
     )),
+    _text("volume-containerPath", "vm-container-path", volume("containerPath: {path: /etc}")),
     _text("kernel-boot", "field-not-supported", vm("kernel-boot",
         domain="        firmware: {kernelBoot: {kernelArgs: 'init=/bin/sh', container: {image: x, kernelPath: /boot/vmlinuz}}}")),
     _text("host-device", "field-not-supported", vm("host-device",
@@ -189,7 +190,7 @@ HOST = (
     _text("share", "field-not-supported", vm("share", devices="          filesystems: [{name: x, virtiofs: {}}]",
         volumes="{name: x, emptyDisk: {capacity: 1Mi}}")),
     _text("metrics", "field-not-supported", vm("metrics", devices="          downwardMetrics: {}")),
-    _text("lun", "field-not-supported", vm("lun", disks="{name: x, lun: {}}", volumes="{name: x, emptyDisk: {capacity: 1Mi}}")),
+    _text("lun", "vm-disk-lun", vm("lun", disks="{name: x, lun: {}}", volumes="{name: x, emptyDisk: {capacity: 1Mi}}")),
     _text("hook", "", vm("hook", metadata=", annotations: {hooks.kubevirt.io/hookSidecars: '[{\"image\": \"evil\"}]'}")),
     _text("image-scheme", "url-invalid", "apiVersion: cdi.kubevirt.io/v1beta1\nkind: DataVolume\nmetadata: {name: file}\nspec:\n"
         "  source: {http: {url: 'file:///etc/shadow'}}\n  storage: {resources: {requests: {storage: 1Mi}}}\n"),
