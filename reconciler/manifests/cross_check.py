@@ -19,6 +19,8 @@ from reconciler.model.problem import Problem
 from reconciler.model.problem_codes import problem
 
 CONTENTION_CODES = frozenset({"disk-claimed-twice", "mac-duplicate", "uuid-duplicate"})
+"""What only one can have; what else is held twice is a warning."""
+
 _MAX_SUGGESTED_FROM = 500
 _MAX_SUGGESTIONS = 50
 
@@ -57,7 +59,8 @@ def check_set(
     for (code, resource), holders in _holders(facts).items():
         claimants = tuple(sorted({key for key, _ in holders}))
         if len(claimants) > 1 and not all(hold.shared for _, hold in holders):
-            contended.append(Contest(code=code, resource=resource, claimants=claimants))
+            if code in CONTENTION_CODES:
+                contended.append(Contest(code=code, resource=resource, claimants=claimants))
             problems += _contention(documents, code, resource, holders, claimants)
     ordered = sorted(problems, key=lambda one: (one.place, one.path, one.code))
     return CrossCheck(
@@ -134,4 +137,5 @@ def _contention(
         more = f" and {len(claimants) - 2} more" if len(claimants) > 2 else ""
         text = f"{resource} is also used by {other} at {documents[other].place(('metadata', 'name'))}{more}"
         place = documents[key].place(hold.path)
-        yield problem(code, place, text, object=key, path=dotted(hold.path), hint="the one that has it keeps it")
+        hint = "the one that has it keeps it" if code in CONTENTION_CODES else "change one of them"
+        yield problem(code, place, text, object=key, path=dotted(hold.path), hint=hint)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler.manifests.guest_addresses import static_addresses
 from reconciler.manifests.kinds.vm_networks import normal_mac
 from reconciler.manifests.kinds.vm_paths import INTERFACES, NETWORKS
 from reconciler.manifests.templates import template_keys
@@ -114,6 +115,7 @@ def _facts_of_vm(document: Document) -> Facts:
                 _network_need(document, network["multus"]["networkName"], (*NETWORKS, index, "multus", "networkName"))
             )
     holds += _holds_of_machine(vmi)
+    holds += _holds_of_guest(document, vmi)
     return Facts(offers, tuple(needs), tuple(holds))
 
 
@@ -176,6 +178,30 @@ def _holds_of_machine(vmi: Mapping[str, Any]) -> Iterator[Hold]:
     uuid = vmi["domain"].get("firmware", {}).get("uuid")
     if uuid:
         yield Hold("uuid-duplicate", uuid.lower(), ("spec", "template", "spec", "domain", "firmware", "uuid"))
+
+
+def _holds_of_guest(document: Document, vmi: Mapping[str, Any]) -> Iterator[Hold]:
+    """Fixed addresses that cloud-init gives the guest, where it is certain on which network they are."""
+    interfaces = vmi["domain"]["devices"].get("interfaces", ())
+    networks = {network["name"]: _network_named(document, network) for network in vmi.get("networks", ())}
+    by_mac = {normal_mac(one["macAddress"]): networks.get(one["name"]) for one in interfaces if "macAddress" in one}
+    single = networks.get(interfaces[0]["name"]) if len(interfaces) == 1 else None
+    for index, volume in enumerate(vmi.get("volumes", ())):
+        for field in ("cloudInitNoCloud", "cloudInitConfigDrive"):
+            for name in ("networkData", "networkDataBase64"):
+                written = volume.get(field, {}).get(name, "")
+                for address, mac in static_addresses(written, is_base64=name.endswith("Base64")):
+                    network = single or by_mac.get(normal_mac(mac))
+                    if network:
+                        path = (*_VOLUMES, index, field, name)
+                        yield Hold("address-duplicate", f"address {address} on {network}", path)
+
+
+def _network_named(document: Document, network: Mapping[str, Any]) -> str:
+    if "multus" not in network:
+        return "the pod network"
+    namespace, _, name = network["multus"]["networkName"].rpartition("/")
+    return f"{namespace or document.key.namespace}/{name}"
 
 
 def _volume_needs(document: Document, spec: Mapping[str, Any], path: FieldPath) -> Iterator[Need]:

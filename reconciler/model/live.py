@@ -192,4 +192,9 @@ class Observation:
 
     def is_unknown(self, key: ObjectKey) -> bool:
         """Whether absence of ``key`` from ``objects`` would say nothing."""
-        return any(key == gap.key or (gap.key is None and key.kind in gap.kinds) for gap in self.unreadable)
+        return bool(self.why_unknown(key))
+
+    def why_unknown(self, key: ObjectKey) -> str:
+        """Why absence of ``key`` from ``objects`` would say nothing; empty when it would."""
+        gaps = (gap for gap in self.unreadable if key == gap.key or (gap.key is None and key.kind in gap.kinds))
+        return next((gap.reason or "it could not be read" for gap in gaps), "")

@@ -7,6 +7,7 @@ from reconciler.model.live import LiveVolume, TrashItem
 from reconciler.model.plan import Action, Blocked, Change, Impact, Note, worst
 from reconciler.model.quantity import format_bytes
 from reconciler.model.resolved import ResolvedVolume, SourceKind
+from reconciler.planning.host_rules import beyond_its_pool
 from reconciler.planning.proposal import Circumstances, Proposal, ownership_obstacle
 from reconciler.planning.resolve_volume import CLAIM_KINDS
 
@@ -53,7 +54,7 @@ def plan_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
 
 def _create_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
     if around.observation.is_unknown(wanted.key):
-        return Proposal(blocked=Blocked(key=wanted.key, by="its pool could not be read", waiting=True))
+        return Proposal(blocked=Blocked(key=wanted.key, by=around.observation.why_unknown(wanted.key), waiting=True))
     for kind in CLAIM_KINDS:
         other = ObjectKey(kind, wanted.key.namespace, wanted.key.name)
         if other != wanted.key and around.live(other) is not None:
@@ -61,6 +62,8 @@ def _create_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
                 blocked=Blocked(key=wanted.key, by=f"{other} has the volume of that name", by_keys=(other,))
             )
     item = taken_back(wanted, around)
+    if item is None and (reason := beyond_its_pool(wanted, around.observation.host)):
+        return Proposal(blocked=Blocked(key=wanted.key, by=reason))
     if item is not None:
         reason = f"taken back from the trash ({item.item}), its data as it was"
     else:

@@ -13,6 +13,7 @@ from reconciler.model.live import LiveNetwork, LiveVolume, Observation
 from reconciler.model.plan import Action, Blocked, Change, Difference, Hold, Note, Plan, revisions_dict
 from reconciler.model.policy import Policy
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
+from reconciler.planning.host_rules import strain
 from reconciler.planning.plan_absent import is_leaving, plan_absent
 from reconciler.planning.plan_network import plan_network
 from reconciler.planning.plan_storage import plan_volume
@@ -75,6 +76,7 @@ def make_plan(
     holds = tuple(sorted((*own_holds, *mode_holds, *blast_holds), key=lambda hold: (hold.rule, hold.hold_id)))
     blocked = tuple(_blocked(around, proposals, deferred))
     notes = tuple(note for p in proposals.values() for note in p.notes) + tuple(_placement_notes(desired))
+    notes += tuple(strain(desired.objects, wanted_changes, observation.host))
     staged = {key: p.restart_required for key, p in proposals.items() if p.restart_required}
     waits = [p.retry_after_s for p in proposals.values() if p.retry_after_s is not None]
     revisions = {reading.source: reading.revision for reading in desired.readings.values()}

@@ -13,11 +13,12 @@ from reconciler.model.declared import Contest, Declared
 from reconciler.model.document import Document
 from reconciler.model.domain import ClaimSource, SeedSource
 from reconciler.model.keys import POD_NETWORK, ObjectKey
-from reconciler.model.live import LiveNetwork, LiveObject, LiveVm, LiveVolume, Observation
+from reconciler.model.live import HostFacts, LiveNetwork, LiveObject, LiveVm, LiveVolume, Observation
 from reconciler.model.policy import Policy
 from reconciler.model.problem import Problem
 from reconciler.model.problem_codes import problem
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume
+from reconciler.planning.host_rules import require_room
 from reconciler.planning.placement import not_here
 from reconciler.planning.redact import Digest, source_of
 from reconciler.planning.resolve_network import pod_network, resolve_network
@@ -55,7 +56,7 @@ def resolve(declared: Declared, observation: Observation, *, policy: Policy, dig
     wanted = here | {key: document for key, document in held.items() if document is not None}
     _networks(state, wanted, live, observation, policy, digest)
     _volumes(state, wanted, live, declared, policy, digest)
-    _vms(state, wanted, held, live, policy, digest)
+    _vms(state, wanted, held, live, observation.host, policy, digest)
     _reject_duplicate_identity(state, live)
     if any(POD_NETWORK in vm.networks for vm in state.objects.values() if isinstance(vm, ResolvedVm)):
         state.objects[POD_NETWORK] = pod_network(policy)
@@ -147,6 +148,7 @@ def _vms(
     wanted: Mapping[ObjectKey, Document],
     held: Mapping[ObjectKey, Document | None],
     live: Mapping[ObjectKey, LiveObject],
+    host: HostFacts,
     policy: Policy,
     digest: Digest,
 ) -> None:
@@ -164,7 +166,9 @@ def _vms(
             continue
         if key not in held:
             with _faults(state, key):
-                state.objects[key] = resolve_vm(document, references, policy=policy, digest=digest)
+                found = resolve_vm(document, references, policy=policy, digest=digest)
+                require_room(found, host)
+                state.objects[key] = found
                 continue
         last = _held_document(key, live[key]) if key in live else None
         if last is not None:

@@ -62,6 +62,12 @@ CROSS = (
         "Two VMs have the same firmware UUID. The one that already has it keeps it.",
         "Change one, or leave it out: gitvirt derives a stable one.",
     ),
+    ProblemCode(
+        "address-duplicate",
+        WARNING,
+        "Cloud-init gives guests of two VMs the same IP address on one network.",
+        "Change one; it is no fault where the two never run at once.",
+    ),
 )
 
 SOURCES = (
@@ -100,6 +106,12 @@ HOST = (
         ERROR,
         "The address range of a network makes no sense.",
         "Correct `ipam` in the CNI configuration.",
+    ),
+    ProblemCode(
+        "host-memory-exceeded",
+        ERROR,
+        "The VM has more memory than the whole host.",
+        "Give it less, or keep it on another host with `nodeSelector`.",
     ),
     ProblemCode(
         "restart-policy-unknown",
