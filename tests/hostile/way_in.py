@@ -93,9 +93,10 @@ def follow(settings: Path, cycles: int = 3) -> dict[str, Any]:
     codes: dict[str, list[str]] = {}
     for found in report.problems:
         codes.setdefault(found.place.file, []).append(found.code)
+    (status,) = report.sources.values()
     return {
-        "source": str(report.source.state),
-        "message": report.source.message,
+        "source": str(status.state),
+        "message": status.message,
         "codes": {file: sorted(set(some)) for file, some in codes.items()},
         "count": len(report.problems),
         "longest": max((len(found.message) + len(found.hint) for found in report.problems), default=0),
