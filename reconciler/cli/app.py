@@ -16,10 +16,12 @@ import typer
 from typer.main import get_command
 
 from reconciler.cli.invocation import FaultTellingGroup, Invocation, examples
+from reconciler.model.plain_text import plain_lines
 
 _SHARED_WITH_VALUE = ("--settings", "--set")
 _SHARED_FLAGS = ("--debug",)
 _CRASHED = 70
+_MAX_LINE = 4000
 
 MODULE_OF = {
     "run": "run",
@@ -130,7 +132,7 @@ def split_shared(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _end_crashed(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
     """A broken invariant has an exit code of its own, so that `diff` never says "differs" (1) when it fell over."""
-    traceback.print_exception(kind, fault, trace)
+    print(plain_lines("".join(traceback.format_exception(kind, fault, trace)), _MAX_LINE), file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(130 if issubclass(kind, KeyboardInterrupt) else _CRASHED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
 from reconciler.model.errors import GitvirtError
-from reconciler.model.plain_text import one_line
+from reconciler.model.plain_text import one_line, plain_lines
 from reconciler.settings import Settings, load_settings
 
 _MAX_MESSAGE = 4000
@@ -84,7 +84,7 @@ class FaultTellingGroup(TyperGroup):
             return super().invoke(ctx)
         except GitvirtError as fault:
             if invocation(ctx).debug:
-                Console(stderr=True).print_exception()
+                typer.echo(plain_lines("".join(traceback.format_exception(fault)), _MAX_MESSAGE), err=True)
             tell_fault(fault)
             raise typer.Exit(fault.exit_code) from fault
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import traceback
 from collections.abc import Mapping, MutableMapping
 from typing import Any, TextIO
 
 import structlog
 
 from reconciler.daemon import events
-from reconciler.model.plain_text import one_line
+from reconciler.model.plain_text import one_line, plain_lines
 from reconciler.settings import LogSettings
 
 _MAX_CHARACTERS = 4000
@@ -32,12 +33,17 @@ def set_up_logging(settings: LogSettings, stream: TextIO | None = None) -> None:
         finishing: list[structlog.typing.Processor] = [
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False, key="timestamp"),
             _short,
-            structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=18, sort_keys=False),
+            structlog.dev.ConsoleRenderer(
+                colors=out.isatty(),
+                pad_event_to=18,
+                sort_keys=False,
+                exception_formatter=_write_traceback,
+            ),
         ]
     else:
         finishing = [
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(_traceback),
             _telling_first,
             structlog.processors.JSONRenderer(default=str),
         ]
@@ -48,8 +54,27 @@ def set_up_logging(settings: LogSettings, stream: TextIO | None = None) -> None:
         cache_logger_on_first_use=False,
     )
     # Libraries speak through the standard library; only their warnings are worth an operator's time.
-    logging.basicConfig(stream=out, level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(_PlainFormatter("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING))
     threading.excepthook = _log_thread_fault
+
+
+class _PlainFormatter(logging.Formatter):
+    """What libraries say holds what they were given."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Safe lines."""
+        return plain_lines(super().format(record), _MAX_CHARACTERS)
+
+
+def _traceback(exc_info: structlog.typing.ExcInfo) -> str:
+    """A traceback without the values of variables, which may be secret, its lines safe to show."""
+    return plain_lines("".join(traceback.format_exception(*exc_info)), _MAX_CHARACTERS)
+
+
+def _write_traceback(stream: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    stream.write("\n" + _traceback(exc_info))
 
 
 def _log_thread_fault(fault: threading.ExceptHookArgs) -> None:

@@ -30,6 +30,16 @@ def one_line(text: str, limit: int = 500) -> str:
     return line if len(line) <= limit else line[: max(limit - 1, 0)].rstrip() + "…"
 
 
+def plain_lines(text: str, limit: int = 500, most: int = 200) -> str:
+    """``text`` as at most ``most`` safe lines, each as `one_line` makes it but with its indentation kept: for tracebacks,
+    whose last lines tell most, so that it is the first ones that are left out.
+    """
+    lines = text[-16 * limit * most :].replace("\r\n", "\n").split("\n")
+    kept = lines[-most:]
+    safe = (" " * min(len(line) - len(line.lstrip(" ")), limit) + one_line(line, limit) for line in kept)
+    return "\n".join(("…", *safe) if len(kept) < len(lines) else safe)
+
+
 def escaped(text: str) -> str:
     """``text`` with every unsafe character as ``\\u{HEX}`` and backslashes doubled: safe to show, and still telling."""
     return "".join(

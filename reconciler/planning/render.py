@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.model.plain_text import one_line
 from reconciler.model.plan import Action, Change, Difference, Impact, Plan
+from reconciler.planning.markdown_text import in_code, in_html, in_text
 
 _SIGN = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.RESTART: "!"}
 _COLOUR = {Action.CREATE: "32", Action.UPDATE: "33", Action.DELETE: "31", Action.RESTART: "35"}
@@ -95,11 +96,11 @@ def render_markdown(plan: Plan) -> str:
     for change in plan.changes:
         lines += _detail(change)
     for hold in plan.held:
-        lines += [f"**Held** `{hold.hold_id}` ({hold.rule}): {_escape(hold.reason)}", ""]
-        lines += [f"- {change.action} `{_escape(str(change.key))}`" for change in hold.changes]
+        lines += [f"**Held** `{hold.hold_id}` ({hold.rule}): {in_text(hold.reason)}", ""]
+        lines += [f"- {change.action} {in_code(str(change.key))}" for change in hold.changes]
         lines.append("")
-    lines += _list("Blocked", (f"`{_escape(str(entry.key))}`: {_escape(entry.by)}" for entry in plan.blocked))
-    lines += _list("Notes", (f"`{_escape(str(note.key))}`: {_escape(note.message)}" for note in plan.notes))
+    lines += _list("Blocked", (f"{in_code(str(entry.key))}: {in_text(entry.by)}" for entry in plan.blocked))
+    lines += _list("Notes", (f"{in_code(str(note.key))}: {in_text(note.message)}" for note in plan.notes))
     lines.append(_summary(plan))
     return "\n".join(lines) + "\n"
 
@@ -107,10 +108,10 @@ def render_markdown(plan: Plan) -> str:
 def _row(change: Change) -> str:
     cells = (
         _SIGN[change.action],
-        f"`{_escape(str(change.key))}`",
+        in_code(str(change.key)),
         str(change.action),
         str(change.impact),
-        _escape(change.reason),
+        in_text(change.reason),
     )
     return f"| {' | '.join(cells)} |"
 
@@ -118,15 +119,15 @@ def _row(change: Change) -> str:
 def _detail(change: Change) -> list[str]:
     if not change.differences:
         return []
-    lines = [f"<details><summary>{_escape(str(change.key))}: {len(change.differences)} fields</summary>", ""]
+    lines = [f"<details><summary>{in_html(str(change.key))}: {len(change.differences)} fields</summary>", ""]
     lines += ["| field | from | to | impact | why |", "|---|---|---|---|---|"]
     for d in change.differences:
         cells = (
-            f"`{_escape(d.path)}`",
-            _escape(_value(d.before)),
-            _escape(_value(d.after)),
+            in_code(d.path),
+            in_text(_value(d.before)),
+            in_text(_value(d.after)),
             str(d.impact),
-            _escape(d.reason),
+            in_text(d.reason),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, "", "</details>", ""]
@@ -135,11 +136,3 @@ def _detail(change: Change) -> list[str]:
 def _list(title: str, items: Iterable[str]) -> list[str]:
     rows = [f"- {item}" for item in items]
     return [f"**{title}**", "", *rows, ""] if rows else []
-
-
-def _escape(text: str) -> str:
-    """Plain text within markdown and HTML: no markup of the text's own takes effect."""
-    safe = one_line(text, 400).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for character in "\\`*_[]|#":
-        safe = safe.replace(character, f"\\{character}" if character != "`" else "'")
-    return safe

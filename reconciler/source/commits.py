@@ -1,7 +1,8 @@
-"""A commit's facts, whatever bytes it was made of."""
+"""A commit's facts, whatever bytes it was made of, and never more than are worth keeping."""
 
 from __future__ import annotations
 
+import codecs
 import re
 from datetime import UTC, datetime
 
@@ -9,20 +10,26 @@ import pygit2
 
 from reconciler.model.revision import Revision
 
+_MOST_BYTES = 64 * 1024
+_MOST_SHOWN = 1000
+_ENCODINGS = re.compile(
+    r"utf-8|ascii|iso8859-\d+|cp125\d|koi8-[ru]|euc_(?:jp|kr)|shift_jis|iso2022_jp|gb(?:2312|k|18030)|big5"
+)
+"""What a commit may be written in. Python knows more: some take hours for a megabyte (punycode), some are no charsets."""
 _APPROVE = re.compile(r"gitvirt-approve\s*:\s*([0-9A-Za-z._-]{1,128})\s*", re.IGNORECASE)
 
 
 def revision_of(commit: pygit2.Commit, approvals: tuple[str, ...] | None = None) -> Revision:
     """The facts of a commit. ``approvals`` replaces those of its own message."""
-    encoding = commit.message_encoding
-    message = _decoded(commit.raw_message, encoding)
+    encoding = _encoding(commit)
+    begin = _decoded(commit.raw_message[:_MOST_BYTES], encoding)
     return Revision(
         commit=str(commit.id),
-        author=_decoded(commit.author.raw_name, encoding),
-        email=_decoded(commit.author.raw_email, encoding),
-        subject=message.strip().partition("\n")[0],
+        author=_decoded(commit.author.raw_name[:_MOST_BYTES], encoding)[:_MOST_SHOWN],
+        email=_decoded(commit.author.raw_email[:_MOST_BYTES], encoding)[:_MOST_SHOWN],
+        subject=begin.strip().partition("\n")[0][:_MOST_SHOWN],
         committed_at=_time(commit.commit_time),
-        approvals=approvals_in(message) if approvals is None else approvals,
+        approvals=approvals_in(_end(commit)) if approvals is None else approvals,
     )
 
 
@@ -41,27 +48,33 @@ def approvals_since(repository: pygit2.Repository, head: str, previous: str, lim
     """
     tip = pygit2.Oid(hex=head)
     if not previous or previous == head:
-        return approvals_in(_message(repository.get(tip)))
+        return approvals_in(_end(repository.get(tip)))
     walker = repository.walk(tip, pygit2.enums.SortMode.TOPOLOGICAL)
     walker.hide(pygit2.Oid(hex=previous))
     found: dict[str, None] = {}
     for count, commit in enumerate(walker):
         if count >= limit:
             break
-        found.update(dict.fromkeys(approvals_in(_message(commit))))
+        found.update(dict.fromkeys(approvals_in(_end(commit))))
     return tuple(found)
 
 
-def _message(commit: pygit2.Object | pygit2.Commit | None) -> str:
-    return _decoded(commit.raw_message, commit.message_encoding) if isinstance(commit, pygit2.Commit) else ""
+def _end(commit: pygit2.Object | pygit2.Commit | None) -> str:
+    """Of a message what may hold its trailers."""
+    return _decoded(commit.raw_message[-_MOST_BYTES:], _encoding(commit)) if isinstance(commit, pygit2.Commit) else ""
 
 
-def _decoded(data: bytes, encoding: str | None) -> str:
-    """Bytes as text: by the encoding the commit names, if there is such a one, else UTF-8; never fails."""
+def _encoding(commit: pygit2.Commit) -> str:
+    """The charset that the commit names, if it is one; else UTF-8."""
     try:
-        return data.decode(encoding or "utf-8", "replace")
+        name = codecs.lookup(commit.message_encoding or "utf-8").name
     except (LookupError, ValueError):
-        return data.decode("utf-8", "replace")
+        return "utf-8"
+    return name if _ENCODINGS.fullmatch(name) else "utf-8"
+
+
+def _decoded(data: bytes, encoding: str) -> str:
+    return data.decode(encoding, "replace")
 
 
 def _time(seconds: int) -> datetime | None:

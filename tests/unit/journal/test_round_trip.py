@@ -18,7 +18,7 @@ from reconciler.model.plain_text import escaped, is_plain, one_line
 from reconciler.model.plan import Action, Cause, Change, Difference, Hold, Impact
 from reconciler.model.problem import Place, Problem, Severity
 from reconciler.model.record import AppliedChange, CycleRecord, OperatorAction
-from reconciler.model.revision import Revision
+from reconciler.model.revision import Revision, SourceEvent
 from tests.unit.journal.building import NOW, applied
 from tests.unit.journal.building import record as record_of
 
@@ -79,8 +79,10 @@ PROBLEM = st.builds(
 OPERATOR = st.builds(
     OperatorAction, verb=NAME, by=TEXT, at=TIME, key=st.none() | KEY, arguments=st.dictionaries(TEXT, TEXT, max_size=2)
 )
+EVENT = st.builds(SourceEvent, what=NAME, result=NAME, head=NAME, message=TEXT)
 NEWS = st.builds(
     Noteworthy,
+    source=st.lists(EVENT, max_size=2).map(tuple),
     applied=st.lists(DONE, max_size=3).map(tuple),
     held=st.lists(HOLD, max_size=2).map(tuple),
     problems=st.lists(PROBLEM, max_size=2).map(tuple),
@@ -107,6 +109,10 @@ def test_entries_come_back(record, news, notice):
     message.encode()
     assert all(is_plain(line) for line in message.split("\n"))
     entries = list(parse_message("c0ffee", message, record.ended_at))
+    for event in news.source:
+        entry = entries.pop(0)
+        assert (entry.key, entry.action, entry.result) == (None, event.what, event.result)
+        assert (entry.revision, entry.reason) == (event.head, one_line(event.message))
     for done in news.applied:
         entry = entries.pop(0)
         assert (entry.key, entry.action, entry.impact) == (done.change.key, done.change.action, done.change.impact)
