@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.daemon.file_cache import FileCache
 from reconciler.manifests.confine import confined
 from reconciler.manifests.load import LoadedFile, is_manifest, kustomization_problem, load_blob
+from reconciler.manifests.load_parts import load_in_parts
 from reconciler.manifests.packed_file import pack, unpack
 from reconciler.model.file_tree import changed_files
 from reconciler.model.origin import Origin
@@ -24,20 +25,25 @@ class FileLoader:
         self._default_namespace = default_namespace
         self._cache = cache
 
-    def load(self, source: Source, blob: str, path: str, origin: Origin) -> LoadedFile:
-        """The file of that blob, as far as its source may declare what it holds.
+    def load(
+        self, source: Source, blob: str, path: str, origin: Origin, before: LoadedFile | None = None
+    ) -> LoadedFile:
+        """The file of that blob, as far as its source may declare what it holds; ``before`` is what it was.
 
         Raises:
             SourceError: the blob cannot be read.
         """
-        return confined(self._loaded(source, blob, origin.shown(path), origin.identity), origin)
+        return confined(self._loaded(source, blob, origin.shown(path), origin.identity, before), origin)
 
-    def _loaded(self, source: Source, blob: str, file: str, origin: str) -> LoadedFile:
+    def _loaded(self, source: Source, blob: str, file: str, origin: str, before: LoadedFile | None) -> LoadedFile:
         packed = self._cache.get(blob) if self._cache else None
         if packed is not None:
             with suppress(ValueError):  # it is loaded anew, and replaced
                 return unpack(packed, file, origin)
-        loaded = load_blob(source.read_blob(blob), file, origin=origin, default_namespace=self._default_namespace)
+        data, namespace = source.read_blob(blob), self._default_namespace
+        loaded = load_in_parts(data, file, before, origin=origin, default_namespace=namespace)
+        if loaded is None:
+            loaded = load_blob(data, file, origin=origin, default_namespace=namespace)
         # A file with SOPS documents is not looked into before its keys are there, and what they open stays in memory.
         if self._cache and not loaded.sealed:
             self._cache.put(blob, pack(loaded))
@@ -100,7 +106,7 @@ class LoadedFiles:
             if path in self._files:
                 before[path] = self._files[path]
             if blob is not None:
-                after[path] = self._loader.load(self._source, blob, path, self._origin)
+                after[path] = self._loader.load(self._source, blob, path, self._origin, before.get(path))
         for path in before.keys() - after.keys():
             del self._files[path]
         is_sorted = self._files.keys() >= after.keys()

@@ -42,6 +42,18 @@ class InvalidDocument:
     problems: tuple[Problem, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class LoadedPart:
+    """A text between two ``---`` in a file without faults: its digest, its first line, how many documents it gave, and how
+    many of `ParseLimits.nodes` it took.
+    """
+
+    digest: bytes
+    line: int
+    documents: int
+    nodes: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedFile:
     """What one file holds. ``unidentified`` are the faults of parts of which nobody knows which object they are: while there
@@ -49,7 +61,8 @@ class LoadedFile:
     as a whole.
     ``sealed`` are the bytes of a file with SOPS documents: nothing else is said of it until `unseal.open_file` has the
     keys, so that whatever is kept of a loaded file holds cipher text only. ``outside`` are the faults of documents that their
-    source may not declare: those count for nothing. ``origin`` is the identity of the source.
+    source may not declare: those count for nothing. ``origin`` is the identity of the source. ``parts`` are what
+    `load_parts` knows the documents by, if it was the one that read them.
     """
 
     file: str
@@ -60,6 +73,7 @@ class LoadedFile:
     unidentified: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     outside: tuple[Problem, ...] = ()
+    parts: tuple[LoadedPart, ...] = ()
 
     @property
     def problems(self) -> tuple[Problem, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from reconciler.manifests.load import InvalidDocument, LoadedFile
+from reconciler.manifests.load import InvalidDocument, LoadedFile, LoadedPart
 from reconciler.model.document import Document, PackedPositions
 from reconciler.model.keys import ObjectKey
 from reconciler.model.problem import Place, Problem, Severity
@@ -28,9 +28,10 @@ def pack(loaded: LoadedFile) -> bytes:
     parts: list[bytes] = []
     documents = []
     for one in loaded.documents:
-        text, marks = one.text, one.packed_positions.data
-        parts += (text, marks)
-        documents.append([*_key_fields(one.key), one.api_version, one.digest, len(text), len(marks)])
+        text, positions = one.text, one.packed_positions
+        parts += (text, positions.data)
+        lengths = (len(text), len(positions.data), positions.below)
+        documents.append([*_key_fields(one.key), one.api_version, one.digest, *lengths])
     header = {
         "documents": documents,
         "invalid": [
@@ -39,6 +40,7 @@ def pack(loaded: LoadedFile) -> bytes:
         ],
         "unidentified": [_problem_fields(one) for one in loaded.unidentified],
         "warnings": [_problem_fields(one) for one in loaded.warnings],
+        "parts": [[part.digest.hex(), part.line, part.documents, part.nodes] for part in loaded.parts],
     }
     head = orjson.dumps(header)
     return b"".join((_PREFIX.pack(len(head)), head, *parts))
@@ -55,7 +57,7 @@ def unpack(data: bytes, file: str, origin: str) -> LoadedFile:
         at = _PREFIX.size + length
         header = orjson.loads(memoryview(data)[_PREFIX.size : at])
         documents = []
-        for kind, namespace, name, api_version, digest, text_length, marks_length in header["documents"]:
+        for kind, namespace, name, api_version, digest, text_length, marks_length, below in header["documents"]:
             middle, end = at + text_length, at + text_length + marks_length
             document = Document(
                 key=ObjectKey(intern(kind), intern(namespace), name),
@@ -64,7 +66,7 @@ def unpack(data: bytes, file: str, origin: str) -> LoadedFile:
                 digest=digest,
                 file=file,
                 origin=origin,
-                positions=PackedPositions(data[middle:end]),
+                positions=PackedPositions(data[middle:end], below),
             )
             documents.append(document)
             at = end
@@ -75,6 +77,7 @@ def unpack(data: bytes, file: str, origin: str) -> LoadedFile:
             invalid=tuple(_invalid(fields, file) for fields in header["invalid"]),
             unidentified=tuple(_problem(fields, file) for fields in header["unidentified"]),
             warnings=tuple(_problem(fields, file) for fields in header["warnings"]),
+            parts=tuple(LoadedPart(bytes.fromhex(digest), *rest) for digest, *rest in header["parts"]),
         )
     except (struct.error, KeyError, TypeError) as fault:
         raise ValueError(f"not a packed file: {fault}") from fault

@@ -8,6 +8,7 @@ value is null is dropped, since kubectl sends it to a server that takes it as ab
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import yaml
@@ -20,7 +21,7 @@ from reconciler.manifests.yaml_reader import DocumentReader, ParsedDocument, Ref
 from reconciler.model.problem import Place, Problem
 from reconciler.model.problem_codes import problem
 
-_DOCUMENT_START = re.compile(rb"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
+DOCUMENT_START = re.compile(rb"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _SURROGATE_PAIR = re.compile(rb"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _BOM = b"\xef\xbb\xbf"
 
@@ -60,7 +61,7 @@ def parse_stream(data: bytes, file: str, *, limits: ParseLimits = DEFAULT_LIMITS
 
 def _parse_in_parts(data: bytes, file: str, limits: ParseLimits, first: Problem) -> ParsedStream:
     """Read a file that has a fault somewhere, document by document; none is read beyond its fault."""
-    starts = [0, *(match.start() for match in _DOCUMENT_START.finditer(data) if match.start())]
+    starts = [0, *(match.start() for match in DOCUMENT_START.finditer(data) if match.start())]
     if len(starts) > limits.documents:
         return ParsedStream(documents=(), problems=(first,))
     documents: list[ParsedDocument] = []
@@ -108,16 +109,28 @@ def _joined_surrogates(match: re.Match[bytes]) -> bytes:
 
 
 def _parse(data: bytes, file: str, limits: ParseLimits, first_line: int) -> ParsedStream:
+    return ParsedStream(documents=tuple(read_documents(data, DocumentReader(file, limits), first_line)))
+
+
+def read_documents(data: bytes, reader: DocumentReader, first_line: int) -> Iterator[ParsedDocument]:
+    """The documents of a text that begins in that line of the reader's file, empty ones left out.
+
+    Raises:
+        RefusedError: a bound is reached, or a document has no meaning as JSON.
+        yaml.YAMLError: a syntax error.
+    """
     next_event = CParser(data).get_event
-    reader = DocumentReader(next_event, file, limits, first_line)
-    documents: list[ParsedDocument] = []
+    reader.begin(next_event, first_line)
+    most, count = reader.limits.documents, 0
     while type(event := next_event()) is not StreamEndEvent:
         if type(event) is not DocumentStartEvent:
             continue
-        if len(documents) >= limits.documents:
-            text = f"the file has more than {limits.documents} documents"
-            raise RefusedError(problem("yaml-too-large", Place(file), text, hint="split the file"), whole_file=True)
+        if count >= most:
+            text = f"the file has more than {most} documents"
+            raise RefusedError(
+                problem("yaml-too-large", Place(reader.file), text, hint="split the file"), whole_file=True
+            )
         parsed = reader.document()
         if parsed.body is not None or parsed.problems:
-            documents.append(parsed)
-    return ParsedStream(documents=tuple(documents))
+            count += 1
+            yield parsed

@@ -92,11 +92,15 @@ class DocumentReader:
         "used",
     )
 
-    def __init__(self, next_event: Callable[[], Any], file: str, limits: ParseLimits, first_line: int) -> None:
-        self.next, self.file, self.limits, self.first_line = next_event, file, limits, first_line
+    def __init__(self, file: str, limits: ParseLimits) -> None:
+        self.file, self.limits = file, limits
         self.keys: dict[str, str] = {}
         self.plain: dict[str, Any] = {}
         self.used = 0
+
+    def begin(self, next_event: Callable[[], Any], first_line: int) -> None:
+        """Take events of the text that begins in that line from now on; what was read so far counts on."""
+        self.next, self.first_line = next_event, first_line
         self._begin()
 
     def _begin(self) -> None:

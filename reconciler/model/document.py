@@ -92,9 +92,12 @@ class UnreadPositions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PackedPositions:
-    """Positions as deflated bytes of their marks, in this machine's byte order."""
+    """Positions as deflated bytes of their marks, in this machine's byte order; every line is ``below`` lines further down
+    by now.
+    """
 
     data: bytes
+    below: int = 0
 
     @classmethod
     def of(cls, positions: Positions) -> PackedPositions:
@@ -103,7 +106,10 @@ class PackedPositions:
 
     def read(self) -> Positions:
         """See `UnreadPositions.read`."""
-        return Positions(array("I", zlib.decompress(self.data)))
+        marks = array("I", zlib.decompress(self.data))
+        if self.below:
+            marks[::2] = array("I", (line + self.below for line in marks[::2]))
+        return Positions(marks)
 
 
 _KEPT_BODIES = 256
@@ -176,8 +182,18 @@ class Document:
         positions = self._positions
         return positions if isinstance(positions, PackedPositions) else PackedPositions.of(self.positions)
 
+    def moved(self, lines: int) -> Document:
+        """The same document so many lines further down its file."""
+        if not lines:
+            return self
+        positions = self.packed_positions
+        return self._with(PackedPositions(positions.data, positions.below + lines))
+
     def packed(self) -> Document:
         """The same document in little memory."""
+        return self._with(self.packed_positions)
+
+    def _with(self, positions: PackedPositions) -> Document:
         return Document(
             key=self.key,
             api_version=self.api_version,
@@ -185,7 +201,7 @@ class Document:
             digest=self.digest,
             file=self.file,
             origin=self.origin,
-            positions=self.packed_positions,
+            positions=positions,
         )
 
     def place(self, path: Sequence[str | int] = (), *, key: bool = False) -> Place:

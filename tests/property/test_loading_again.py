@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,15 @@ from hypothesis import strategies as st
 
 from reconciler.daemon.file_cache import FileCache
 from reconciler.daemon.loaded_files import FileLoader, LoadedFiles
-from reconciler.manifests.load import LoadedFile, load_blob
+from reconciler.manifests import strict_yaml
+from reconciler.manifests.limits import ParseLimits
+from reconciler.manifests.load import InvalidDocument, LoadedFile, load_blob
+from reconciler.manifests.load_parts import load_in_parts
 from reconciler.manifests.packed_file import pack, unpack
 from reconciler.manifests.walk import leaves
 from reconciler.model.document import Document
 from reconciler.model.origin import Origin
+from reconciler.model.problem import Problem
 from reconciler.model.revision import Revision, Snapshot
 from tests.unit.manifests.samples import CLAIM, WEBSERVER
 
@@ -73,6 +77,66 @@ def test_a_packed_file_is_the_file_under_any_path(data: bytes) -> None:
     for path in ("a.yaml", "other/b.yaml"):
         assert facts(unpack(packed, path, "o")) == facts(load_blob(data, path, origin="o"))
     assert pack(unpack(packed, "a.yaml", "")) == packed
+
+
+TEXTS = st.lists(
+    st.sampled_from(
+        [
+            WEBSERVER,
+            WEBSERVER.replace("4Gi", "2Gi"),
+            CLAIM,
+            "\n\n" + CLAIM,
+            "# a comment\n",
+            "",
+            "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: Namespace, metadata: {name: n}}]\n",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: &a {name: b}\ndata:\n  c: |\n    x\n    ---\n\n\n",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: e}\ndata: {a: '1', b: }\n",
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {password: hunter2}\n",
+            "apiVersion: v1\nkind: Namespace\nmetadata: *a\n",
+            "{apiVersion: v1, kind: Namespace, metadata: {name: n}}\n...\n",
+            "%YAML 1.1\n",
+            "a: [\n",
+            "a: 'x\n",
+            "x: 1\ry: 2\n",
+            "x: \u2028 y\n",
+        ]
+    ),
+    max_size=5,
+)
+STARTS = st.sampled_from(["---\n", "--- \n", "--- # c\n", "---\r\n", " ---\n", "---x\n"])
+STREAMS = st.lists(st.tuples(STARTS, TEXTS.map("".join)), max_size=6).map(
+    lambda parts: "".join(start + text for start, text in parts).encode()
+)
+
+
+@given(st.lists(STREAMS | TEXTS.map("---\n".join).map(str.encode), min_size=1, max_size=4))
+@settings(max_examples=80, deadline=None)
+def test_a_file_read_by_its_documents_is_the_file_as_a_whole(revisions: list[bytes]) -> None:
+    known: LoadedFile | None = None
+    for data in revisions:
+        whole, by_parts = load_blob(data, "a.yaml"), load_in_parts(data, "a.yaml", known)
+        if by_parts is not None:
+            assert facts(by_parts) == facts(whole)
+            assert not whole.problems and not whole.sealed
+            assert facts(unpack(pack(by_parts), "a.yaml", "")) == facts(whole)
+            assert unpack(pack(by_parts), "a.yaml", "").parts == by_parts.parts
+        known = by_parts
+
+
+def test_only_documents_with_another_text_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [CLAIM.replace("webserver", f"n{number}") for number in range(20)]
+    known = load_in_parts("---\n".join(texts).encode(), "a.yaml")
+    assert known is not None
+    texts[7] = "# more\n" + texts[7].replace("20Gi", "30Gi")
+    read: list[bytes] = []
+    real = strict_yaml.CParser
+    monkeypatch.setattr(strict_yaml, "CParser", lambda data: (read.append(data), real(data))[1])
+    after = load_in_parts("---\n".join(texts).encode(), "a.yaml", known)
+    assert after is not None and len(read) == 1
+    assert all(one is other for one, other in zip(known.documents[:7], after.documents[:7], strict=True))
+    assert facts(after) == facts(load_blob("---\n".join(texts).encode(), "a.yaml"))
+    limits = ParseLimits(nodes=20 * 15)
+    assert load_in_parts("---\n".join(texts).encode(), "a.yaml", known, limits=limits) is None
 
 
 @pytest.mark.parametrize("data", [b"", b"abc", b"\0\0\0\x02[]", b"\0\0\0\x02{}", b"\xff\xff\xff\xffx"])
@@ -155,3 +219,13 @@ def test_a_file_with_sealed_documents_is_never_put_into_the_cache(cache: FileCac
     assert files.files["a.yaml"].sealed == SEALED
     assert cache.get(blob) is None
     assert cache.get(blob[::-1]) is not None
+
+
+def test_every_field_of_a_loaded_file_is_packed_or_left_out_on_purpose() -> None:
+    packed = {"documents", "invalid", "unidentified", "warnings", "parts"}
+    given_again, never_there = {"file", "origin"}, {"sealed", "outside"}
+    assert {field.name for field in fields(LoadedFile)} == packed | given_again | never_there
+    assert {field.name for field in fields(InvalidDocument)} == {"key", "place", "problems"}
+    assert {field.name for field in fields(Problem)} == {
+        *("code", "severity", "place", "message", "object", "path", "hint")
+    }
