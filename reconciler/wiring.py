@@ -30,6 +30,7 @@ from reconciler.daemon.lock import OwnerLock
 from reconciler.daemon.log_setup import set_up_logging
 from reconciler.daemon.loop import CycleLoop
 from reconciler.daemon.operations import Operations, Turn
+from reconciler.daemon.patient_source import PatientSource
 from reconciler.daemon.service import ENDED, Daemon, LoopTurn, Parts
 from reconciler.daemon.suspension import SuspensionFile
 from reconciler.daemon.threads import ThreadWorkers
@@ -57,9 +58,10 @@ READING_VERBS = frozenset({"status", "get", "plan", "trash-list"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """A cycle and what it stands on."""
+    """A cycle and what it stands on. ``patient`` are the sources as a daemon's cycle sees them."""
 
     sources: Mapping[str, GitSource]
+    patient: Mapping[str, PatientSource]
     engine: Engine
     journal: GitJournal
     cycle: Cycle
@@ -77,6 +79,12 @@ class Core:
             turn=turn,
             suspension=self.suspension,
         )
+
+    def close(self) -> None:
+        """Let go of the host and of the remotes."""
+        self.engine.close()
+        for source in self.sources.values():
+            source.close()
 
 
 class InlineTurn:
@@ -105,8 +113,9 @@ def keep_quiet() -> None:
         set_up_logging(LogSettings(level="warning"))
 
 
-def build_core(settings: Settings) -> Core:
-    """Everything a cycle needs, opened as far as needed.
+def build_core(settings: Settings, *, on_late: Callable[[], None] | None = None) -> Core:
+    """Everything a cycle needs, opened as far as needed. With ``on_late`` the cycle does not wait for slow remotes; it is
+    called when one has answered after all.
 
     Raises:
         SettingsError: no repository is named.
@@ -122,16 +131,20 @@ def build_core(settings: Settings) -> Core:
     key, _ = ensure_key(settings.key_file)
     digest = keyed_digest(key)
     clock = SystemClock()
-    choice = engine_choice(settings)
-    workers = ThreadWorkers(choice.threads)
-    engine = choice.open(settings, clock, workers)
     sources = {
         followed.name: GitSource(followed, state_directory=settings.state_directory, clock=clock)
         for followed in settings.sources
     }
+    patient: dict[str, PatientSource] = {}
+    if on_late is not None:
+        for name, source in sources.items():
+            patient[name] = PatientSource(source, name=name, clock=clock, on_late=on_late)
+    choice = engine_choice(settings)
+    workers = ThreadWorkers(choice.threads)
+    engine = choice.open(settings, clock, workers)
     journal = open_journal(settings, background=workers.background)
     cycle = Cycle(
-        sources=sources,
+        sources=patient or sources,
         engine=engine,
         journal=journal,
         clock=clock,
@@ -143,6 +156,7 @@ def build_core(settings: Settings) -> Core:
     )
     return Core(
         sources=sources,
+        patient=patient,
         engine=engine,
         journal=journal,
         cycle=cycle,
@@ -198,7 +212,7 @@ def daemon_of(
     """
     with owner_lock(settings):
         _make_directory(settings.runtime_directory, "runtimeDirectory", 0o755)
-        core = build_core(settings)
+        core = build_core(settings, on_late=lambda: loop.wake(Wake()))
         metrics = Metrics(now=core.clock.now)
         operations = core.operations(LoopTurn(lambda: loop), settings)
         health = Health(is_alive=lambda: loop.is_alive)
@@ -223,7 +237,12 @@ def daemon_of(
         timers = Timers(
             wake=loop.wake,
             polls=[
-                Poll(source=followed.name, interval_s=followed.interval_s, jitter_s=followed.jitter_s)
+                Poll(
+                    source=followed.name,
+                    interval_s=followed.interval_s,
+                    jitter_s=followed.jitter_s,
+                    is_due=core.patient[followed.name].is_due,
+                )
                 for followed in settings.sources
             ],
             resync_s=settings.resync_interval_s,
@@ -308,7 +327,7 @@ def ask_here(settings: Settings, verb: str, arguments: Mapping[str, Any]) -> Any
                 source.fetch()
             return operations.serve(verb, arguments, calling_user())
         finally:
-            core.engine.close()
+            core.close()
 
 
 def apply_once(
@@ -338,7 +357,7 @@ def apply_once(
                 progress(view)
             return view
         finally:
-            core.engine.close()
+            core.close()
 
 
 def calling_user() -> str:

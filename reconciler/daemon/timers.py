@@ -16,11 +16,12 @@ from reconciler.daemon.wake import Wake
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poll:
-    """How often the remote of a source is looked at."""
+    """How often the remote of a source is looked at; not when ``is_due`` says that it is too soon."""
 
     source: str
     interval_s: float
     jitter_s: float
+    is_due: Callable[[], bool] = lambda: True
 
 
 class Timers:
@@ -45,9 +46,9 @@ class Timers:
         )
         for poll in polls:
             self._scheduler.add_job(
-                wake,
+                self._poll,
                 IntervalTrigger(seconds=poll.interval_s, jitter=poll.jitter_s or None, timezone=UTC),
-                [Wake(sources=frozenset({poll.source}))],
+                [poll],
                 id=f"poll {poll.source}",
             )
         self._scheduler.add_job(
@@ -61,6 +62,10 @@ class Timers:
                     notify(WATCHDOG)
 
             self._scheduler.add_job(feed, IntervalTrigger(seconds=interval_s, timezone=UTC), id="watchdog")
+
+    def _poll(self, poll: Poll) -> None:
+        if poll.is_due():
+            self._wake(Wake(sources=frozenset({poll.source})))
 
     def start(self) -> None:
         """Begin; the first poll comes one interval from now."""

@@ -191,8 +191,12 @@ class GitSource:
         return settled or rewrite_id(self._identity, accepted, head) in self._released
 
     def close(self) -> None:
-        """Let go of the remote's connections."""
-        self._remote.close()
+        """Let go of the remote's connections; a fetch that is under way keeps them to its end."""
+        if self._fetching.acquire(blocking=False):
+            try:
+                self._remote.close()
+            finally:
+                self._fetching.release()
 
     def _keeps(self) -> str:
         commit = self._accepted_commit()

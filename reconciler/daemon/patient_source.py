@@ -1,0 +1,91 @@
+"""A source whose looks at the remote go on beside the cycle: a slow server never delays the correction of drift."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection
+
+from reconciler.daemon.back_off import BackOff
+from reconciler.model.revision import Revision, Snapshot, SourceState, SourceStatus
+from reconciler.ports import Clock, Source
+
+PATIENCE_S = 2.0
+"""Most looks, and most fetches of a commit, end within it; then everything happens in one cycle, as a person expects."""
+
+
+class PatientSource:
+    """`reconciler.ports.Source`: `fetch` waits `PATIENCE_S` at most and then answers with what was known before; ``on_late``
+    is called when the look has ended after all. `is_due` spaces the looks at a remote that does not answer.
+    """
+
+    def __init__(
+        self, source: Source, *, name: str, clock: Clock, on_late: Callable[[], None], patience_s: float = PATIENCE_S
+    ) -> None:
+        self._source = source
+        self._name = name
+        self._on_late = on_late
+        self._patience_s = patience_s
+        self._back_off = BackOff(clock.monotonic)
+        self._lock = threading.Lock()
+        self._approvals: set[str] = set()
+        self._ended: threading.Event | None = None
+        self._again = self._is_late = False
+
+    def fetch(self, approvals: Collection[str] = ()) -> SourceStatus:
+        """See `Source.fetch`. While a look is under way another one is only noted: it follows, because what was asked for
+        may have come after the first one looked.
+        """
+        with self._lock:
+            self._approvals.update(approvals)
+            if self._ended is not None:
+                self._again = True
+                return self._source.status()
+            self._ended, self._again, self._is_late = threading.Event(), False, False
+            ended = self._ended
+        threading.Thread(target=self._work, args=(ended,), name=f"source {self._name}".rstrip(), daemon=True).start()
+        if not ended.wait(self._patience_s):
+            with self._lock:
+                self._is_late = not ended.is_set()
+        return self._source.status()
+
+    def is_due(self) -> bool:
+        """Whether the timer may look: not while a look is under way, nor too soon after one that failed."""
+        with self._lock:
+            return self._ended is None and self._back_off.is_due()
+
+    def status(self) -> SourceStatus:
+        """See `Source.status`."""
+        return self._source.status()
+
+    def accepted(self) -> Snapshot | None:
+        """See `Source.accepted`."""
+        return self._source.accepted()
+
+    def read_blob(self, blob: str) -> bytes:
+        """See `Source.read_blob`."""
+        return self._source.read_blob(blob)
+
+    def revision(self, commit: str) -> Revision | None:
+        """See `Source.revision`."""
+        return self._source.revision(commit)
+
+    def _work(self, ended: threading.Event) -> None:
+        is_late = False
+        try:
+            while self._look():
+                pass
+        finally:
+            with self._lock:
+                self._ended, is_late = None, self._is_late
+                ended.set()
+        if is_late:
+            self._on_late()
+
+    def _look(self) -> bool:
+        """Look once; whether to look again at once."""
+        with self._lock:
+            approvals, self._approvals, self._again = frozenset(self._approvals), set(), False
+        failed = self._source.fetch(approvals).state is SourceState.UNREACHABLE
+        with self._lock:
+            self._back_off.note(failed=failed)
+            return self._again and not failed
