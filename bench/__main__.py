@@ -24,6 +24,7 @@ BENCHES = {
     "ten-vms": "bench.ten_vms:measure",
     "libvirt": "bench.libvirt_domains:measure",
     "idle": "bench.idle_daemon:measure",
+    "remote": "bench.remote:measure",
 }
 LONG = {"load-100k": "bench.load:measure_large"}
 """What takes many minutes is measured when it is named."""

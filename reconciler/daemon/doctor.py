@@ -14,12 +14,14 @@ from pathlib import Path
 from reconciler.daemon.control import is_answering
 from reconciler.daemon.key import load_key
 from reconciler.model.errors import EngineError, GitvirtError, RequirementError, SourceError
+from reconciler.model.follow import FollowKind, ref_followed
 from reconciler.model.live import HostFacts
 from reconciler.model.quantity import GIB
 from reconciler.model.source_spec import VerifySpec
 from reconciler.ports import Engine
 from reconciler.settings import Settings, SourceSettings, redacted_url
 from reconciler.source.limits import DEFAULT_LIMITS
+from reconciler.source.local_remote import LocalRemote
 from reconciler.source.remotes import remote_for
 from reconciler.source.signature_programs import KeyringFiles, missing_programs
 from reconciler.web.webhook import read_secrets
@@ -179,14 +181,20 @@ def _source(source: SourceSettings) -> Check:
     if not source.url:
         return _failed(name, "none named", "set source.url")
     shown = redacted_url(source.url)
+    # A commit is only asked for when it is fetched; that the server answers is seen by asking for anything.
+    is_commit = source.follow.kind is FollowKind.COMMIT
     try:
         remote = remote_for(source, DEFAULT_LIMITS)
         try:
-            head = remote.look(source.follow)
+            head = remote.look(ref_followed("HEAD") if is_commit else source.follow)
         finally:
             remote.close()
     except SourceError as fault:
         return _failed(name, shown, str(fault))
+    if not isinstance(remote, LocalRemote) and shutil.which("git") is None:
+        return _failed(name, f"{shown} answers, and git is not here to store what it sends", "apt-get install git")
+    if is_commit:
+        return _ok(name, f"{shown} answers; {source.follow.name[:12]} is asked for at the first look")
     if not head.commit:
         return _failed(name, f"{shown} has no {source.follow} ({head.fault})", "set source to what exists, or push it")
     return _ok(name, f"{shown} ({source.follow}) at {head.commit[:12]}")

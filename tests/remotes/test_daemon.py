@@ -1,0 +1,147 @@
+"""The daemon beside real servers: where a password shows (nowhere), and what a server that hangs can hold up (nothing)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from reconciler.daemon.control_client import ask
+from reconciler.model.errors import DaemonError
+from tests.remotes.broken import raw_server
+from tests.remotes.web import PASSWORD, USER
+from tests.unit.daemon.homes import Home, make_home, vm_text
+from tests.unit.daemon.parts import eventually
+
+
+@contextmanager
+def daemon(home: Home) -> Iterator[subprocess.Popen[bytes]]:
+    with (home.directory / "log").open("wb") as log, (home.directory / "out").open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "reconciler", "run", "--settings", str(home.settings_file)], stdout=out, stderr=log
+        )
+    try:
+        yield process
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def gitvirt(home: Home, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "reconciler", *arguments, "--settings", str(home.settings_file)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.stdout + done.stderr
+
+
+def asked(home: Home, verb: str) -> str:
+    """What the daemon answers; empty until it does."""
+    with suppress(DaemonError):
+        return json.dumps(ask(home.settings.control_socket, verb, {}), default=str)
+    return ""
+
+
+class ProcessWatch:
+    """Reads the arguments and the environment of a process and of all that it starts, for as long as it lasts."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._stop = threading.Event()
+        self._seen: dict[int, bytes] = {}
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> ProcessWatch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.002):
+            for pid in self._family():
+                with suppress(OSError):
+                    said = Path(f"/proc/{pid}/cmdline").read_bytes() + b"\n" + Path(f"/proc/{pid}/environ").read_bytes()
+                    self._seen[pid] = self._seen.get(pid, b"") + (b"" if said in self._seen.get(pid, b"") else said)
+
+    def _family(self) -> list[int]:
+        found = [self._pid]
+        for pid in found:
+            for task in Path(f"/proc/{pid}/task").glob("*"):
+                with suppress(OSError):
+                    found += map(int, (task / "children").read_text().split())
+        return found
+
+    def everything(self) -> bytes:
+        return b"\n".join(self._seen.values())
+
+
+def secrets_in(data: bytes) -> list[bytes]:
+    pair = base64.b64encode(f"{USER}:{PASSWORD}".encode())
+    return [secret for secret in (PASSWORD.encode(), pair) if secret in data]
+
+
+@pytest.fixture
+def home(tmp_path, upstream, web, authority) -> Home:
+    upstream.commit({"vms/web.yaml": vm_text("web")})
+    upstream.git("push", "-q", "origin", "main")
+    password = tmp_path / "password"
+    password.write_text(PASSWORD)
+    password.chmod(0o600)
+    source = {
+        "url": web.url("basic", upstream.served), "interval": "1s", "jitter": "0s", "caFile": str(authority.certificate),
+        "auth": {"username": USER, "passwordFile": str(password)},
+    }  # fmt: skip
+    (tmp_path / "home").mkdir()
+    return make_home(tmp_path / "home", {"x.yaml": ""}, source=source, log={"level": "debug", "format": "json"})
+
+
+def test_a_password_is_shown_nowhere(home, upstream, tmp_path):
+    with daemon(home) as process, ProcessWatch(process.pid) as watch:
+        eventually(lambda: "web" in asked(home, "get"), 30)
+        commit = upstream.commit({"vms/db.yaml": vm_text("db")})
+        upstream.git("push", "-q", "origin", "main")
+        eventually(lambda: commit in asked(home, "status"), 30)
+        (tmp_path / "password").write_text(f"{PASSWORD}-wrong")
+        eventually(lambda: "does not accept the credentials" in asked(home, "status"), 30)
+        shown = "".join(asked(home, verb) for verb in ("status", "get", "plan"))
+        shown += "".join(gitvirt(home, *command) for command in (["settings"], ["doctor"], ["audit"]))
+    assert b"index-pack" in watch.everything(), "the children were seen"
+    assert secrets_in(watch.everything()) == []
+    assert commit in shown
+    assert secrets_in(shown.encode()) == []
+    files = [path for path in home.directory.rglob("*") if path.is_file()]
+    assert {"log", "out", "HEAD", "settings.yaml"} <= {path.name for path in files}
+    assert [path for path in files if secrets_in(path.read_bytes())] == []
+
+
+def test_a_remote_that_hangs_holds_nothing_up(home, upstream):
+    with daemon(home):
+        eventually(lambda: "web" in asked(home, "get"), 30)
+    with raw_server(lambda connection, stop: stop.wait(60)) as port:
+        text = home.settings_file.read_text()
+        start = text.index("https://")
+        url = text[start : text.index("\n", start)]
+        home.settings_file.write_text(text.replace(url, f"https://127.0.0.1:{port}/{upstream.served}"))
+        with daemon(home):
+            eventually(lambda: "Not looked at yet" in asked(home, "status"), 30)
+            begun = time.monotonic()
+            for _ in range(20):
+                asked(home, "reconcile")
+            assert time.monotonic() - begun < 5
