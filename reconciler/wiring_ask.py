@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from reconciler.daemon.arguments import Arguments
+from reconciler.daemon.console_log import ConsoleLog
 from reconciler.daemon.control_client import ask as ask_daemon
+from reconciler.model.errors import RequirementError
 from reconciler.model.record import AuditEntry
 from reconciler.settings import Settings
 
@@ -36,6 +39,22 @@ def live_plan(settings: Settings, *, colour: bool, markdown: bool) -> tuple[Mapp
     answer = ask(settings, "plan", {"style": "markdown" if markdown else "colour" if colour else "text"})
     text = answer.pop("text")
     return answer, text
+
+
+def console_log(settings: Settings, *, namespace: str, name: str) -> ConsoleLog:
+    """What a VM wrote to its serial console; works with and without a daemon.
+
+    Raises:
+        DaemonError: this is no name of a VM.
+        RequirementError: the engine keeps no such log.
+    """
+    from reconciler.wiring_engines import engine_choice  # noqa: PLC0415
+
+    key = Arguments("logs", {"namespace": namespace, "name": name}).vm(settings.policy.default_namespace)
+    path = engine_choice(settings).console_log(key)
+    if path is None:
+        raise RequirementError(f"the engine {settings.engine.name} keeps no log of consoles.")
+    return ConsoleLog(path)
 
 
 def audit(settings: Settings, *, vm: str | None, since: datetime | None, limit: int | None) -> Sequence[AuditEntry]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from ipaddress import ip_network
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from reconciler.daemon.doctor import Program
 from reconciler.model.document import Document
 from reconciler.model.errors import RequirementError, SettingsError
+from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveObject
 from reconciler.model.plan import Difference
 from reconciler.model.problem import Problem
@@ -54,6 +56,10 @@ class EngineChoice(Protocol):
         """Called before each cycle, on its thread."""
         ...
 
+    def console_log(self, vm: ObjectKey) -> Path | None:
+        """Where the serial console of a VM is logged; None where it is not."""
+        ...
+
 
 def engine_choice(settings: Settings) -> EngineChoice:
     """The engine that the settings name.
@@ -79,6 +85,7 @@ class _Libvirt:
     )
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self.uri: str = libvirt_settings(settings).uri
 
     def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
@@ -112,6 +119,12 @@ class _Libvirt:
 
     def before_cycle(self) -> None:
         """Nothing: a real host needs no push."""
+
+    def console_log(self, vm: ObjectKey) -> Path | None:
+        from nodeexec.libvirt.naming import domain_name  # noqa: PLC0415
+
+        directory = libvirt_settings(self._settings).console_log_directory
+        return Path(directory) / f"{domain_name(vm)}.log" if directory else None
 
 
 def libvirt_settings(settings: Settings) -> LibvirtSettings:
@@ -193,6 +206,10 @@ class _Simulated:
     def before_cycle(self) -> None:
         """Let the host's time pass."""
         self._push()
+
+    def console_log(self, vm: ObjectKey) -> Path | None:
+        del vm
+        return None
 
 
 class PureEngine:

@@ -119,7 +119,9 @@ class Laws:
             return
         since = record.at - timedelta(hours=1)
         recent = {name for at, name in self.deletions if at > since}
+        # One that somebody undefined is gone by another hand than gitvirt's.
         left = sum(1 for domain in record.after.domains.values() if domain.marks is not None)
+        left += len(self.undefined_by_hand - recent)
         if len(recent) >= 2 and left == 0:
             self._say(record, "all VMs were deleted within an hour without approval")
         if len(recent) > 3:

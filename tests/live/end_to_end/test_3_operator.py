@@ -48,6 +48,13 @@ def test_people_see_what_is_true(alpha: World) -> None:
     world.cli("get", "vm", "nobody", code=1)
 
 
+def test_the_console_of_a_guest_is_read_from_its_log(alpha: World) -> None:
+    text = alpha.cli("logs", "--vm", "alpha")
+    assert "Linux version" in text and "\x1b" not in text
+    (last,) = alpha.cli("logs", "--vm", "alpha", "--tail", "1").splitlines()
+    assert last == text.splitlines()[-1]
+
+
 def test_a_paused_guest_stays_paused_until_it_is_resumed(alpha: World) -> None:
     world, boot = alpha, alpha.boot_id("alpha")
     world.cli("pause", "alpha")
