@@ -16,12 +16,14 @@ import structlog
 
 from reconciler.daemon import events
 from reconciler.daemon.addresses import look_for_addresses
+from reconciler.daemon.arguments import Arguments
 from reconciler.daemon.clock import SystemClock
 from reconciler.daemon.control import ControlServer, user_name
 from reconciler.daemon.control_client import ask as ask_daemon
 from reconciler.daemon.cycle import Cycle, CycleReport
 from reconciler.daemon.cycle_log import CycleLog
 from reconciler.daemon.doctor import Check, examine
+from reconciler.daemon.event_book import EVENTS_VERB, EventBook
 from reconciler.daemon.event_pump import EventPump
 from reconciler.daemon.file_cache import FileCache
 from reconciler.daemon.fingerprint import fingerprint
@@ -214,6 +216,7 @@ def daemon_of(
         _make_directory(settings.runtime_directory, "runtimeDirectory", 0o755)
         core = build_core(settings, on_late=lambda: loop.wake(Wake()))
         metrics = Metrics(now=core.clock.now)
+        book = EventBook(core.clock.now())
         operations = core.operations(LoopTurn(lambda: loop), settings)
         health = Health(is_alive=lambda: loop.is_alive)
 
@@ -229,7 +232,7 @@ def daemon_of(
         loop = CycleLoop(
             cycle=core.cycle,
             clock=core.clock,
-            listeners=[_after_cycle(core, metrics, health, lambda: timers, listeners)],
+            listeners=[_after_cycle(core, metrics, health, lambda: timers, (book, *listeners))],
             on_fault=on_fault,
             before=before_cycle,
             on_end=lambda: signals.put(ENDED),
@@ -256,7 +259,11 @@ def daemon_of(
                 pump=EventPump(engine=core.engine, wake=loop.wake, clock=core.clock),
                 control=ControlServer(
                     settings.control_socket,
-                    lambda request, user: operations.serve(request.verb, request.arguments, user),
+                    lambda request, user: (
+                        book.serve(Arguments(request.verb, request.arguments))
+                        if request.verb == EVENTS_VERB
+                        else operations.serve(request.verb, request.arguments, user)
+                    ),
                 ),
                 web=web_servers(settings, health, metrics, loop.wake),
             ),

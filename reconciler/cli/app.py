@@ -33,6 +33,7 @@ MODULE_OF = {
     "describe": "get",
     "status": "get",
     "audit": "audit",
+    "events": "events",
     "logs": "logs",
     **dict.fromkeys(
         ("start", "stop", "pause", "restart", "suspend", "resume", "release", "approve", "reconcile"), "operate"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -10,11 +9,11 @@ import typer
 from reconciler import wiring_ask
 from reconciler.cli.invocation import examples, invocation
 from reconciler.cli.options import Output, OutputFormat, read_since
-from reconciler.cli.output import Column, short_revision, write_objects
+from reconciler.cli.output import Column, local_time, short_revision, write_objects
 from reconciler.model.record import AuditEntry
 
 _COLUMNS: tuple[Column, ...] = (
-    ("TIME", lambda row: _local(row["at"])),
+    ("TIME", lambda row: local_time(row["at"])),
     ("CAUSE", lambda row: str(row["cause"])),
     ("ACTION", lambda row: str(row["action"])),
     ("OBJECT", lambda row: str(row["object"] or "")),
@@ -76,7 +75,3 @@ def _view(entry: AuditEntry) -> dict[str, Any]:
         "differences": list(entry.differences),
         "commit": entry.commit,
     }
-
-
-def _local(at: str) -> str:
-    return datetime.fromisoformat(at.replace("Z", "+00:00")).astimezone().strftime("%Y-%m-%d %H:%M:%S")

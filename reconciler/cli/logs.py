@@ -53,9 +53,9 @@ def logs(
     ] = None,
     output: Annotated[LogFormat, typer.Option("--output", "-o", help="How to write it.")] = LogFormat.TEXT,
 ) -> None:
-    """Show what a VM wrote to its serial console, rotated files included.
+    """Show what a VM wrote to its serial console.
 
-    Escape sequences and control characters are taken out. What gitvirt itself did is told by `gitvirt events`.
+    Rotated files come first. Escape sequences and control characters are taken out. What gitvirt itself did is told by `gitvirt events`.
     """
     named = vm_arguments(vm, namespace)
     log = wiring_ask.console_log(invocation(context).settings, **named)

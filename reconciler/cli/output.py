@@ -28,6 +28,11 @@ _BAD = frozenset({"Failed", "Invalid", "False", "CrashLoopBackOff", "failed", "r
 _LAST_COLUMN = 200
 
 
+def local_time(at: str) -> str:
+    """A time of a view, as a clock on the wall here would say it."""
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
 def short_revision(source: str, commit: str) -> str:
     """A commit as tables show it, with the name of its source where there are several."""
     return f"{source}@{commit[:12]}" if source and commit else commit[:12]

@@ -71,6 +71,15 @@ class Arguments:
             raise self._wrong(name, "must be seconds above 0 and at most ten years")
         return float(value)
 
+    def number(self, name: str) -> int:
+        """A count, 0 when absent."""
+        value = self._left.pop(name, None)
+        if value is None:
+            return 0
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise self._wrong(name, "must be a number of at least 0")
+        return value
+
     def choice(self, name: str, choices: Collection[str], default: str) -> str:
         """One of ``choices``."""
         value = self.text(name, default)

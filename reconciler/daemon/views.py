@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.daemon.cycle import CycleReport
+from reconciler.model.event import Event
 from reconciler.model.live import HostFacts, TrashItem
 from reconciler.model.plan import Hold, Plan
 from reconciler.model.quantity import format_bytes
@@ -156,6 +157,18 @@ def report_view(report: CycleReport) -> dict[str, Any]:
         "retry_after_s": report.retry_after_s,
         "finished_at": time_text(report.finished_at),
         "journal_commit": report.journal_commit,
+    }
+
+
+def event_view(event: Event) -> dict[str, Any]:
+    """One event."""
+    return {
+        "at": event.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "type": str(event.type),
+        "reason": event.reason,
+        "object": str(event.object) if event.object else None,
+        "message": event.message,
+        **({"source": event.source} if event.source else {}),
     }
 
 
