@@ -80,6 +80,7 @@ class GitSource:
         self._unlisted = ("", "")
         self._snapshot: tuple[Snapshot, Listing] | None = None
         self._judged: tuple[tuple[str, ...], SourceStatus] | None = None
+        self._broken: tuple[str, SourceStatus] | None = None
         self._released: frozenset[str] = frozenset()
         if self._path.is_symlink():
             try:
@@ -206,6 +207,8 @@ class GitSource:
         """Bring what the remote's ref stands at here and judge it."""
         if not found.commit:
             return self._absent(found)
+        if self._broken is not None and self._broken[0] == found.oid:
+            return self._broken[1]
         drop_stale_locks(self._path.resolve())
         if not self._damage:
             try:
@@ -236,20 +239,37 @@ class GitSource:
 
     def _rebuild(self, found: RemoteHead) -> SourceStatus:
         """Fetch a damaged mirror anew beside it and put it in its place; it is kept until the new one is whole."""
-        known = self._known(ACCEPTED), self._known(PREVIOUS)
         fresh = Mirror.create(self._path)
+        try:
+            return self._rebuilt(fresh, found)
+        except DamagedError as fault:
+            # Just fetched and still not readable: what is damaged is the remote's. Once for each head is enough.
+            said = (
+                f"{found.commit[:12]} cannot be read ({one_line(str(fault))}), fetched anew neither: what is damaged is the "
+                f"history of {self._remote.shown} (`git fsck` there tells more). Push a head that is whole. {self._keeps()}"
+            )
+            self._damage, self._broken = "", (found.oid, _status(SourceState.REFUSED, found.commit, said))
+            return self._broken[1]
+        finally:
+            if fresh.path != self._path.resolve():
+                shutil.rmtree(fresh.path, ignore_errors=True)
+
+    def _rebuilt(self, fresh: Mirror, found: RemoteHead) -> SourceStatus:
+        known = self._known(ACCEPTED), self._known(PREVIOUS)
         head = self._bring(fresh, found)
         for ref, old in zip((ACCEPTED, PREVIOUS), known, strict=True):
             if old and fresh.holds(old):
                 fresh.write(ref, old)
         accepted = fresh.read(ACCEPTED)
-        is_rewrite = bool(known[0]) and not accepted and not self._follow.is_pin
-        if is_rewrite and not self._may_rewrite(known[0], head):
-            shutil.rmtree(fresh.path)
-            return self._rewritten(head, known[0], "What it leaves out cannot be told from a damaged copy")
+        is_gone = bool(known[0]) and not accepted
+        untold = "What it leaves out cannot be told from a damaged copy"
+        if is_gone and not self._may_rewrite(known[0], head):
+            return self._rewritten(head, known[0], untold)
         status = self._judge(fresh, found, head, accepted, None)
-        if is_rewrite and status.state is SourceState.READY:
-            status = self._rewrite_accepted(status, known[0], "What it leaves out cannot be told from a damaged copy")
+        if is_gone and status.state is not SourceState.READY:
+            return status  # The old one, damaged as it is, holds what is enforced.
+        if is_gone and not self._follow.is_pin:
+            status = self._rewrite_accepted(status, known[0], untold)
         aside = free_name(self._path, f"damaged-{self._clock.now():%Y%m%dT%H%M%SZ}")
         told = f"The local copy was damaged ({one_line(self._damage)}): it was set aside as {aside} and fetched anew."
         self._replace(fresh, aside)
@@ -305,6 +325,8 @@ class GitSource:
             return str(mirror.repository.references[FETCHED].peel(pygit2.enums.ObjectType.COMMIT).id)
         except pygit2.InvalidSpecError as fault:
             raise NotACommitError("it names something that is not a commit") from fault
+        except pygit2.GitError as fault:
+            raise DamagedError(f"the commit cannot be read: {fault}") from fault
 
     def _unverified(self, mirror: Mirror, found: RemoteHead, head: str, accepted: str) -> SourceStatus | None:
         """The refusal of a head whose signatures do not count; None when they do, or when none are asked for."""

@@ -8,13 +8,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from pygit2.enums import ObjectType
 
 from reconciler.model.errors import SourceError
 from reconciler.model.follow import Follow, FollowKind, ref_followed
 from reconciler.model.revision import SourceState
 from reconciler.ports import Source
 from reconciler.source.limits import SourceLimits
+from reconciler.source.local_remote import LocalRemote
 
+KINDS = {"commit": ObjectType.COMMIT, "tree": ObjectType.TREE, "blob": ObjectType.BLOB}
 WEB = {"vms/web.yaml": "kind: VirtualMachine\n", "net/lan.yml": "a: 1\n", "README.md": "read me\n"}
 
 
@@ -481,3 +484,56 @@ def test_an_idle_poll_fetches_nothing(upstream, make_source, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in mirror.rglob("*")}
     source.fetch()
     assert {path: path.stat().st_mtime_ns for path in mirror.rglob("*")} == before
+
+
+def test_a_history_that_is_broken_at_the_remote_is_fetched_anew_once(upstream, make_source, tmp_path, monkeypatch):
+    accepted = upstream.commit(WEB)
+    source = make_source()
+    source.fetch()
+    tree = upstream.git("rev-parse", "HEAD^{tree}")
+    raw = f"tree {tree}\nparent {accepted}\nauthor nobody at no time\n\nbroken\n".encode()
+    broken = upstream.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", data=raw)
+    head = upstream.git("commit-tree", tree, "-p", broken, "-m", "on top of it")
+    upstream.git("update-ref", "refs/heads/main", head)
+    fetched = []
+
+    def fetch_all(_, mirror, oid):
+        # Git refuses to send and to take this, and libgit2 over a path does too; a server of somebody else may not.
+        fetched.append(oid)
+        for kind, path in (line.split() for line in upstream.git(*every).splitlines()):
+            data = subprocess.run(["git", "cat-file", kind, path], cwd=upstream.path, capture_output=True, check=True)
+            mirror.odb.write(KINDS[kind], data.stdout)
+
+    every = ("cat-file", "--batch-all-objects", "--batch-check=%(objecttype) %(objectname)")
+    monkeypatch.setattr(LocalRemote, "fetch", fetch_all)
+    for _ in range(3):
+        status = source.fetch()
+        assert status.state == SourceState.REFUSED
+        assert "git fsck" in status.message
+        assert f"{accepted[:12]} stays enforced" in status.message
+    assert fetched == [head, head]
+    assert source.accepted().revision.commit == accepted
+    assert len([path for path in (tmp_path / "state" / "source").iterdir() if "mirror-" in path.name]) == 1
+    upstream.git("update-ref", "refs/heads/main", accepted)
+    assert source.fetch().state == SourceState.READY
+    upstream.git("reset", "-q", "--hard", accepted)
+    assert source.fetch().head == accepted
+    good = upstream.commit({"db.yaml": "a: 1\n"})
+    assert (source.fetch().state, source.accepted().revision.commit) == (SourceState.READY, good)
+
+
+def test_a_damaged_copy_is_kept_while_what_is_fetched_anew_may_not_take_its_place(upstream, make_source, tmp_path):
+    accepted = upstream.commit(WEB)
+    source = make_source(accept_rewrites=True)
+    source.fetch()
+    for path in mirror_of(tmp_path / "state").rglob("*.pack"):
+        path.chmod(0o600)
+        path.write_bytes(path.read_bytes()[:-30])
+    upstream.git("checkout", "-q", "--orphan", "other")
+    upstream.git("rm", "-q", "-rf", ".")
+    upstream.commit({"README.md": "no manifest\n"})
+    upstream.git("branch", "-f", "main", "other")
+    again = make_source(accept_rewrites=True)
+    again.accepted()
+    assert again.fetch().state == SourceState.EMPTY
+    assert mirror_of(tmp_path / "state").joinpath("refs/gitvirt/accepted").read_text().strip() == accepted
