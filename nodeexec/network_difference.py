@@ -20,6 +20,8 @@ _CNI_NAMES = {
     "nat": "ipMasq",
     "mtu": "mtu",
     "domain": "dns.domain",
+    "master": "master",
+    "mode": "mode",
 }
 _SETTING_NAMES = {"dhcp_range": "dhcpRange", "host_bridge": "hostBridge"}
 

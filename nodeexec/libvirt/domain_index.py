@@ -87,6 +87,10 @@ class DomainIndex:
         """The domains that are plugged into a libvirt network, sorted."""
         return self._users(lambda uses: network in uses.networks, running=False)
 
+    def runs_on_network(self, key: ObjectKey, network: str) -> bool:
+        """Whether a running domain is plugged into a libvirt network."""
+        return key in self._users(lambda uses: network in uses.networks, running=True)
+
     def _users(self, asks: Callable[[DomainUses], bool], *, running: bool) -> tuple[ObjectKey, ...]:
         with self._lock:
             entries = tuple(self._entries.values())

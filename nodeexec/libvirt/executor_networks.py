@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import libvirt
@@ -100,6 +101,8 @@ class NetworkChanges:
         own = marks_for(wanted, change.revision, old, policy=self.policy, now=self.clock.now())
         changed = live is None or live.network != wanted.network
         handle: Any = reading.handle if reading is not None else None
+        if changed and live is not None:
+            self._refuse_to_move_guests(name, live, wanted)
         if changed or own != old:
             xml = network_xml.build(wanted.network, name, metadata=to_metadata(DomainMarks(marks=own)))
             handle = steps.do("defined network", lambda: connection.networkDefineXML(xml))
@@ -110,8 +113,28 @@ class NetworkChanges:
             steps.do("stopped network", handle.destroy)
             active = False
         if not active:
+            self._require_master(wanted.network.master)
             self._start(change, handle, steps)
-            self._plug_in(name, handle, steps)
+            if not wanted.network.master:
+                self._plug_in(name, handle, steps)
+
+    def _refuse_to_move_guests(self, name: str, live: LiveNetwork, wanted: ResolvedNetwork) -> None:
+        """A running NIC beside an interface of the host cannot be put elsewhere from outside, nor a tap of a bridge beside one."""
+        if not wanted.network.master and (live.network is None or not live.network.master):
+            return
+        running = [str(key) for key in live.used_by if self.index.runs_on_network(key, name)]
+        if running:
+            raise ApplyEndedError(
+                Result.RETRY,
+                f"{', '.join(running)} run with a NIC on it; a macvlan network is changed when none does",
+                retry_after_s=30.0,
+            )
+
+    def _require_master(self, master: str) -> None:
+        """libvirt starts a network whose interface is not there, and every guest on it fails later."""
+        if master and not (Path("/sys/class/net") / master).exists():
+            reason = f"this host has no interface {master}; the network starts when it is there"
+            raise ApplyEndedError(Result.RETRY, reason, retry_after_s=30.0)
 
     def _start(self, change: Change, handle: Any, steps: Steps) -> None:
         try:

@@ -17,9 +17,11 @@ from reconciler.model.domain import InterfaceSpec
 
 
 def read_network(nic: Element, reading: Reading) -> Mapping[str, Any]:
-    """A NIC that is plugged into no libvirt network is foreign, whatever it is plugged into."""
+    """A NIC that is plugged into no libvirt network is foreign, whatever it is plugged into. One that runs beside an interface of the
+    host (macvlan) has the type ``direct``, and still names its network.
+    """
     kind, source = nic.get("type", ""), find(nic, "source")
-    if kind == "network" and source is not None:
+    if source is not None and source.get("network"):
         return {"network": interface_network(source.get("network", ""), reading.owner)}
     said = (source.get("bridge") or source.get("dev") or source.get("name") or "") if source is not None else ""
     return {"network": f"{FOREIGN}{kind} {said}".strip()}

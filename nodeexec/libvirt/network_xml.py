@@ -15,10 +15,15 @@ from nodeexec.libvirt.safe_xml import Element, parse_xml, to_text
 from nodeexec.libvirt.xml_place import add, ensure, find, read
 from reconciler.model.resolved import NetworkSpec
 
+_FORWARD = {"bridge": "bridge", "private": "private", "vepa": "vepa", "passthru": "passthrough"}
+"""CNI's macvlan mode → libvirt's forward mode."""
+
+_CNI_MODES = {forward: mode for mode, forward in _FORWARD.items()}
+
 
 def build(spec: NetworkSpec, name: str, *, metadata: str = "") -> str:
     """The network XML to define. ``name`` is `naming.network_name`, ``metadata`` the element of `marks.to_metadata`.
-    UUID, bridge name and the bridge's MAC follow from the name. A bridge of the host is named and nothing else.
+    UUID, bridge name and the bridge's MAC follow from the name. A bridge or an interface of the host is named and nothing else.
     """
     root = etree.Element("network")
     add(root, "name", name)
@@ -29,6 +34,9 @@ def build(spec: NetworkSpec, name: str, *, metadata: str = "") -> str:
         for attribute, value in given.attrib.items():
             marks.set(attribute, value)
         marks.text = given.text
+    if spec.master:
+        add(add(root, "forward", mode=_FORWARD[spec.mode]), "interface", dev=spec.master)
+        return to_text(root)
     bridge = spec.bridge or bridge_name(name)
     if spec.host_bridge:
         add(root, "forward", mode="bridge")
@@ -68,6 +76,8 @@ def parse(xml: str) -> NetworkSpec:
         raise ValueError(f"<{root.tag}> is no network")
     name, bridge = read(root, "name") or "", read(root, "bridge@name") or ""
     mode = read(root, "forward@mode") or ""
+    if master := read(root, "forward/interface@dev"):
+        return NetworkSpec(master=master, mode=_CNI_MODES.get(mode, mode))
     if mode == "bridge":
         return NetworkSpec(bridge=bridge, host_bridge=True)
     return NetworkSpec(

@@ -6,23 +6,21 @@ nothing in a manifest is ever ignored in silence. Claims, DataVolumes and networ
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from nodeexec.libvirt.domain_fields import TABLE, honoured_leaves
 from nodeexec.libvirt.leaves import Leaf, could_hold, fits, leaves_of, root_of
+from nodeexec.libvirt.support_network import network_problems
+from nodeexec.libvirt.support_refusal import refusal
 from nodeexec.libvirt.support_storage import CLAIM, DATA_VOLUME, Supported
 from nodeexec.libvirt.table import Refused
-from reconciler.model.document import Document, FieldPath, dotted
+from reconciler.model.document import Document, FieldPath
 from reconciler.model.problem import Problem
 from reconciler.model.problem_codes import problem
 
-NOT_SUPPORTED = "field-not-supported"
-WITHOUT_EFFECT = "field-without-effect"
 _UNKNOWN = Refused(
     paths=(), reason="this engine has no place for it", hint="take it out; docs/support.md lists what is supported"
 )
@@ -44,7 +42,7 @@ def check(document: Document) -> tuple[Problem, ...]:
     if document.key.kind == "VirtualMachine":
         found += _thread_problems(document)
     if document.key.kind == "NetworkAttachmentDefinition":
-        found += _network_problems(document)
+        found += network_problems(document)
     return tuple(found)
 
 
@@ -57,7 +55,7 @@ def _leaf_problems(document: Document) -> Iterator[Problem]:
             continue
         seen.add(verdict[1])
         if len(seen) <= _MAX_TOLD:
-            yield _problem(document, ("spec", *verdict[1]), verdict[0])
+            yield refusal(document, ("spec", *verdict[1]), verdict[0])
         else:
             untold += not verdict[0].harmless
     if untold:
@@ -106,19 +104,6 @@ def _ruling(kind: str, name: str) -> tuple[Refused, str] | None:
     return _UNKNOWN, name
 
 
-def _problem(document: Document, path: Sequence[str | int], refused: Refused) -> Problem:
-    code = WITHOUT_EFFECT if refused.harmless else NOT_SUPPORTED
-    tail = dotted(tuple(path)).rpartition(".")[2]
-    return problem(
-        code,
-        document.place(path, key=True),
-        f"{tail}: {refused.reason}",
-        object=document.key,
-        path=dotted(tuple(path)),
-        hint=refused.hint or ("" if refused.harmless else "take it out"),
-    )
-
-
 def _thread_problems(document: Document) -> Iterator[Problem]:
     """Only virtio disks can have an I/O thread to themselves."""
     path = ("spec", "template", "spec", "domain", "devices", "disks")
@@ -133,64 +118,4 @@ def _thread_problems(document: Document) -> Iterator[Problem]:
                 reason="only a disk on the virtio bus has an I/O thread of its own",
                 hint="set disk.bus: virtio",
             )
-            yield _problem(document, (*path, index, "dedicatedIOThread"), refused)
-
-
-@dataclass(frozen=True, slots=True)
-class _Cni:
-    """A key of a CNI configuration that is not honoured."""
-
-    key: str
-    refused: Refused
-
-
-def _cni(key: str, reason: str, hint: str = "", *, harmless: bool = False) -> _Cni:
-    return _Cni(key, Refused(paths=(), reason=reason, hint=hint, harmless=harmless))
-
-
-_VLAN = "libvirt takes no VLAN tag on a Linux bridge (only on Open vSwitch)"
-_BRIDGE_KEYS = (
-    _cni("vlan", _VLAN, "name a bridge of the host that carries that VLAN (settings.allowedBridges)"),
-    _cni("vlanTrunk", _VLAN, "name a bridge of the host that carries those VLANs (settings.allowedBridges)"),
-    _cni("preserveDefaultVlan", _VLAN, harmless=True),
-    _cni("macspoofchk", "guests may send from any MAC address on this network", harmless=True),
-    _cni("hairpinMode", "ports of the bridge have the kernel's defaults", harmless=True),
-    _cni("promiscMode", "the bridge has the kernel's defaults", harmless=True),
-    _cni("portIsolation", "ports of the bridge reach each other", harmless=True),
-)
-_IPAM_TYPES = ("host-local", "static", "")
-_PLUGIN = Refused(paths=(), reason="only the bridge plugin itself is read", harmless=True)
-
-
-def _network_problems(document: Document) -> Iterator[Problem]:
-    """The CNI configuration; that it is JSON at all is for the manifest's own checks to say."""
-    path = ("spec", "config")
-    try:
-        config = json.loads(document.spec.get("config") or "{}")
-    except (ValueError, TypeError):
-        return
-    plugins = config.get("plugins") if isinstance(config, Mapping) else None
-    chain = [plugin for plugin in (plugins if isinstance(plugins, list) else [config]) if isinstance(plugin, Mapping)]
-    if not chain:
-        return
-    first: Mapping[str, Any] = chain[0]
-    kind = first.get("type")
-    if kind != "bridge":
-        reason = f"CNI type {kind!r} is not known to this engine"
-        yield _problem(document, path, Refused(paths=(), reason=reason, hint="use type bridge"))
-        return
-    for entry in _BRIDGE_KEYS:
-        if first.get(entry.key):
-            where = f"{entry.key}: {entry.refused.reason}"
-            yield _problem(
-                document,
-                path,
-                Refused(paths=(), reason=where, hint=entry.refused.hint, harmless=entry.refused.harmless),
-            )
-    ipam = (first.get("ipam") or {}).get("type") or ""
-    if ipam not in _IPAM_TYPES:
-        reason = f"addresses of IPAM type {ipam!r} cannot be handed out here"
-        yield _problem(document, path, Refused(paths=(), reason=reason, hint="use host-local, or leave ipam out"))
-    for plugin in chain[1:]:
-        reason = f"plugin {plugin.get('type')!r}: {_PLUGIN.reason}"
-        yield _problem(document, path, Refused(paths=(), reason=reason, harmless=True))
+            yield refusal(document, (*path, index, "dedicatedIOThread"), refused)

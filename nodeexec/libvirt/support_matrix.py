@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodeexec.libvirt.domain_fields import TABLE, device_lists, field_rows, fields_of
+from nodeexec.libvirt.support_network import CNI_KEYS, HONOURED
 from nodeexec.libvirt.support_storage import CLAIM, DATA_VOLUME, Supported
 from nodeexec.libvirt.table import Devices, Joint, Kept, Refused, Row
 from nodeexec.libvirt.xml_place import element_path
@@ -37,6 +38,7 @@ def support_matrix() -> str:
     parts += _refusals([shape for shape in refused if shape.harmless])
     parts += _storage("PersistentVolumeClaim", CLAIM)
     parts += _storage("DataVolume", DATA_VOLUME)
+    parts += _networks()
     return "".join(parts)
 
 
@@ -78,6 +80,18 @@ def _refusals(refused: list[Refused]) -> Iterator[str]:
 def _storage(kind: str, table: Supported) -> Iterator[str]:
     yield f"\n## {kind}\n\nPaths are below `spec`. Honoured: {_code(table.honoured, ', ')}.\n\n"
     yield from _refusals(list(table.refused))
+
+
+def _networks() -> Iterator[str]:
+    yield (
+        "\n## NetworkAttachmentDefinition\n\nKeys are those of the CNI configuration in `spec.config`. "
+        "Of several plugins the first is read; another type of plugin is an error.\n"
+    )
+    for plugin, keys in CNI_KEYS.items():
+        yield f"\n`{plugin}`: honoured are {_code(HONOURED[plugin], ', ')}.\n\n| Key | | Why |\n| --- | --- | --- |\n"
+        for entry in keys:
+            weight = "without effect" if entry.refused.harmless else "not supported"
+            yield f"| `{entry.key}` | {weight} | {entry.refused.reason} |\n"
 
 
 def _code(names: list[str] | tuple[str, ...], separator: str = "<br>") -> str:

@@ -127,6 +127,11 @@ def _host(settings: Settings, open_engine: Callable[[], Engine], why_slow: Calla
             yield _ok(f"bridge {bridge}", "there")
         else:
             yield _failed(f"bridge {bridge}", "not there", "make it, or take it out of allowedBridges")
+    for master in settings.policy.allowed_interfaces:
+        if (Path("/sys/class/net") / master).exists():
+            yield _ok(f"interface {master}", "there")
+        else:
+            yield _failed(f"interface {master}", "not there", "see `ip link`, or take it out of allowedInterfaces")
     for gap in observation.unreadable:
         yield _failed("observation", "something cannot be read", gap.reason)
 

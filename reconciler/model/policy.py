@@ -40,7 +40,8 @@ class Policy:
     """What decisions depend on. ``host`` is this host's name as marks carry it; ``host_labels`` always hold
     ``kubernetes.io/hostname``. ``mode`` None means: report on a host with foreign VMs and nothing owned, else enforce.
     ``identity_seed`` feeds every derived UUID, serial and MAC. ``allowed_bridges`` are host bridges that a
-    NetworkAttachmentDefinition may use; gitvirt never alters those. ``sources`` are what is followed; an object that was
+    NetworkAttachmentDefinition may use, ``allowed_interfaces`` those that guests may be put beside (macvlan); gitvirt never alters
+    either. ``sources`` are what is followed; an object that was
     made from anything else is never pruned.
     """
 
@@ -61,6 +62,7 @@ class Policy:
         domain="gitvirt.internal",
     )
     allowed_bridges: tuple[str, ...] = ()
+    allowed_interfaces: tuple[str, ...] = ()
     default_machine: str = "q35"
     blast_radius: BlastRadius = BlastRadius()
     sources: tuple[Origin, ...] = (Origin(),)

@@ -148,7 +148,8 @@ class ResolvedVolume:
 class NetworkSpec:
     """A network on one host. ``bridge`` is the host bridge (empty = the engine names one); ``host_bridge`` says that it
     exists already and is only used. ``address`` is the host's own address with prefix length, empty for none;
-    ``dhcp_range`` is (first, last) or empty; ``nat`` gives guests a way out.
+    ``dhcp_range`` is (first, last) or empty; ``nat`` gives guests a way out. With ``master``, an interface of the host, there is no
+    bridge: guests stand beside it on its network (macvlan), in CNI's ``mode``.
     """
 
     bridge: str = ""
@@ -158,6 +159,8 @@ class NetworkSpec:
     nat: bool = False
     mtu: int = 0
     domain: str = ""
+    master: str = ""
+    mode: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

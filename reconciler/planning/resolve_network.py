@@ -22,13 +22,15 @@ from reconciler.planning.unresolvable import UnresolvableError
 def resolve_network(
     document: Document, *, policy: Policy, digest: Digest, host_bridges: Collection[str]
 ) -> ResolvedNetwork:
-    """A bridge network. A bridge that the host has already (and that is allowed) is used and never altered; any other
-    is made by the engine.
+    """A bridge network, or a macvlan one. A bridge or an interface that the host has already (and that is allowed) is used and never
+    altered; any other bridge is made by the engine.
 
     Raises:
         UnresolvableError: the configuration asks for something this host does not give.
     """
     config = cni_config(document)
+    if config.get("type") == "macvlan":
+        return _macvlan(document, config, policy=policy, digest=digest)
     bridge = str(config.get("bridge") or "")
     on_host = bool(bridge) and (bridge in policy.allowed_bridges or bridge in host_bridges)
     if on_host and bridge not in policy.allowed_bridges:
@@ -53,6 +55,27 @@ def resolve_network(
             mtu=int(config.get("mtu") or 0),
             **({} if on_host else _addresses(document, config)),
         ),
+    )
+
+
+def _macvlan(document: Document, config: Mapping[str, Any], *, policy: Policy, digest: Digest) -> ResolvedNetwork:
+    master = str(config["master"])
+    if master not in policy.allowed_interfaces:
+        raise UnresolvableError(
+            problem(
+                "interface-not-allowed",
+                document.place(("spec", "config")),
+                f"guests may not be put beside the host's interface {master!r}",
+                object=document.key,
+                path="spec.config",
+                hint="add it to settings.allowedInterfaces if they may",
+            )
+        )
+    return ResolvedNetwork(
+        key=document.key,
+        document=document,
+        applied=applied_document(document, digest),
+        network=NetworkSpec(master=master, mode=str(config.get("mode") or "bridge")),
     )
 
 

@@ -40,6 +40,7 @@ def read_policy(raw: RawSettings, hostname: str) -> Policy:
         default_pool=body.get("defaultPool", default.default_pool),
         pod_network=read_pod_network(raw),
         allowed_bridges=tuple(body.get("allowedBridges") or ()),
+        allowed_interfaces=tuple(body.get("allowedInterfaces") or ()),
         default_machine=body.get("defaultMachine", default.default_machine),
         blast_radius=BlastRadius(
             few=blast.get("few", default.blast_radius.few),
@@ -62,6 +63,7 @@ def policy_as_file(policy: Policy) -> dict[str, Any]:
         "defaultPool": policy.default_pool,
         "podNetwork": pod_network_as_file(policy.pod_network),
         "allowedBridges": list(policy.allowed_bridges),
+        "allowedInterfaces": list(policy.allowed_interfaces),
         "hostName": policy.host,
         "hostLabels": dict(policy.host_labels),
         **({"mode": str(policy.mode)} if policy.mode else {}),

@@ -80,7 +80,7 @@ def test_vms_with_odd_parts(domain: dict[str, Any], disks: list[Any], volumes: l
     st.sampled_from(["bridge", "macvlan", "cnv-bridge", "/bin/sh"]), ANYTHING)  # fmt: skip
 @settings(BOUNDS, max_examples=200)
 def test_networks_with_odd_parts(config: dict[str, Any], kind: str, ipam: Any) -> None:
-    given_ = {"type": kind, "bridge": "br-x", "master": "eth0", "ipam": ipam, **config}
+    given_ = {"type": kind, "bridge": "br-x", "master": "eth1", "ipam": ipam, **config}
     hold(network("odd", given_).encode())
     hold(network("odd", {"plugins": [given_]}).encode())
 

@@ -29,7 +29,12 @@ from reconciler.model.resolved import Resolved, ResolvedNetwork, ResolvedVm
 from reconciler.planning.resolve import resolve
 
 FLAVOUR = Flavour(accelerator="qemu", seed_pool="default", console_log_directory="/var/log/gitvirt/consoles")
-POLICY = Policy(host="here", host_labels={"kubernetes.io/hostname": "here"}, allowed_bridges=("br-allowed",))
+POLICY = Policy(
+    host="here",
+    host_labels={"kubernetes.io/hostname": "here"},
+    allowed_bridges=("br-allowed",),
+    allowed_interfaces=("eth1",),
+)
 NOTHING = Observation(
     taken_at=datetime(2026, 1, 1, tzinfo=UTC),
     host=HostFacts(hostname=POLICY.host, labels=POLICY.host_labels, bridges=("lo", "eth0")),

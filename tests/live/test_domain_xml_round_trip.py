@@ -380,6 +380,7 @@ NETWORKS = {
         domain="gvx.internal",
     ),
     "routed-nowhere": NetworkSpec(address="10.253.8.1/24"),
+    "macvlan": NetworkSpec(master="gvx-none", mode="private"),
     "host-bridge": NetworkSpec(bridge="gvx-none", host_bridge=True, mtu=9000),
 }
 

@@ -1,6 +1,6 @@
 """Rules for a NetworkAttachmentDefinition and the CNI configuration in it.
 
-*Source*: the CNI specification and the documentation of the bridge plugin and of host-local.
+*Source*: the CNI specification and the documentation of the bridge and macvlan plugins and of host-local.
 """
 
 from __future__ import annotations
@@ -53,6 +53,16 @@ _BRIDGE: dict[str, type] = {
     "portIsolation": bool,
 }
 
+_MACVLAN: dict[str, type] = {
+    **_ANY_PLUGIN,
+    "master": str,
+    "mode": str,
+    "mtu": int,
+    "linkInContainer": bool,
+    "bcqueuelen": int,
+}
+MACVLAN_MODES = ("bridge", "private", "vepa", "passthru")
+
 
 def check_network_attachment(findings: Findings) -> None:
     """The configuration is there, is JSON, names a plugin, and has a bridge plugin's settings right."""
@@ -92,23 +102,36 @@ def _check_plugin(findings: Findings, plugin: Mapping[str, Any], prefix: str) ->
     if not isinstance(kind, str) or not kind:
         findings.add("nad-config-type", CONFIG, f"{prefix}type is missing", 'add "type": "bridge"')
         return
-    is_bridge = kind in BRIDGE_PLUGINS
-    for name, wanted in (_BRIDGE if is_bridge else _ANY_PLUGIN).items():
+    known = _BRIDGE if kind in BRIDGE_PLUGINS else _MACVLAN if kind == "macvlan" else _ANY_PLUGIN
+    for name, wanted in known.items():
         value = plugin.get(name)
         if value is not None and (not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))):
             findings.add("nad-config-value", CONFIG, f"{prefix}{name} must be {_WORDS[wanted]}")
-    if not is_bridge:
+    if known is _ANY_PLUGIN:
         return
     for name in plugin:
-        if name not in _BRIDGE:
-            near = similar(name, tuple(_BRIDGE))
+        if name not in known:
+            near = similar(name, tuple(known))
             hint = f"did you mean {near}?" if near else ""
-            findings.add("nad-config-unknown", CONFIG, f"the bridge plugin has no setting {prefix}{name[:80]}", hint)
+            findings.add("nad-config-unknown", CONFIG, f"the {kind} plugin has no setting {prefix}{name[:80]}", hint)
+    if kind == "macvlan":
+        _check_macvlan(findings, plugin, prefix)
     _check_interface_name(findings, plugin.get("bridge"), f"{prefix}bridge")
     _check_range(findings, plugin.get("vlan"), 0, MAX_VLAN, f"{prefix}vlan")
     _check_range(findings, plugin.get("mtu"), *MTU_RANGE, f"{prefix}mtu")
     if isinstance(plugin.get("ipam"), dict):
         _check_ipam(findings, plugin["ipam"], f"{prefix}ipam.")
+
+
+def _check_macvlan(findings: Findings, plugin: Mapping[str, Any], prefix: str) -> None:
+    """The master is named: on a host that VMs share, "whatever has the default route" is no answer."""
+    if not plugin.get("master"):
+        hint = 'add "master": "eth1", an interface that settings.allowedInterfaces lists'
+        findings.add("nad-config-value", CONFIG, f"{prefix}master is missing", hint)
+    _check_interface_name(findings, plugin.get("master"), f"{prefix}master")
+    mode = plugin.get("mode", MACVLAN_MODES[0])
+    if isinstance(mode, str) and mode not in MACVLAN_MODES:
+        findings.add("nad-config-value", CONFIG, f"{prefix}mode {mode[:40]!r} is not one of {', '.join(MACVLAN_MODES)}")
 
 
 def _check_interface_name(findings: Findings, value: Any, what: str) -> None:

@@ -102,6 +102,12 @@ HOST = (
         "Add the bridge to `settings.allowedBridges`, or choose another name.",
     ),
     ProblemCode(
+        "interface-not-allowed",
+        ERROR,
+        "A macvlan network names a master interface of the host that manifests may not use.",
+        "Add the interface to `settings.allowedInterfaces`, or choose another master.",
+    ),
+    ProblemCode(
         "nad-ipam-invalid",
         ERROR,
         "The address range of a network makes no sense.",

@@ -101,6 +101,7 @@ CASES = {
         metadata=MARKS,
     ),
     "network-isolated.xml": network_xml.build(NetworkSpec(mtu=9000), "lab_backend"),
+    "network-macvlan.xml": network_xml.build(NetworkSpec(master="eth1", mode="passthru"), "lab_wire"),
     "network-host-bridge.xml": network_xml.build(NetworkSpec(bridge="br0", host_bridge=True), "lab_lan"),
 }
 
