@@ -34,6 +34,7 @@ MODULE_OF = {
     "status": "get",
     "audit": "audit",
     "events": "events",
+    "history": "history",
     "logs": "logs",
     **dict.fromkeys(
         ("start", "stop", "pause", "restart", "suspend", "resume", "release", "approve", "reconcile"), "operate"

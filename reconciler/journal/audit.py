@@ -80,6 +80,7 @@ def audit_dict(entry: AuditEntry) -> dict[str, Any]:
         "cause": str(entry.cause),
         "author": entry.author,
         "revision": entry.revision,
+        **({"source": entry.source} if entry.source else {}),
         "reason": entry.reason,
         "differences": list(entry.differences),
     }

@@ -23,6 +23,7 @@ from reconciler.journal.packing import pack_objects
 from reconciler.journal.reading import parse_message
 from reconciler.journal.store import BRANCH, GIT_FAULTS, GITVIRT, JournalStore, Person, one_writer, prepare_libgit2
 from reconciler.model.errors import JournalError
+from reconciler.model.keys import ObjectKey
 from reconciler.model.plain_text import one_line
 from reconciler.model.plan import Cause
 from reconciler.model.record import AuditEntry, CycleRecord
@@ -88,6 +89,22 @@ class GitJournal:
         wanted = Wanted(vm) if vm else None
         found = choose(self._all_entries(wanted), wanted, since)
         return islice(found, limit) if limit is not None else found
+
+    def versions(self, commit: str, key: ObjectKey) -> tuple[str, str]:
+        """An object's live state as YAML, before and after a commit of the journal; empty where there was none.
+
+        Raises:
+            JournalError: no such commit, or the journal is damaged.
+        """
+        prepare_libgit2()
+        try:
+            repository = pygit2.Repository(str(self.path), pygit2.enums.RepositoryOpenFlag.BARE)
+            found = repository[commit].peel(pygit2.Commit)
+            parents = [repository[parent].peel(pygit2.Commit) for parent in found.parent_ids]
+            before = _text_of(parents[0], key) if parents else ""
+            return before, _text_of(found, key)
+        except (*GIT_FAULTS, ValueError) as fault:
+            raise JournalError(f"{one_line(commit, 64)} of the journal {self.path} cannot be read: {fault}") from fault
 
     def _write(self, record: CycleRecord) -> str:
         notice = ""
@@ -196,6 +213,14 @@ class GitJournal:
                 f"the journal {self.path} is damaged ({one_line(str(fault))}): what is older than the entries above "
                 "cannot be read. The daemon sets it aside and begins a new one when it next writes"
             ) from fault
+
+
+def _text_of(commit: pygit2.Commit, key: ObjectKey) -> str:
+    path = object_path(key)
+    if path not in commit.tree:
+        return ""
+    blob = commit.tree[path]
+    return blob.data.decode("utf-8", "replace") if isinstance(blob, pygit2.Blob) else ""
 
 
 def _head_fault(store: JournalStore) -> str:
