@@ -526,9 +526,7 @@ def test_a_damaged_copy_is_kept_while_what_is_fetched_anew_may_not_take_its_plac
     accepted = upstream.commit(WEB)
     source = make_source(accept_rewrites=True)
     source.fetch()
-    for path in mirror_of(tmp_path / "state").rglob("*.pack"):
-        path.chmod(0o600)
-        path.write_bytes(path.read_bytes()[:-30])
+    damage_packs(mirror_of(tmp_path / "state"))
     upstream.git("checkout", "-q", "--orphan", "other")
     upstream.git("rm", "-q", "-rf", ".")
     upstream.commit({"README.md": "no manifest\n"})
