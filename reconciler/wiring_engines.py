@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from reconciler.daemon.doctor import Program
+from reconciler.daemon.programs import Program
 from reconciler.model.document import Document
 from reconciler.model.errors import RequirementError, SettingsError
 from reconciler.model.keys import ObjectKey

@@ -20,6 +20,7 @@ from reconciler.model.plain_text import plain_lines
 
 _SHARED_WITH_VALUE = ("--settings", "--set")
 _SHARED_FLAGS = ("--debug",)
+_VERSION = "--version"
 _CRASHED = 70
 _MAX_LINE = 4000
 
@@ -66,8 +67,8 @@ def build_app(command: str = "") -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(shared)
-    chosen = MODULE_OF.get(command)
-    for module in (chosen,) if chosen else dict.fromkeys(MODULE_OF.values()):
+    every = () if command == _VERSION else tuple(dict.fromkeys(MODULE_OF.values()))
+    for module in (MODULE_OF[command],) if command in MODULE_OF else every:
         importlib.import_module(f"reconciler.cli.{module}").register(app)
     return app
 
@@ -94,7 +95,7 @@ def shared(
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a fault.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+        bool, typer.Option(_VERSION, callback=_tell_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Keeps virtual machines the way a Git repository says they are.

@@ -13,7 +13,6 @@ from reconciler.manifests.confine import confined
 from reconciler.manifests.host_documents import host_file, without_overridden
 from reconciler.manifests.load import LoadedFile
 from reconciler.manifests.object_facts import facts_of
-from reconciler.manifests.unseal import open_file
 from reconciler.model.declared import Declared
 from reconciler.model.host_secrets import NO_HOST_SECRETS, HostSecrets
 from reconciler.model.keys import ObjectKey
@@ -88,6 +87,8 @@ class SecretFiles:
         return tuple(result)
 
     def _open(self, file: LoadedFile) -> LoadedFile:
+        from reconciler.manifests.unseal import open_file  # noqa: PLC0415  (brings the cryptography along)
+
         identities = self._secrets.identities if self._has_keys else None
         return open_file(file, identities, default_namespace=self._default_namespace)
 

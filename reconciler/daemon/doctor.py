@@ -13,6 +13,7 @@ from pathlib import Path
 
 from reconciler.daemon.control import is_answering
 from reconciler.daemon.key import load_key
+from reconciler.daemon.programs import Program
 from reconciler.model.errors import EngineError, GitvirtError, RequirementError, SourceError
 from reconciler.model.follow import FollowKind, ref_followed
 from reconciler.model.live import HostFacts
@@ -51,15 +52,6 @@ class Check:
     state: State
     found: str
     remedy: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
-    """A program the engine runs, and the Debian package that brings it."""
-
-    name: str
-    package: str
-    optional: bool = False
 
 
 def examine(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from reconciler.daemon.file_cache import FileCache
 from reconciler.manifests.confine import confined
 from reconciler.manifests.load import LoadedFile, is_manifest, kustomization_problem, load_blob
 from reconciler.manifests.load_parts import load_in_parts
@@ -16,6 +16,9 @@ from reconciler.model.origin import Origin
 from reconciler.model.problem import Place, Problem
 from reconciler.model.revision import Snapshot
 from reconciler.ports import Source
+
+if TYPE_CHECKING:
+    from reconciler.daemon.file_cache import FileCache
 
 
 class FileLoader:

@@ -20,7 +20,7 @@ from reconciler.manifests.null_entries import explain_nulls, null_entries
 from reconciler.manifests.plain_secrets import plain_text_warnings
 from reconciler.manifests.raw_text import RawText
 from reconciler.manifests.schema_check import fits_schema, schema_problems
-from reconciler.manifests.sops import is_sealed
+from reconciler.manifests.sealed import is_sealed
 from reconciler.manifests.strict_yaml import ParsedStream, parse_stream
 from reconciler.manifests.walk import children, pairs
 from reconciler.manifests.yaml_reader import ParsedDocument

@@ -15,7 +15,7 @@ import yaml
 from reconciler.manifests.limits import DEFAULT_LIMITS, ParseLimits
 from reconciler.manifests.load import LoadedFile, LoadedPart, load_documents
 from reconciler.manifests.raw_text import RawText
-from reconciler.manifests.sops import is_sealed
+from reconciler.manifests.sealed import is_sealed
 from reconciler.manifests.strict_yaml import DOCUMENT_START, ParsedStream, read_documents
 from reconciler.manifests.yaml_reader import DocumentReader, RefusedError
 from reconciler.model.document import Document

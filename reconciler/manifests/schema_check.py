@@ -13,7 +13,6 @@ import jsonschema_rs
 
 from reconciler.manifests.known_kinds import KNOWN_KINDS
 from reconciler.manifests.raw_text import RawText
-from reconciler.manifests.schema_explain import explain
 from reconciler.manifests.walk import pairs
 from reconciler.model.document import Document, dotted
 from reconciler.model.problem import Problem
@@ -57,6 +56,8 @@ def schema_problems(document: Document, raw: RawText, *, explained_nodes: int) -
     values than ``explained_nodes`` only the first fault: the validator that explains is some hundred times slower.
     """
     if pairs(document.body) <= explained_nodes:
+        from reconciler.manifests.schema_explain import explain  # noqa: PLC0415  (slow to import, and seldom needed)
+
         return explain(document, schema_of(document.key.kind), raw)
     first = next(_compiled(document.key.kind).iter_errors(document.body))
     keyword, path = str(first.schema_path[-1]), tuple(first.instance_path)

@@ -21,11 +21,11 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from reconciler.manifests.sealed import SOPS
 from reconciler.manifests.sops_metadata import Metadata, SopsFaultError
 from reconciler.manifests.walk import children, pairs
 from reconciler.model.document import FieldPath, dotted
 
-SOPS = "sops"
 """The top-level key under which a document's metadata stands."""
 
 _TAG_BYTES = 16
@@ -33,12 +33,6 @@ _NONCE_BYTES = (8, 128)
 _ENCRYPTED = re.compile(r"ENC\[AES256_GCM,data:([^,]*),iv:([^,]+),tag:([^,]+),type:([a-z]+)\]", re.ASCII)
 _ONLY_ENCRYPTED = bytes.fromhex("8a3fd2ad54ce66527b1034f3d147be0b0b975b3bf44f72c6fdadec8176f27d69")
 """What a MAC over encrypted values alone begins with, so that it never equals one over all values."""
-
-
-def is_sealed(body: Any) -> bool:
-    """Whether a document carries SOPS metadata."""
-    metadata = body.get(SOPS) if isinstance(body, Mapping) else None
-    return isinstance(metadata, Mapping) and ("mac" in metadata or "lastmodified" in metadata)
 
 
 def without_metadata(body: Mapping[str, Any], marks: array[int]) -> tuple[dict[str, Any], array[int]]:

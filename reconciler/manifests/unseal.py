@@ -15,11 +15,10 @@ from reconciler.manifests.limits import DEFAULT_LIMITS, ParseLimits
 from reconciler.manifests.load import InvalidDocument, LoadedFile, load_documents
 from reconciler.manifests.plain_secrets import PLAIN_TEXT
 from reconciler.manifests.raw_text import RawText
+from reconciler.manifests.sealed import SOPS, is_sealed
 from reconciler.manifests.sops import (
-    SOPS,
     Opened,
     grouped,
-    is_sealed,
     open_documents,
     placeholder_documents,
     without_metadata,

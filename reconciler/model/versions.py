@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cmp_to_key
+from typing import TYPE_CHECKING
 
-import nodesemver
+if TYPE_CHECKING:
+    import nodesemver
 
 
 def parse_range(text: str) -> nodesemver.Range:
@@ -14,6 +16,8 @@ def parse_range(text: str) -> nodesemver.Range:
     Raises:
         ValueError: it is not written as one; the message says how to write it.
     """
+    import nodesemver  # noqa: PLC0415  (slow to import, and few follow versions)
+
     try:
         return nodesemver.make_range(" ".join(text.replace(",", " ").split()), loose=False)
     except ValueError as error:
@@ -29,12 +33,16 @@ def highest_version(tags: Iterable[str], wanted: str) -> str:
     Raises:
         ValueError: see `parse_range`.
     """
+    import nodesemver  # noqa: PLC0415
+
     allowed = parse_range(wanted)
     found = [tag for tag in sorted(tags, reverse=True) if _is_in(tag, allowed)]
     return max(found, key=cmp_to_key(lambda one, other: nodesemver.compare(one, other, loose=False)), default="")
 
 
 def _is_in(tag: str, allowed: nodesemver.Range) -> bool:
+    import nodesemver  # noqa: PLC0415
+
     try:
         return bool(allowed.test(nodesemver.make_semver(tag, loose=False)))
     except ValueError:

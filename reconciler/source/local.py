@@ -10,15 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import pygit2
-
 from reconciler.model.errors import SourceError
-from reconciler.model.plain_text import escaped, one_line
+from reconciler.model.plain_text import escaped
 from reconciler.model.revision import Revision
-from reconciler.source.commits import revision_of
 from reconciler.source.limits import DEFAULT_LIMITS, SourceLimits
-from reconciler.source.mirror import prepare_libgit2
-from reconciler.source.trees import TreeReader, is_manifest
+from reconciler.source.manifest_names import is_manifest
 
 STDIN_NAME = "<stdin>"
 Reading = Callable[[], bytes]
@@ -68,70 +64,20 @@ def open_input(argument: str, *, limits: SourceLimits = DEFAULT_LIMITS, stdin: B
         if path.is_dir():
             return _directory(path, limits)
         if path.exists():
-            return Input(files=((_shown(argument), lambda: _file(path, limits)),))
+            return Input(files=((shown_path(argument), lambda: _file(path, limits)),))
     except OSError as fault:
-        raise SourceError(f"{_shown(argument)} cannot be read: {fault.strerror}") from fault
+        raise SourceError(f"{shown_path(argument)} cannot be read: {fault.strerror}") from fault
     except ValueError as fault:
-        raise SourceError(f"{_shown(argument)!r} cannot be a path: {fault}") from fault
+        raise SourceError(f"{shown_path(argument)!r} cannot be a path: {fault}") from fault
     at = argument.find("@")
     while at >= 0:
         repository = Path(argument[:at] or ".")
         if repository.is_dir():
+            from reconciler.source.local_trees import open_tree  # noqa: PLC0415  (brings libgit2 along)
+
             return open_tree(repository, argument[at + 1 :], limits=limits)
         at = argument.find("@", at + 1)
-    raise SourceError(f"{_shown(argument)} does not exist: name a file, a directory, REPO@REVISION, or - for stdin")
-
-
-def open_tree(repository: Path, revision: str, *, limits: SourceLimits = DEFAULT_LIMITS) -> Input:
-    """The manifests of ``REVISION`` or ``REVISION:PATH`` in a repository, bare or not; a directory inside a work tree
-    stands for that directory of the revision. Names are paths below the repository's root.
-
-    Raises:
-        SourceError: no repository, no such revision or path, or it is over a limit.
-    """
-    prepare_libgit2()
-    spec, _, below = revision.partition(":")
-    shown = f"{_shown(str(repository))}@{_shown(revision)}"
-    try:
-        found = pygit2.discover_repository(str(repository))
-        if found is None:
-            raise SourceError(f"{_shown(str(repository))} is not in a Git repository")
-        opened = pygit2.Repository(found)
-        commit = opened.revparse_single(spec or "HEAD").peel(pygit2.Commit)
-    except (KeyError, ValueError, pygit2.GitError) as fault:
-        raise SourceError(
-            f"{shown}: there is no revision {_shown(spec)!r} ({one_line(str(fault))}): "
-            "name a branch, a tag or a commit of that repository"
-        ) from fault
-    inside = _inside(repository, opened) if not below else ()
-    parts = inside + tuple(part.encode(errors="surrogateescape") for part in below.split("/") if part not in ("", "."))
-    reader = TreeReader(opened, limits)
-    listing = reader.list(
-        reader.find(commit.tree_id.raw, parts),
-        "".join(f"{part.decode(errors='backslashreplace')}/" for part in parts),
-    )
-    files = tuple((name, _blob_reader(opened, name, blob)) for name, blob in listing.files.items())
-    return Input(files=files, refused=tuple(listing.refused.items()), revision=revision_of(commit))
-
-
-def _blob_reader(repository: pygit2.Repository, name: str, blob: str) -> Reading:
-    def read() -> bytes:
-        try:
-            return repository.odb.read(pygit2.Oid(hex=blob))[1]
-        except (KeyError, pygit2.GitError) as fault:
-            raise SourceError(f"{name} cannot be read from the repository: {one_line(str(fault))}") from fault
-
-    return read
-
-
-def _inside(directory: Path, repository: pygit2.Repository) -> tuple[bytes, ...]:
-    """Where a directory lies in its repository's work tree; nowhere when it is the repository itself."""
-    if not repository.workdir:
-        return ()
-    work_tree, wanted = Path(repository.workdir).resolve(), directory.resolve()
-    if not wanted.is_relative_to(work_tree) or wanted.is_relative_to(Path(repository.path).resolve()):
-        return ()
-    return tuple(os.fsencode(part) for part in wanted.relative_to(work_tree).parts)
+    raise SourceError(f"{shown_path(argument)} does not exist: name a file, a directory, REPO@REVISION, or - for stdin")
 
 
 def _directory(root: Path, limits: SourceLimits) -> Input:
@@ -142,13 +88,13 @@ def _directory(root: Path, limits: SourceLimits) -> Input:
     refused: list[tuple[str, str]] = []
     inside = root.resolve()
     for path in _walk(root):
-        name = _shown(str(path))
+        name = shown_path(str(path))
         if reason := _refusal(path, inside):
             refused.append((name, reason))
         elif is_manifest(path.name):
             files.append((name, _file_reader(path, limits)))
     if len(files) > limits.files:
-        raise SourceError(f"{_shown(str(root))} holds more than {limits.files} manifest files")
+        raise SourceError(f"{shown_path(str(root))} holds more than {limits.files} manifest files")
     return Input(files=tuple(sorted(files, key=lambda item: item[0])), refused=tuple(sorted(refused)))
 
 
@@ -164,7 +110,7 @@ def _walk(root: Path) -> Iterator[Path]:
         try:
             entries: Iterable[os.DirEntry[str]] = list(os.scandir(directory))
         except OSError as fault:
-            raise SourceError(f"{_shown(str(directory))} cannot be read: {fault.strerror}") from fault
+            raise SourceError(f"{shown_path(str(directory))} cannot be read: {fault.strerror}") from fault
         for entry in entries:
             if entry.name.startswith("."):
                 continue
@@ -182,7 +128,7 @@ def _refusal(path: Path, inside: Path) -> str:
     except (OSError, RuntimeError) as fault:
         return f"it cannot be followed: {fault}" if path.is_symlink() or is_manifest(path.name) else ""
     if link and not target.is_relative_to(inside) and (is_manifest(path.name) or stat.S_ISDIR(kind)):
-        return f"it is a symbolic link out of the directory, to {_shown(str(target))}"
+        return f"it is a symbolic link out of the directory, to {shown_path(str(target))}"
     if is_manifest(path.name) and not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
         return "it is not a regular file"
     return ""
@@ -191,9 +137,9 @@ def _refusal(path: Path, inside: Path) -> str:
 def _file(path: Path, limits: SourceLimits) -> bytes:
     try:
         with path.open("rb") as stream:
-            return _bounded(stream, _shown(str(path)), limits)
+            return _bounded(stream, shown_path(str(path)), limits)
     except OSError as fault:
-        raise SourceError(f"{_shown(str(path))} cannot be read: {fault.strerror}") from fault
+        raise SourceError(f"{shown_path(str(path))} cannot be read: {fault.strerror}") from fault
 
 
 def _bounded(stream: BinaryIO, name: str, limits: SourceLimits) -> bytes:
@@ -203,6 +149,6 @@ def _bounded(stream: BinaryIO, name: str, limits: SourceLimits) -> bytes:
     return data
 
 
-def _shown(text: str) -> str:
+def shown_path(text: str) -> str:
     """A path as text that can be shown, whatever its bytes are; unchanged when that is harmless."""
     return escaped(text) if escaped(text).replace("\\\\", "\\") != text else text

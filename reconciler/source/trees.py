@@ -17,9 +17,9 @@ from reconciler.model.file_tree import Directory, FileTree
 from reconciler.model.plain_text import escaped, is_plain
 from reconciler.source.errors import DamagedError, PathMissingError, TooLargeError
 from reconciler.source.limits import SourceLimits
+from reconciler.source.manifest_names import MANIFEST_SUFFIXES
 from reconciler.source.tree_objects import FILE, SUBMODULE, SYMLINK, TREE, TreeEntry, differing, in_order, parse_tree
 
-MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
 _RAW_SUFFIXES = tuple(suffix.encode() for suffix in MANIFEST_SUFFIXES)
 
 
@@ -43,11 +43,6 @@ class _Refusal(NamedTuple):
 
 _Found = str | Directory | _Refusal | None
 """What an entry of a tree is for us: a file's blob, a directory, a refusal, or nothing to do with manifests."""
-
-
-def is_manifest(name: str) -> bool:
-    """Whether a file of that name is read: ``*.yaml``, ``*.yml``, ``*.json``, but no hidden file."""
-    return name.lower().endswith(MANIFEST_SUFFIXES) and not name.startswith(".")
 
 
 class TreeReader:
