@@ -280,7 +280,8 @@ def _tell_status(view: Mapping[str, Any], *, everything: bool) -> None:
 def _source_lines(source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     revision, name = source["revision"], source["name"]
     at = f"{revision['commit'][:12]} {revision['subject']} ({revision['author']})" if revision else "none"
-    state = f"{source['state']}{_ago(source['checked_at'])}{_said(source['message'])}"
+    ref = one_line(source["ref"].removeprefix("refs/"), 80)
+    state = f"{source['state']}{f' at {ref}' if ref else ''}{_ago(source['checked_at'])}{_said(source['message'])}"
     yield "revision", f"{name} {at}" if name else at
     yield "source", f"{name} {state}" if name else state
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
+from dataclasses import replace
 
 from reconciler.daemon.back_off import BackOff
 from reconciler.model.revision import Revision, Snapshot, SourceState, SourceStatus
@@ -30,6 +31,8 @@ class PatientSource:
         self._approvals: set[str] = set()
         self._ended: threading.Event | None = None
         self._again = self._is_late = False
+        self._begun_at = clock.now()
+        self._now = clock.now
 
     def fetch(self, approvals: Collection[str] = ()) -> SourceStatus:
         """See `Source.fetch`. While a look is under way another one is only noted: it follows, because what was asked for
@@ -37,16 +40,18 @@ class PatientSource:
         """
         with self._lock:
             self._approvals.update(approvals)
-            if self._ended is not None:
-                self._again = True
-                return self._source.status()
-            self._ended, self._again, self._is_late = threading.Event(), False, False
-            ended = self._ended
+            ended = threading.Event()
+            is_first = self._ended is None
+            if is_first:
+                self._ended, self._is_late, self._begun_at = ended, False, self._now()
+            self._again = not is_first
+        if not is_first:
+            return self.status()
         threading.Thread(target=self._work, args=(ended,), name=f"source {self._name}".rstrip(), daemon=True).start()
         if not ended.wait(self._patience_s):
             with self._lock:
                 self._is_late = not ended.is_set()
-        return self._source.status()
+        return self.status()
 
     def is_due(self) -> bool:
         """Whether the timer may look: not while a look is under way, nor too soon after one that failed."""
@@ -54,8 +59,13 @@ class PatientSource:
             return self._ended is None and self._back_off.is_due()
 
     def status(self) -> SourceStatus:
-        """See `Source.status`."""
-        return self._source.status()
+        """See `Source.status`. A look that takes long is told, with the time since when."""
+        known = self._source.status()
+        with self._lock:
+            if self._ended is None or not self._is_late:
+                return known
+            told = f"A look at the remote has been under way since {self._begun_at:%H:%M:%S} UTC."
+        return replace(known, message=f"{known.message} {told}".lstrip())
 
     def accepted(self) -> Snapshot | None:
         """See `Source.accepted`."""

@@ -54,6 +54,7 @@ def source_view(source: SourceStatus) -> dict[str, Any]:
         "state": str(source.state),
         "message": source.message,
         "head": source.head,
+        "ref": source.ref,
         "checked_at": time_text(source.checked_at),
     }
 

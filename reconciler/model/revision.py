@@ -68,7 +68,8 @@ class SourceEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceStatus:
-    """``message`` says what a person can do about a state that is not ``ready``. ``head`` is the remote's commit.
+    """``message`` says what a person can do about a state that is not ``ready``. ``head`` is the remote's commit, ``ref``
+    the ref that it was found at: of a range of versions, the tag that was chosen.
 
     ``approval`` is the id under which a person may accept a rewritten history, empty where nothing waits for that, and
     ``approval_reason`` what that would mean; ``event`` is what the last look has to put on record.
@@ -77,6 +78,7 @@ class SourceStatus:
     state: SourceState
     checked_at: datetime | None
     head: str = ""
+    ref: str = ""
     message: str = ""
     approval: str = ""
     approval_reason: str = ""

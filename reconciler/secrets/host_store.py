@@ -15,7 +15,7 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.problem import Place, Problem
 from reconciler.model.problem_codes import problem
 from reconciler.model.secret import Secret
-from reconciler.secrets.private_files import NotPrivateError, Stamp, check_directory, read_private_file, stamp_of
+from reconciler.private_files import NotPrivateError, Stamp, check_directory, read_private_file, stamp_of
 
 MOST_BYTES = 1 << 20
 """Of one Secret, as in Kubernetes."""

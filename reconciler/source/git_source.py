@@ -100,11 +100,11 @@ class GitSource:
         """See `Source.fetch`. Never raises: a state directory that cannot be written is a status, too."""
         with self._fetching:
             self._released = frozenset(approvals)
-            head = ""
+            head = ref = ""
             try:
                 with exclusive(self._directory / f"{self._path.name}.lock", self._limits.lock_wait_s):
                     found = self._remote.look(self._follow)
-                    head = found.commit
+                    head, ref = found.commit, found.ref
                     status = self._take(found)
             except NotGivenError as fault:
                 status = self._not_given(head, str(fault))
@@ -121,7 +121,7 @@ class GitSource:
             if self._damage and status.state != SourceState.READY:
                 damage = f"The local copy is damaged and will be rebuilt: {one_line(self._damage)}."
                 status = replace(status, message=f"{status.message} {damage}")
-            self._status = replace(status, checked_at=self._clock.now())
+            self._status = replace(status, checked_at=self._clock.now(), ref=ref)
             return self._status
 
     def status(self) -> SourceStatus:

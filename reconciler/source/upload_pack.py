@@ -79,8 +79,8 @@ async def _version_0(reader: PktReader, first: str | Mark) -> Advertisement:
         if nul:
             capabilities = said.split()
         oid, _, name = line.partition(" ")
-        if oid != "shallow":
-            _note(refs, _checked(oid), name)
+        _refuse_shallow(line)
+        _note(refs, _checked(oid), name)
         line = await reader.line()
     return Advertisement(version=0, capabilities=frozenset(capabilities), refs=tuple(refs.values()))
 
@@ -153,6 +153,13 @@ async def _skip_to_pack(reader: PktReader) -> None:
     while (line := await reader.line()) != "packfile":
         if line is Mark.FLUSH:
             raise UnreachableError("it answered without a pack")
+        if isinstance(line, str):
+            _refuse_shallow(line)
+
+
+def _refuse_shallow(line: str) -> None:
+    if line.startswith("shallow "):
+        raise UnreachableError("its repository is shallow: follow one that holds the whole history")
 
 
 def _piece(data: bytes | Mark) -> bytes:
