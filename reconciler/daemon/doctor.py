@@ -187,7 +187,7 @@ def _source(source: SourceSettings) -> Check:
         finally:
             remote.close()
     except SourceError as fault:
-        return _failed(name, shown, str(fault))
+        return _failed(name, shown, str(fault).removeprefix(f"{shown}: "))
     if not isinstance(remote, LocalRemote) and shutil.which("git") is None:
         return _failed(name, f"{shown} answers, and git is not here to store what it sends", "apt-get install git")
     if is_commit:

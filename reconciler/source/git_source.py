@@ -295,15 +295,17 @@ class GitSource:
             self._mirror = Mirror(self._path)
 
     def _absent(self, found: RemoteHead) -> SourceStatus:
-        what = f"{self._follow.kind} {one_line(self._follow.name)!r}"
+        name = one_line(self._follow.name)
+        is_range = self._follow.kind is FollowKind.SEMVER
+        what = f"version in the range {name!r}" if is_range else f"{self._follow.kind} {name!r}"
         if found.unborn:
             said = f"{self._remote.shown} has no commit yet: push manifests to {what}. {self._keeps()}"
             return _status(SourceState.EMPTY, "", said)
         return _status(
             SourceState.REF_MISSING,
             "",
-            f"The {what} is not in {self._remote.shown} ({found.fault}): push it again, or change what the settings "
-            f"follow. {self._keeps()}",
+            f"{'No' if is_range else 'The'} {what} is {'' if is_range else 'not '}in {self._remote.shown} ({found.fault}): "
+            f"push it, or change what the settings follow. {self._keeps()}",
         )
 
     def _not_given(self, head: str, fault: str) -> SourceStatus:

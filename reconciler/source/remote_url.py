@@ -11,7 +11,8 @@ from reconciler.model.errors import SourceError
 from reconciler.model.plain_text import is_plain, one_line
 
 _SCP = re.compile(r"(?:(?P<user>[^@:/]+)@)?(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:/\[\]@]+):(?P<path>.+)", re.DOTALL)
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:%-]*")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+_HOST = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
 _FORMS = "https://HOST/PATH, ssh://USER@HOST/PATH, USER@HOST:PATH, file:///PATH and plain paths"
 
 
@@ -86,6 +87,6 @@ def _ssh(user: str, host: str, port: int, path: str, shown: str) -> SshUrl:
     """Neither name may look like an option of ssh, nor be more than a name."""
     if not user:
         raise SourceError(f"{one_line(shown)} names no user: write for instance git@HOST:PATH or ssh://git@HOST/PATH")
-    if not (_NAME.fullmatch(user) and _NAME.fullmatch(host) and is_plain(path)):
+    if not (_USER.fullmatch(user) and _HOST.fullmatch(host) and is_plain(path)):
         raise SourceError(f"{one_line(shown)!r} has a user, host or path that cannot be one")
     return SshUrl(user=user, host=host, port=port, path=path, shown=shown)
