@@ -9,7 +9,7 @@ import typer
 
 from reconciler import wiring_ask
 from reconciler.cli.invocation import examples, invocation, tell_note
-from reconciler.cli.options import For, Namespace, TextFormat, VmName, read_duration, vm_arguments
+from reconciler.cli.options import For, Namespace, TextFormat, VmName, read_duration, read_kind, vm_arguments
 from reconciler.cli.output import write_json, write_yaml
 from reconciler.cli.report import any_failed, exit_code_of, write_report
 from reconciler.model.plain_text import one_line
@@ -103,12 +103,18 @@ def resume(
     _act(context, "resume", _target(vm, namespace, everything), output)
 
 
-def release(context: typer.Context, vm: VmName, namespace: Namespace = "", output: Format = TextFormat.TEXT) -> None:
+def release(
+    context: typer.Context,
+    vm: Annotated[str, typer.Argument(metavar="[NAMESPACE/]NAME", help="The virtual machine, or what --kind says.")],
+    namespace: Namespace = "",
+    kind_name: Annotated[str, typer.Option("--kind", metavar="KIND", help="vm, pvc, dv or net.")] = "vm",
+    output: Format = TextFormat.TEXT,
+) -> None:
     """Let go of a VM: it stays as it is and is not gitvirt's any more.
 
     Take its manifest out of the repository as well; what is declared and not owned is reported, and never touched.
     """
-    arguments = vm_arguments(vm, namespace)
+    arguments = {"kind": str(read_kind(kind_name)), **vm_arguments(vm, namespace)}
     _act(context, "release", arguments, output)
     if output is TextFormat.TEXT:
         tell_note(f"{vm} is released and stays as it is; take its manifest out of the repository as well")
@@ -173,7 +179,7 @@ _EXAMPLES: Mapping[Callable[..., None], tuple[str, ...]] = {
         "gitvirt suspend --all --reason 'storage maintenance'",
     ),
     resume: ("gitvirt resume web", "gitvirt resume --all"),
-    release: ("gitvirt release prod/web",),
+    release: ("gitvirt release prod/web", "gitvirt release --kind pvc prod/web-root"),
     approve: ("gitvirt approve 1ab432a493bb",),
     reconcile: (),
 }

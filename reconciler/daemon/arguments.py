@@ -96,10 +96,18 @@ class Arguments:
 
     def vm(self, default_namespace: str) -> ObjectKey:
         """The VM that ``namespace`` and ``name`` say."""
+        return self._named("VirtualMachine", default_namespace)
+
+    def object(self, default_namespace: str) -> ObjectKey:
+        """The object that ``kind`` (a VM when absent), ``namespace`` and ``name`` say."""
+        kind = self.choice("kind", ("vm", "pvc", "dv", "net"), "vm")
+        return self._named(KINDS[kind][0], default_namespace)
+
+    def _named(self, kind: str, default_namespace: str) -> ObjectKey:
         name = self.name("name")
         if not name:
             raise self._wrong("name", "is missing")
-        return ObjectKey("VirtualMachine", self.name("namespace") or default_namespace, name)
+        return ObjectKey(kind, self.name("namespace") or default_namespace, name)
 
     def finish(self) -> None:
         """Refuse arguments that the verb does not know."""

@@ -245,8 +245,8 @@ class Operations:
         return self._turn.call(act)
 
     def release(self, arguments: Arguments, user: str) -> Json:
-        """Take gitvirt's marks off a VM and leave it as it is."""
-        key = arguments.vm(self._policy.default_namespace)
+        """Take gitvirt's marks off an object and leave it as it is."""
+        key = arguments.object(self._policy.default_namespace)
         arguments.finish()
 
         def act() -> Json:

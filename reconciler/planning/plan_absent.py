@@ -19,6 +19,11 @@ from reconciler.planning.resolve import claims_in_use
 PRUNE = "gitvirt.io/prune"
 ARGO_SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
 FLUX_PRUNE = "kustomize.toolkit.fluxcd.io/prune"
+_KIND_OPTION = {
+    "PersistentVolumeClaim": "--kind pvc",
+    "DataVolume": "--kind dv",
+    "NetworkAttachmentDefinition": "--kind net",
+}
 ORPHAN = "orphan"
 """Code of the note on an object whose source is no longer followed."""
 
@@ -85,8 +90,9 @@ def _kept(key: ObjectKey, live: LiveObject, around: Circumstances) -> Note | Non
 
 
 def _orphan(key: ObjectKey, why: str) -> Note:
-    let_go = f"`gitvirt release {key.namespace}/{key.name}` lets go of it" if key.kind == "VirtualMachine" else ""
-    ways = ", or ".join(filter(None, ("follow it again", let_go)))
+    kind = _KIND_OPTION.get(key.kind, "")
+    command = " ".join(filter(None, ("gitvirt release", kind, f"{key.namespace}/{key.name}")))
+    ways = f"follow it again, or `{command}` lets go of it"
     return Note(key=key, code=ORPHAN, message=f"{why}; it is left as it is (an orphan): {ways}")
 
 

@@ -354,3 +354,11 @@ def test_what_a_question_comes_upon_wakes_the_cycle(bench: Bench) -> None:
     bench.core.engine._host.end_guest(web, StopReason.DESTROYED)  # type: ignore[attr-defined]
     bench.ask("get", kind="vm")
     assert [wake.keys for wake in told] == [frozenset({web})]
+
+
+def test_a_disk_can_be_released_too(bench: Bench) -> None:
+    root = ObjectKey("PersistentVolumeClaim", "default", "db-root")
+    bench.ask("release", kind="pvc", name="db-root")
+    live = bench.core.engine.observe({root}).objects[root]
+    assert live.marks is None
+    assert ("release", "ann") in verbs_told(bench)

@@ -167,6 +167,8 @@ def test_what_is_no_longer_followed_is_an_orphan(world: World, now: tuple[Origin
     status = world.status(DB)
     assert world.live(DB) is not None and status.printable_status == "Running"
     assert status.state is ObjectState.ORPHANED
+    disk = world.status(ObjectKey("PersistentVolumeClaim", "default", "db-root"))
+    assert "`gitvirt release --kind pvc default/db-root` lets go of it" in disk.message
     assert SHOP.identity in status.message and "`gitvirt release default/db` lets go of it" in status.message
     world.follow(BOTH)
     assert world.run().plan is not None
