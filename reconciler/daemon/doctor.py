@@ -207,9 +207,12 @@ def _signatures(source: SourceSettings) -> Check:
         fault = str(error)
     if fault:
         return _failed(name, "cannot be checked, so nothing new is accepted", fault)
-    return _ok(
-        name, f"{verify.mode}: {', '.join(str(f) for f in (verify.gpg_keyring, verify.ssh_allowed_signers) if f)}"
-    )
+    files = [path for path in (verify.gpg_keyring, verify.ssh_allowed_signers) if path]
+    found = f"{verify.mode}: {', '.join(map(str, files))}"
+    if writable := [path for path in files if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)]:
+        remedy = f"whoever writes there decides whose commits count: chmod go-w {' '.join(map(str, writable))}"
+        return Check(name=name, state=State.WARNING, found=f"{found}, which others may write", remedy=remedy)
+    return _ok(name, found)
 
 
 def _webhook(settings: Settings) -> Iterator[Check]:

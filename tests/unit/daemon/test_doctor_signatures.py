@@ -31,6 +31,7 @@ def test_what_is_missing(tmp_path: Path) -> None:
 
 def test_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "signers").write_text("ada@example.org ssh-ed25519 AAAA\n")
+    (tmp_path / "signers").chmod(0o644)
     (tmp_path / "secrets").write_text("one secret that is long\nand another that is\n")
     (tmp_path / "secrets").chmod(0o644)
     checks = found(tmp_path)
@@ -38,3 +39,11 @@ def test_what_is_there(tmp_path: Path) -> None:
     assert checks["webhook"].state is State.WARNING
     assert checks["webhook"].remedy == f"chmod 600 {tmp_path / 'secrets'}"
     assert "long" not in checks["webhook"].found
+
+
+def test_keys_that_others_may_write(tmp_path: Path) -> None:
+    (tmp_path / "signers").write_text("ada@example.org ssh-ed25519 AAAA\n")
+    (tmp_path / "signers").chmod(0o664)
+    check = found(tmp_path)["signatures"]
+    assert check.state is State.WARNING
+    assert f"chmod go-w {tmp_path / 'signers'}" in check.remedy
