@@ -57,7 +57,8 @@ class SourceState(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceEvent:
     """Something about the history of a source that belongs on record whether or not it changed any object. ``what`` is
-    ``rewrite`` or ``signature``, ``result`` ``accepted`` or ``refused``; ``head`` is the commit that was judged.
+    ``rewrite`` or ``signature``, ``result`` ``accepted`` or ``refused``, or ``lost`` for an accepted commit whose signature
+    does not count any more; ``head`` is the commit that was judged.
     """
 
     what: str

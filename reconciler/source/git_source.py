@@ -338,7 +338,8 @@ class GitSource:
         said = self._signatures.fault(mirror.repository, head=head, accepted=accepted, tag=tag, ref=found.ref)
         if not said:
             return None
-        event = SourceEvent(what="signature", result="refused", head=head, message=said)
+        result = "lost" if head == accepted else "refused"
+        event = SourceEvent(what="signature", result=result, head=head, message=said)
         return _status(SourceState.UNVERIFIED, head, f"{said}. {self._keeps()}", event)
 
     def _judge(

@@ -59,8 +59,9 @@ class SignatureCheck:
         keyrings = self._files.keyrings()
         wanted = [head]
         if self._mode is VerifyMode.ALL and accepted and accepted != head:
-            wanted = _new_commits(repository, head, accepted, self._limits.verified_commits)
-            if not wanted:
+            # Going back to an older commit brings none, but is a step that somebody has to answer for.
+            wanted = _new_commits(repository, head, accepted, self._limits.verified_commits) or [head]
+            if len(wanted) > self._limits.verified_commits:
                 return (
                     f"{head} brings more than {self._limits.verified_commits} new commits, and every one has to be checked: "
                     "fewer at a time, or `verify.mode: head` until it is accepted"
@@ -95,14 +96,14 @@ class SignatureCheck:
 
 
 def _new_commits(repository: pygit2.Repository, head: str, accepted: str, limit: int) -> list[str]:
-    """The commits that ``head`` brings, the oldest first, those of merged branches too; none when they are too many."""
+    """The commits that ``head`` brings, the oldest first, those of merged branches too; at most one more than ``limit``."""
     try:
         walker = repository.walk(pygit2.Oid(hex=head), pygit2.enums.SortMode.TOPOLOGICAL)
         walker.hide(pygit2.Oid(hex=accepted))
         found = [str(commit.id) for commit in islice(walker, limit + 1)]
     except (pygit2.GitError, KeyError, ValueError) as fault:
         raise DamagedError(f"the history of {head} cannot be read from the local copy: {fault}") from fault
-    return found[::-1] if len(found) <= limit else []
+    return found[::-1]
 
 
 def _judged(

@@ -53,7 +53,8 @@ class Verified:
         assert status.state == SourceState.UNVERIFIED, status
         for part in parts:
             assert part in status.message
-        assert (status.event.what, status.event.result) == ("signature", "refused")
+        is_enforced = self.source.accepted() and self.source.accepted().revision.commit == status.head
+        assert (status.event.what, status.event.result) == ("signature", "lost" if is_enforced else "refused")
         return status
 
     def accepted(self, commit: str) -> None:
@@ -323,3 +324,44 @@ def test_the_time_of_judging_counts_not_the_one_a_commit_claims(upstream, verifi
     verified.signers.write_bytes(keys.allowed("ada", options='valid-before="20250601"'))
     past = {"GIT_COMMITTER_DATE": "2025-01-01T00:00:00Z", "GIT_AUTHOR_DATE": "2025-01-01T00:00:00Z"}
     verified.refused(upstream.commit(WEB, **keys.ssh_signing("ada"), **past), "has expired")
+
+
+def test_a_pin_that_goes_back_is_judged_like_any_step(upstream, verified, keys):
+    unsigned = upstream.commit(WEB)
+    upstream.git("tag", "old")
+    signed = upstream.commit({"db.yaml": "a: 1\n"}, **keys.ssh_signing("ada"))
+    upstream.git("tag", "v")
+    verified.make("all", follow=Follow(kind=FollowKind.TAG, name="v"))
+    verified.accepted(signed)
+    upstream.git("tag", "-f", "v", unsigned)
+    verified.refused(unsigned, "is not signed", f"{signed[:12]} stays enforced")
+    upstream.git("tag", "-f", "-s", "-m", "on purpose", "v", unsigned, **keys.ssh_signing("ada"))
+    verified.accepted(unsigned)
+
+
+def test_a_merge_of_a_signed_tag_carries_that_tag_in_its_own_signature(upstream, verified, keys):
+    signing = keys.gpg_signing("ada")
+    verified.accepted(upstream.commit(WEB, **signing))
+    upstream.git("checkout", "-q", "-b", "side")
+    upstream.commit({"side.yaml": "a: 1\n"}, **signing)
+    upstream.git("tag", "-s", "-m", "release", "side-1", **signing)
+    upstream.git("checkout", "-q", "main")
+    upstream.git("merge", "-q", "--no-ff", "-S", "-m", "merge", "side-1", **signing)
+    head = upstream.git("rev-parse", "main")
+    assert b"\nmergetag object" in raw_commit(upstream, head)
+    verified.accepted(head)
+
+
+def test_history_that_was_rewritten_is_verified_before_anybody_is_asked(upstream, verified, keys):
+    signing = keys.ssh_signing("ada")
+    first = upstream.commit(WEB, **signing)
+    second = upstream.commit({"db.yaml": "a: 1\n"}, **signing)
+    verified.accepted(second)
+    upstream.git("reset", "-q", "--hard", first)
+    unsigned = upstream.commit({"db.yaml": "a: 2\n"})
+    assert verified.refused(unsigned).approval == ""
+    upstream.git("commit", "-q", "--amend", "-S", "--no-edit", **signing)
+    status = verified.source.fetch()
+    assert status.state == SourceState.REWRITTEN
+    verified.stays(second)
+    assert verified.source.fetch({status.approval}).state == SourceState.READY
