@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit setup check bench sim fuzz corpus clean clean-vms host host-tests guest
+.PHONY: help run demo test test-unit setup check bench sim fuzz corpus clean clean-vms host host-tests guest manual wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -38,6 +38,12 @@ fuzz: $(VENV)/.installed-dev ## atheris over the whole way in, guided by coverag
 
 corpus: $(VENV)/.installed-dev ## every hostile file of the corpus, the slow ones too
 	@GITVIRT_CORPUS=full $(BIN)/python -m pytest tests/hostile
+
+manual: $(VENV)/.installed-dev ## write docs/gitvirt.1 from the command line, and what editors use from the schemas
+	@$(BIN)/python -m reconciler.cli.manual && $(BIN)/python -m schemas.bundle
+
+wheel: $(VENV)/.installed-dev ## build dist/gitvirt-*.whl and try it in an empty virtual environment
+	@deploy/wheel/build $(abspath $(BIN))/python dist && deploy/wheel/try dist
 
 setup: host $(VENV)/.installed-dev ## system packages, libvirt, the virtual environment
 

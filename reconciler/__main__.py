@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from reconciler.cli.app import main
+import sys
+
+
+def main() -> None:
+    """The command line. What a shell asks while somebody types does without most of it."""
+    if sys.argv[1:2] == ["__names"]:
+        from reconciler.cli.names import main as name  # noqa: PLC0415
+
+        name(sys.argv[2:])
+        return
+    from reconciler.cli.app import main as run  # noqa: PLC0415
+
+    run()
+
 
 if __name__ == "__main__":
     main()

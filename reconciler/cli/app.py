@@ -45,6 +45,7 @@ MODULE_OF = {
     "doctor": "doctor",
     "settings": "settings",
     "schema": "schema",
+    "completion": "completion",
 }
 """Each command and the module of ``reconciler.cli`` that registers it: a call loads only what its command needs."""
 
@@ -56,6 +57,7 @@ def build_app(command: str = "") -> typer.Typer:
         cls=FaultTellingGroup,
         help="Keeps virtual machines the way a Git repository says they are.",
         no_args_is_help=True,
+        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         epilog=examples(

@@ -46,7 +46,7 @@ def invocation(context: typer.Context) -> Invocation:
 
 
 SECTIONS: Mapping[str, Sequence[str]] = {
-    "On files alone": ("validate", "plan", "diff", "xml", "settings", "schema"),
+    "On files alone": ("validate", "plan", "diff", "xml", "settings", "schema", "completion"),
     "What is true on this host": ("status", "get", "describe", "events", "logs", "history", "audit", "doctor"),
     "Make it so": ("run", "apply", "reconcile", "approve"),
     "By hand": ("start", "stop", "pause", "restart", "suspend", "resume", "release", "trash"),

@@ -22,7 +22,9 @@ class RemoteFaultError(DaemonError):
         self.exit_code = exit_code
 
 
-def ask(path: Path, verb: str, arguments: Mapping[str, Any] | None = None) -> Any | None:
+def ask(
+    path: Path, verb: str, arguments: Mapping[str, Any] | None = None, *, timeout_s: float = TIMEOUT_S
+) -> Any | None:
     """The result of a verb; None when no daemon listens on ``path``.
 
     Raises:
@@ -30,7 +32,7 @@ def ask(path: Path, verb: str, arguments: Mapping[str, Any] | None = None) -> An
         DaemonError: it is there and may not be asked, or its answer made no sense.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as channel:
-        channel.settimeout(TIMEOUT_S)
+        channel.settimeout(timeout_s)
         try:
             channel.connect(str(path))
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from reconciler.daemon.arguments import KINDS, Arguments
 from reconciler.daemon.cycle import Cycle, CycleReport
+from reconciler.daemon.names import NAMED, names
 from reconciler.daemon.refusals import missing_vm, refuse_fault, refuse_hold, refuse_unless_running
 from reconciler.daemon.suspension import Suspended, SuspensionFile
 from reconciler.daemon.views import (
@@ -166,6 +167,12 @@ class Operations:
         plan = self._seen(self._planned())
         text = render_markdown(plan) if style == "markdown" else render_text(plan, colour=style == "colour")
         return {**plan.to_dict(), "text": text}
+
+    def names(self, arguments: Arguments, _: str) -> Json:
+        """Names to choose from, as of the last look."""
+        what = arguments.choice("what", NAMED, "vm")
+        arguments.finish()
+        return {"names": names(self._cycle, self._policy, what)}
 
     def reconcile(self, arguments: Arguments, user: str) -> Json:
         """Fetch, look at everything and do what is due, now."""
@@ -394,6 +401,7 @@ VERBS: Mapping[str, Callable[[Operations, Arguments, str], Json]] = {
     "status": Operations.status,
     "get": Operations.get,
     "plan": Operations.plan,
+    "names": Operations.names,
     "reconcile": Operations.reconcile,
     "approve": Operations.approve,
     "suspend": Operations.suspend,
