@@ -301,7 +301,8 @@ class DocumentReader:
     def _anchored(self, event: Any) -> _Anchored:
         found = self.anchors.get(event.anchor)
         if found is None:
-            text = f"there is no anchor &{event.anchor} before this alias"
+            # Never the name itself: a password that begins with * reads as one.
+            text = "there is no anchor before this alias"
             raise RefusedError(problem("yaml-alias", self._place(event), text, hint="anchors end with their document"))
         if found.value is _OPEN:
             raise RefusedError(problem("yaml-alias", self._place(event), f"the anchor &{event.anchor} contains itself"))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from yaml.composer import ComposerError
 
 from reconciler.model.document import dotted
 from reconciler.model.errors import SettingsError
@@ -122,9 +123,11 @@ def _composed(text: str, origin: str) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{origin}:{mark.line + 1}:{mark.column + 1}" if mark else origin
-        raise SettingsError(f"{where}: not YAML: {error.problem or error.context}.") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{origin}: not YAML: {error}.") from error
+        # A composer's fault names what it found, and a marked error shows the line: that may be a secret.
+        said = "an alias or an anchor that is none" if isinstance(error, ComposerError) else error.problem
+        raise SettingsError(f"{where}: not YAML: {said or error.context}.") from None
+    except yaml.YAMLError:
+        raise SettingsError(f"{origin}: not YAML: it holds a character that YAML does not allow.") from None
     except RecursionError as error:
         raise SettingsError(f"{origin}: nested too deeply.") from error
     finally:
@@ -158,8 +161,8 @@ def _plain(node: yaml.Node, path: tuple[str | int, ...], lines: dict[tuple[str |
 def _scalar(node: yaml.Node, where: str) -> Any:
     try:
         return _CoreLoader("").construct_object(node)
-    except yaml.constructor.ConstructorError as error:
-        raise SettingsError(f"{where}: {error.problem}; settings hold plain values only.") from error
+    except yaml.constructor.ConstructorError:
+        raise SettingsError(f"{where}: a value with a tag; settings hold plain values only.") from None
 
 
 def _overridden(raw: RawSettings, overrides: Sequence[str]) -> RawSettings:
@@ -241,12 +244,31 @@ def _explained(raw: RawSettings, fault: jsonschema.ValidationError) -> list[str]
             text = f"must be {rule if isinstance(rule, str) else ' or '.join(rule)}, not {_kind(fault.instance)}"
         case "enum":
             text = f"must be one of {', '.join(rule)}{_suggestion(str(fault.instance), rule)}"
+        case "required":
+            text = fault.message
+        case "pattern" if str(rule).startswith("^/"):
+            # Whoever puts a key where its file's name belongs must not find it in a log.
+            text = "must be a path"
         case "pattern":
             text = f"cannot be {json.dumps(fault.instance)[:60]}"
         case _:
-            text = fault.message[:200]
+            text = _out_of_bounds(str(fault.validator), rule)
     hint = schema.get("description", "")
     return [f"{raw.place(path)}: {name} {text}{f' ({hint})' if hint else ''}"]
+
+
+def _out_of_bounds(rule: str, bound: Any) -> str:
+    """What a value must be, in words that do not quote it."""
+    words = {
+        "minimum": f"must be at least {bound}",
+        "maximum": f"must be at most {bound}",
+        "minItems": f"needs at least {bound} entries",
+        "maxItems": f"may have at most {bound} entries",
+        "minLength": f"needs at least {bound} characters",
+        "maxLength": f"may have at most {bound} characters",
+        "uniqueItems": "has an entry twice",
+    }
+    return words.get(rule, f"does not satisfy {rule}")
 
 
 def _kind(value: Any) -> str:

@@ -88,7 +88,7 @@ class World:
     def _settings(self, bare: Path) -> dict[str, Any]:
         return {
             "owner": self.owner,
-            "identitySeed": self.token,
+            "identitySeed": self.owner,
             "mode": "enforce",
             "defaultNamespace": self.namespace,
             "defaultPool": f"gve-{self.token}",
