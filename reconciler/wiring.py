@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -40,6 +40,7 @@ from reconciler.daemon.timers import Poll, Timers
 from reconciler.daemon.views import report_view
 from reconciler.daemon.wake import Wake
 from reconciler.journal.git_journal import GitJournal
+from reconciler.manifests.limits import RevisionLimits
 from reconciler.model.errors import RequirementError, SettingsError
 from reconciler.model.revision import SourceState
 from reconciler.model.status import ObjectStatus
@@ -47,6 +48,7 @@ from reconciler.ports import Clock, Engine
 from reconciler.secrets.host_store import HostStore
 from reconciler.settings import LogSettings, Settings
 from reconciler.source.git_source import GitSource
+from reconciler.source.limits import DEFAULT_LIMITS as SOURCE_LIMITS
 from reconciler.web.health import Health
 from reconciler.web.metrics import Metrics
 from reconciler.wiring_engines import EngineChoice, engine_choice
@@ -133,8 +135,9 @@ def build_core(settings: Settings, *, on_late: Callable[[], None] | None = None)
     key, _ = ensure_key(settings.key_file)
     digest = keyed_digest(key)
     clock = SystemClock()
+    limits = replace(SOURCE_LIMITS, files=settings.limits.files, fetch_bytes=settings.limits.fetch_bytes)
     sources = {
-        followed.name: GitSource(followed, state_directory=settings.state_directory, clock=clock)
+        followed.name: GitSource(followed, state_directory=settings.state_directory, clock=clock, limits=limits)
         for followed in settings.sources
     }
     patient: dict[str, PatientSource] = {}
@@ -155,6 +158,7 @@ def build_core(settings: Settings, *, on_late: Callable[[], None] | None = None)
         digest=digest,
         secrets=HostStore(settings.secrets.directory, settings.secrets.age_key_file),
         file_cache=_file_cache(settings),
+        limits=RevisionLimits(documents=settings.limits.documents, read_bytes=settings.limits.read_bytes),
     )
     return Core(
         sources=sources,

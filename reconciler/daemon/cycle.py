@@ -19,6 +19,7 @@ from reconciler.daemon.cycle_secrets import NO_SECRETS
 from reconciler.daemon.cycle_sources import CycleSources
 from reconciler.daemon.file_cache import FileCache
 from reconciler.daemon.wake import Wake
+from reconciler.manifests.limits import DEFAULT_REVISION_LIMITS, RevisionLimits
 from reconciler.model.declared import Declared
 from reconciler.model.errors import EngineError, JournalError, SourceError
 from reconciler.model.keys import ObjectKey
@@ -83,6 +84,7 @@ class Cycle:
         digest: Callable[[bytes], str],
         secrets: SecretStore = NO_SECRETS,
         file_cache: FileCache | None = None,
+        limits: RevisionLimits = DEFAULT_REVISION_LIMITS,
     ) -> None:
         """``sources`` are those of ``policy.sources``, by name."""
         self._engine = engine
@@ -92,7 +94,7 @@ class Cycle:
         self._policy = policy
         self._digest = digest
         self._lock = threading.RLock()
-        self._sources = CycleSources(sources, engine, workers, policy, secrets, file_cache)
+        self._sources = CycleSources(sources, engine, workers, policy, secrets, file_cache, limits)
         self._observation: Observation | None = None
         self._look: _Look | None = None
         self._seen: dict[ObjectKey, Mapping[str, Any]] = {}

@@ -10,6 +10,7 @@ from reconciler.daemon.cycle_secrets import SecretFiles, users_of_what_changed
 from reconciler.daemon.file_cache import FileCache
 from reconciler.daemon.loaded_files import FileLoader
 from reconciler.daemon.wake import Wake
+from reconciler.manifests.limits import DEFAULT_REVISION_LIMITS, RevisionLimits
 from reconciler.model.declared import Declared
 from reconciler.model.errors import SourceError
 from reconciler.model.keys import ObjectKey
@@ -34,6 +35,7 @@ class CycleSources:
         policy: Policy,
         secrets: SecretStore,
         file_cache: FileCache | None = None,
+        limits: RevisionLimits = DEFAULT_REVISION_LIMITS,
     ) -> None:
         """``sources`` are those of ``policy.sources``, by name."""
         self._sources = sources
@@ -42,7 +44,7 @@ class CycleSources:
         self._secrets = SecretFiles(secrets, policy.default_namespace)
         self._secrets_version = 0
         self._cache = DeclaredCache(
-            engine, self._secrets, policy.sources, FileLoader(policy.default_namespace, file_cache)
+            engine, self._secrets, policy.sources, FileLoader(policy.default_namespace, file_cache, limits)
         )
         self._revisions: dict[str, Revision] = {}
         self._holders: dict[ObjectKey, str] = {}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler.manifests.confine import confined
+from reconciler.manifests.limits import DEFAULT_REVISION_LIMITS, RevisionLimits
 from reconciler.manifests.load import LoadedFile, is_manifest, kustomization_problem, load_blob
 from reconciler.manifests.load_parts import load_in_parts
 from reconciler.manifests.packed_file import pack, unpack
+from reconciler.model.errors import SourceError
 from reconciler.model.file_tree import changed_files
 from reconciler.model.origin import Origin
 from reconciler.model.problem import Place, Problem
@@ -21,16 +23,52 @@ if TYPE_CHECKING:
     from reconciler.daemon.file_cache import FileCache
 
 
+class Blobs(Protocol):
+    """Where files come from."""
+
+    def read_blob(self, blob: str) -> bytes:
+        """See `Source.read_blob`."""
+        ...
+
+
+class RevisionTooLargeError(SourceError):
+    """The revision is over a limit as a whole; nothing of it is used."""
+
+
+@dataclass(slots=True)
+class MeteredBlobs:
+    """A source of which at most ``left`` bytes are read."""
+
+    source: Blobs
+    left: int
+
+    def read_blob(self, blob: str) -> bytes:
+        """See `Source.read_blob`.
+
+        Raises:
+            RevisionTooLargeError: it is enough.
+        """
+        data = self.source.read_blob(blob)
+        self.left -= len(data)
+        if self.left < 0:
+            raise RevisionTooLargeError("its new manifests have more bytes than limits.readSize of the settings")
+        return data
+
+
 class FileLoader:
     """Loads one file: from the cache on disk, or by reading, parsing and checking its blob."""
 
-    def __init__(self, default_namespace: str, cache: FileCache | None = None) -> None:
+    def __init__(
+        self,
+        default_namespace: str,
+        cache: FileCache | None = None,
+        limits: RevisionLimits = DEFAULT_REVISION_LIMITS,
+    ) -> None:
         self._default_namespace = default_namespace
         self._cache = cache
+        self.limits = limits
 
-    def load(
-        self, source: Source, blob: str, path: str, origin: Origin, before: LoadedFile | None = None
-    ) -> LoadedFile:
+    def load(self, source: Blobs, blob: str, path: str, origin: Origin, before: LoadedFile | None = None) -> LoadedFile:
         """The file of that blob, as far as its source may declare what it holds; ``before`` is what it was.
 
         Raises:
@@ -38,7 +76,7 @@ class FileLoader:
         """
         return confined(self._loaded(source, blob, origin.shown(path), origin.identity, before), origin)
 
-    def _loaded(self, source: Source, blob: str, file: str, origin: str, before: LoadedFile | None) -> LoadedFile:
+    def _loaded(self, source: Blobs, blob: str, file: str, origin: str, before: LoadedFile | None) -> LoadedFile:
         packed = self._cache.get(blob) if self._cache else None
         if packed is not None:
             with suppress(ValueError):  # it is loaded anew, and replaced
@@ -77,6 +115,8 @@ class LoadedFiles:
         self._listed: Mapping[str, str] = {}
         self._files: dict[str, LoadedFile] = {}
         self._kustomizations: dict[str, Problem] = {}
+        self._documents = 0
+        self._refused = ("", "")
 
     @property
     def files(self) -> Mapping[str, LoadedFile]:
@@ -97,19 +137,38 @@ class LoadedFiles:
         """Load what differs from the revision before.
 
         Raises:
-            SourceError: a blob cannot be read; everything stays as it was.
+            SourceError: a blob cannot be read, or the revision is over a limit as a whole; everything stays as it was.
         """
+        commit = snapshot.revision.commit
+        if commit == self._refused[0]:
+            raise RevisionTooLargeError(self._refused[1])
+        try:
+            return self._load(snapshot)
+        except RevisionTooLargeError as error:
+            said = f"{commit[:12]} is not used: {error}; split the repository, or raise that limit"
+            self._refused = (commit, said)
+            raise RevisionTooLargeError(said) from error
+
+    def _load(self, snapshot: Snapshot) -> LoadedChange:
         before: dict[str, LoadedFile] = {}
         after: dict[str, LoadedFile] = {}
         others: dict[str, Problem | None] = {}
+        blobs = MeteredBlobs(self._source, self._loader.limits.read_bytes)
+        gone = new = 0
         for path, _, blob in changed_files(self._listed, snapshot.files):
             if not is_manifest(path):
                 others[path] = self._kustomization(path) if blob is not None else None
                 continue
             if path in self._files:
                 before[path] = self._files[path]
+                gone += len(before[path].documents)
             if blob is not None:
-                after[path] = self._loader.load(self._source, blob, path, self._origin, before.get(path))
+                after[path] = self._loader.load(blobs, blob, path, self._origin, before.get(path))
+                new += len(after[path].documents)
+                self._bound(new)
+        documents = self._documents - gone + new
+        self._bound(documents)
+        self._documents = documents
         for path in before.keys() - after.keys():
             del self._files[path]
         is_sorted = self._files.keys() >= after.keys()
@@ -120,6 +179,10 @@ class LoadedFiles:
         self._kustomizations = {path: one for path, one in sorted(known.items()) if one is not None}
         self._listed = snapshot.files
         return LoadedChange(before=before, after=after)
+
+    def _bound(self, documents: int) -> None:
+        if documents > self._loader.limits.documents:
+            raise RevisionTooLargeError("it holds more documents than limits.documents of the settings")
 
     def _kustomization(self, path: str) -> Problem | None:
         found = kustomization_problem(path)

@@ -1,4 +1,4 @@
-"""How much a manifest file may hold."""
+"""How much a manifest file, and a revision, may hold."""
 
 from __future__ import annotations
 
@@ -21,3 +21,16 @@ class ParseLimits:
 
 
 DEFAULT_LIMITS = ParseLimits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionLimits:
+    """Bounds on all files of one source together. ``documents`` is how many good ones a revision may hold, ``read_bytes`` how much of
+    it is read and parsed because it is new.
+    """
+
+    documents: int = 500_000
+    read_bytes: int = 512 * 1024 * 1024
+
+
+DEFAULT_REVISION_LIMITS = RevisionLimits()

@@ -7,6 +7,7 @@ their own options; here those are plain data under ``engine.NAME``, which the co
 from reconciler.settings.durations import format_duration, parse_duration_s
 from reconciler.settings.engine import EngineSettings
 from reconciler.settings.imports import ImportSettings
+from reconciler.settings.limits import LimitSettings
 from reconciler.settings.load import DEFAULT_PATH, LogSettings, Settings, build_settings, load_settings
 from reconciler.settings.secrets import SecretsSettings
 from reconciler.settings.source import SourceSettings, redacted_url
@@ -16,6 +17,7 @@ __all__ = [
     "DEFAULT_PATH",
     "EngineSettings",
     "ImportSettings",
+    "LimitSettings",
     "LogSettings",
     "SecretsSettings",
     "Settings",

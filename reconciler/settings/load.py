@@ -15,6 +15,7 @@ from reconciler.settings.durations import format_duration
 from reconciler.settings.engine import EngineSettings, read_engine
 from reconciler.settings.file import RawSettings, read_settings
 from reconciler.settings.imports import ImportSettings, imports_as_file, read_imports
+from reconciler.settings.limits import LimitSettings, limits_as_file, read_limits
 from reconciler.settings.policy import policy_as_file, read_policy
 from reconciler.settings.secrets import SecretsSettings, read_secrets, secrets_as_file
 from reconciler.settings.source import SourceSettings, read_sources, sources_as_file
@@ -46,6 +47,7 @@ class Settings:
     secrets: SecretsSettings = SecretsSettings()
     resync_interval_s: float = 600.0
     imports: ImportSettings = ImportSettings()
+    limits: LimitSettings = LimitSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     origin: str = "the built-in defaults"
@@ -67,6 +69,7 @@ class Settings:
             **secrets_as_file(self.secrets),
             "resyncInterval": format_duration(self.resync_interval_s),
             "imports": imports_as_file(self.imports),
+            "limits": limits_as_file(self.limits),
             "web": web_as_file(self.web),
             "log": {"level": self.log.level, "format": self.log.format},
         }
@@ -108,6 +111,7 @@ def build_settings(raw: RawSettings, *, hostname: str) -> Settings:
         secrets=read_secrets(raw, state_directory=state),
         resync_interval_s=read_interval_s(raw, "resyncInterval", default=Settings().resync_interval_s),
         imports=read_imports(raw),
+        limits=read_limits(raw),
         web=read_web(raw),
         log=LogSettings(**(body.get("log") or {})),
         origin=raw.origin,
