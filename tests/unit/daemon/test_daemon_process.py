@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,17 +66,7 @@ def gitvirt(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture
-def started(tmp_path: Path) -> Iterator[list[Process]]:
-    running: list[Process] = []
-    yield running
-    for process in running:
-        if process.process.poll() is None:
-            process.process.kill()
-            process.process.wait()
-
-
-def test_its_life(tmp_path: Path, started: list[Process]) -> None:
+def test_its_life(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
     home = make_home(
         tmp_path, {"web.yaml": vm_text("web")}, web={"listen": "127.0.0.1:0"}, log={"level": "debug", "format": "json"}
     )
@@ -85,7 +74,7 @@ def test_its_life(tmp_path: Path, started: list[Process]) -> None:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(20)
         daemon = Process(home, NOTIFY_SOCKET=str(tmp_path / "notify"))
-        started.append(daemon)
+        started.append(daemon.process)
         assert manager.recv(100).startswith(b"READY=1")
         listen = daemon.wait_for("web.started")[0]["listen"]
         daemon.wait_for("change.applied", 3)
@@ -123,10 +112,10 @@ def test_its_life(tmp_path: Path, started: list[Process]) -> None:
     ]
 
 
-def test_ctrl_c_is_a_good_end_and_the_table_is_shown(tmp_path: Path, started: list[Process]) -> None:
+def test_ctrl_c_is_a_good_end_and_the_table_is_shown(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
     home = make_home(tmp_path, {"web.yaml": vm_text("web", run_strategy="Halted")})
     daemon = Process(home, "--show-table")
-    started.append(daemon)
+    started.append(daemon.process)
     eventually(lambda: b"What to type next" in daemon.out.read_bytes(), 20)
     assert daemon.end(signal.SIGINT) == 0
     text = daemon.out.read_text()
@@ -135,12 +124,12 @@ def test_ctrl_c_is_a_good_end_and_the_table_is_shown(tmp_path: Path, started: li
     assert text.count("NAMESPACE") == 1
 
 
-def test_a_repository_that_is_away_does_not_end_it(tmp_path: Path, started: list[Process]) -> None:
+def test_a_repository_that_is_away_does_not_end_it(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
     home = make_home(tmp_path, {"web.yaml": vm_text("web")}, web={"listen": "127.0.0.1:0"})
     away = tmp_path / "moved"
     home.repository.rename(away)
     daemon = Process(home)
-    started.append(daemon)
+    started.append(daemon.process)
     daemon.wait_for("source.unreachable")
     host, _, port = daemon.wait_for("web.started")[0]["listen"].rpartition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=5)
@@ -162,7 +151,7 @@ def test_without_a_repository_it_says_what_to_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_it_ends_in_time_although_a_cycle_hangs(tmp_path: Path, started: list[Process]) -> None:
+def test_it_ends_in_time_although_a_cycle_hangs(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
     home = make_home(tmp_path, {"web.yaml": vm_text("web")})
     site = tmp_path / "site"
     site.mkdir()
@@ -172,7 +161,7 @@ def test_it_ends_in_time_although_a_cycle_hangs(tmp_path: Path, started: list[Pr
         "engine.SimulatedEngine.apply = lambda self, change: time.sleep(120)\n"
     )
     daemon = Process(home, PYTHONPATH=f"{site}:{Path.cwd()}")
-    started.append(daemon)
+    started.append(daemon.process)
     daemon.wait_for("daemon.started")
     time.sleep(2)
     before = time.monotonic()

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -122,16 +121,6 @@ def test_who_waits_hears_of_it_at_once(world: Watched) -> None:
     assert book.serve(Arguments("events", {"after": answers[0]["last"]}))["events"] == []
     with pytest.raises(DaemonError, match="after must be a number"):
         book.serve(Arguments("events", {"after": -1}))
-
-
-@pytest.fixture
-def started() -> Iterator[list[subprocess.Popen[bytes]]]:
-    running: list[subprocess.Popen[bytes]] = []
-    yield running
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
 
 
 def test_watched_as_a_command_and_asked_when_no_daemon_runs(
