@@ -26,7 +26,9 @@ from reconciler.model.domain import Binding, SeedSource
 from reconciler.model.quantity import KIB, MIB, format_bytes
 
 _SPINLOCK_RETRIES = "4096"
-_OFF_IS_ABSENT = frozenset({("acpi", "off"), ("apic", "off"), ("apic.eoi", "on"), ("apic.eoi", "off")})
+_OFF_IS_ABSENT = frozenset(
+    {("acpi", "off"), ("apic", "off"), ("kvm.hidden", "off"), ("apic.eoi", "on"), ("apic.eoi", "off")}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from nodeexec.spec_verdicts import (
     summary_of,
 )
 from reconciler.model.domain import DomainSpec
-from reconciler.model.live import LiveVm
+from reconciler.model.live import KeptField, LiveVm
 from reconciler.model.plan import Difference, Impact
 from reconciler.model.quantity import KIB, MIB, format_bytes
 from reconciler.model.resolved import ResolvedVm
@@ -91,7 +91,7 @@ def vm_differences(wanted: ResolvedVm, live: LiveVm) -> tuple[Difference, ...]:
                         Verdict(Impact.NONE, "the domain has no stored configuration; it is written again"))
         )  # fmt: skip
     for facts in VM_FIELDS:
-        difference = field_difference(facts, spec, halves, _vm_path(facts, spec))
+        difference = field_difference(facts, spec, halves, vm_path(facts, spec))
         if difference is not None:
             found.append(difference)
             explained += [f"{TEMPLATE}.{path}" for path in facts.paths]
@@ -101,12 +101,14 @@ def vm_differences(wanted: ResolvedVm, live: LiveVm) -> tuple[Difference, ...]:
             explained += [f"{where}[{name}]" for where in (devices.path, *devices.companions)]
     found += _foreign_differences(spec, live)
     found += _access_difference(wanted, live)
+    if live.kept:
+        found = [d for d in found if KeptField.of(d.path, d.before, d.after) not in live.kept]
     explained += [difference.path for difference in found]
     before = live.marks.applied if live.marks is not None else None
     return (*found, *recorded_only(before, wanted.applied, explained))
 
 
-def _vm_path(facts: FieldFacts, spec: DomainSpec) -> str:
+def vm_path(facts: FieldFacts, spec: DomainSpec) -> str:
     """Where the manifest says the field: as resolved, or its usual place."""
     if facts.paths[0].startswith(IN_XML):
         return facts.paths[0]
@@ -168,12 +170,12 @@ def _list_differences(devices: DeviceList, spec: DomainSpec, live: LiveVm) -> It
             yield name, _difference(path, None, summary_of(item), missing_stored, missing_running, verdict, is_on)
         halves = Halves(stored.get(name), running.get(name), is_on, was_defined)
         for facts in devices.fields:
-            difference = field_difference(facts, item, halves, _item_path(facts, name, item))
+            difference = field_difference(facts, item, halves, item_path(facts, name, item))
             if difference is not None:
                 yield name, _guarded(difference, facts, name, live)
 
 
-def _item_path(facts: FieldFacts, name: str, item: Any) -> str:
+def item_path(facts: FieldFacts, name: str, item: Any) -> str:
     """The manifest path of a device's field: the one that names the item's own binding, where several could."""
     binding = str(getattr(item, "binding", ""))
     fitting = next((path for path in facts.paths if binding and f".{binding}." in path), facts.paths[0])
@@ -194,21 +196,24 @@ def _guarded(difference: Difference, facts: FieldFacts, name: str, live: LiveVm)
 
 def _foreign_differences(spec: DomainSpec, live: LiveVm) -> Iterator[Difference]:
     """What stands in the domain and no manifest can say."""
-    stored, running = dict(live.foreign_stored), dict(live.foreign_running)
-    for place in sorted({*stored, *running}):
-        text = running.get(place) or stored[place]
+    stored, running = frozenset(live.foreign_stored), frozenset(live.foreign_running)
+    for place, text in sorted(stored | running):
+        in_stored, in_running = (place, text) in stored, (place, text) in running
         if place == BALLOON_PLACE:
-            half = live.running if place in running else live.stored
+            in_stored = BALLOON_PLACE in dict(stored)
+            if not in_running and BALLOON_PLACE in dict(running):
+                continue
+            half = live.running if in_running else live.stored
             if half is not None and half.memory_mib != spec.memory_mib:
                 continue
-            text = format_bytes(int(text) * KIB)
+            said = format_bytes(int(text) * KIB)
             path = spec.origins.get("memory_mib") or f"{TEMPLATE}.domain.memory.guest"
             verdict = Verdict(Impact.LIVE, "memory was taken from the guest through its balloon", LiveMeans.SET_MEMORY)
             after: Any = format_bytes(spec.memory_mib * MIB)
         else:
-            path, after = f"{IN_XML}{place}", None
+            path, said, after = f"{IN_XML}{place}", text, None
             verdict = Verdict(Impact.RESTART, "no manifest says this; it is taken out of the configuration")
-        yield _difference(path, text, after, place in stored, place in running, verdict, live.running is not None)
+        yield _difference(path, said, after, in_stored, in_running, verdict, live.running is not None)
 
 
 def _access_difference(wanted: ResolvedVm, live: LiveVm) -> Iterator[Difference]:

@@ -6,16 +6,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import datetime
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from reconciler.model.adoption import Adoption, FoundVm
 from reconciler.model.document import Document
 from reconciler.model.host_secrets import HostSecrets
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveObject, Observation
+from reconciler.model.live import LiveObject, LiveVm, Observation
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Change, Difference
 from reconciler.model.power import Override
 from reconciler.model.problem import Problem
 from reconciler.model.record import AuditEntry, CycleRecord
-from reconciler.model.resolved import Resolved
+from reconciler.model.resolved import Resolved, ResolvedVm, ResolvedVolume
 from reconciler.model.revision import Revision, Snapshot, SourceStatus
 
 T = TypeVar("T")
@@ -136,6 +137,37 @@ class Engine(Protocol):
 
     def release(self, key: ObjectKey) -> Outcome:
         """Take gitvirt's marks off a live object and leave the rest as it is."""
+        ...
+
+    def survey(self, name: str) -> FoundVm | None:
+        """An existing VM by the hypervisor's own name for it, whoever made it; None when there is none. Looks only.
+
+        Raises:
+            EngineError: it cannot be read.
+        """
+        ...
+
+    def as_adopted(self, adoption: Adoption) -> LiveVm | None:
+        """A domain as it would be observed once it is adopted so; None when it is gone. Looks only.
+
+        Raises:
+            EngineError: it cannot be read.
+        """
+        ...
+
+    def adopt(
+        self,
+        adoption: Adoption,
+        wanted: ResolvedVm,
+        claims: Collection[ResolvedVolume],
+        *,
+        revision: str,
+        expected: str,
+    ) -> Outcome:
+        """Write gitvirt's marks on a domain and on its volumes, and touch nothing else. ``claims`` are the volumes that
+        become gitvirt's with it; ``expected`` is the fingerprint that `as_adopted` gave: a domain that moved since is
+        a conflict. A second call after a crash goes on where the first one stopped.
+        """
         ...
 
     def empty_trash(self, item: str) -> Outcome:

@@ -42,6 +42,9 @@ FIXED: tuple[tuple[str, str], ...] = (
 )
 """Places that are the same for every VM. A guest that crashes ends, as in KubeVirt; what happens next is runStrategy's."""
 
+SMBIOS = ("os/smbios", "sysinfo")
+"""How places begin by which the guest is told who made its machine. An adopted one keeps its maker."""
+
 FILLED_IN: tuple[str, ...] = (
     "metadata",
     "resource",

@@ -11,7 +11,6 @@ from pathlib import PurePosixPath
 from nodeexec.libvirt.domains import DomainReading, Domains, DomainUses, uses_of
 from nodeexec.libvirt.events import EventStream
 from nodeexec.libvirt.marks import DomainMarks
-from nodeexec.libvirt.naming import key_of_domain
 from nodeexec.libvirt.pools import Pool
 from reconciler.model.keys import ObjectKey
 
@@ -103,7 +102,7 @@ class DomainIndex:
         known = self._entries.get(reading.name)
         if known is not None and known.digest == digest:
             return known
-        own = key_of_domain(reading.name)
+        own = self._domains.key(reading.name)
         marks = reading.marks
         ours = isinstance(marks, DomainMarks) and marks.marks.owner == self._owner
         return IndexedDomain(

@@ -9,9 +9,11 @@ from typing import Any
 
 from lxml import etree
 
+from nodeexec.libvirt.adopted import adoption_in
 from nodeexec.libvirt.controllers import add_controllers, carried_from, place_devices
 from nodeexec.libvirt.domain_fields import (
     FIXED,
+    SMBIOS,
     device_lists,
     field_rows,
     known_children,
@@ -21,11 +23,12 @@ from nodeexec.libvirt.fields_disks import DISKS
 from nodeexec.libvirt.fields_interfaces import INTERFACES
 from nodeexec.libvirt.flavour import NOTHING_CARRIED, Carried, Flavour
 from nodeexec.libvirt.marks import MARKS_PREFIX, MARKS_URI
-from nodeexec.libvirt.naming import DeviceKind, alias_of, name_of
+from nodeexec.libvirt.naming import FOREIGN, DeviceKind, alias_of, domain_name, name_of
 from nodeexec.libvirt.safe_xml import Element, parse_xml, to_text
 from nodeexec.libvirt.table import FOREIGN_FIELDS, Devices, Joint, Reading, Row, Writing
 from nodeexec.libvirt.xml_place import add, ensure, find_all, read, write
 from nodeexec.spec_verdicts import same_machine
+from reconciler.model.adoption import Adoption
 from reconciler.model.domain import ClockSpec, CpuSpec, DiskSpec, DomainSpec, InterfaceSpec, ScratchSource
 
 __all__ = ["ParsedDomain", "build", "carried_from", "device_xml", "live_device_xml", "parse"]
@@ -128,8 +131,9 @@ def _write_metadata(root: Element, spec: DomainSpec, marks: str) -> None:
     element.text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
 
 
-def parse(xml: str) -> ParsedDomain:
-    """Read a stored (inactive) or a running domain's XML.
+def parse(xml: str, adopted: Adoption | None = None) -> ParsedDomain:
+    """Read a stored (inactive) or a running domain's XML. ``adopted`` reads it as if it were adopted so; else its marks
+    say whether it is.
 
     Raises:
         ValueError: it is no domain's XML.
@@ -139,12 +143,14 @@ def parse(xml: str) -> ParsedDomain:
         raise ValueError(f"<{root.tag}> is no domain")
     accelerator = root.get("type", "")
     marks = root.find(f"metadata/{{{MARKS_URI}}}marks")
+    adopted = adopted or adoption_in(root)
     reading = Reading(
-        domain=read(root, "name") or "",
+        domain=domain_name(adopted.key) if adopted is not None else read(root, "name") or "",
         owner=marks.get("owner", "") if marks is not None else "",
         accelerator=accelerator,
         running=root.get("id") is not None,
         kept=_kept(root),
+        adopted=adopted,
     )
     foreign: list[tuple[str, str]] = []
     values: dict[str, Any] = {}
@@ -156,7 +162,7 @@ def parse(xml: str) -> ParsedDomain:
     foreign += [
         (place, f"{read(root, place) or 'nothing'} instead of {text}")
         for place, text in FIXED
-        if read(root, place) != text
+        if read(root, place) != text and not (adopted and place.startswith(SMBIOS))
     ]
     return ParsedDomain(
         spec=_assembled(values), foreign=tuple(sorted(set(foreign))), machine=values["machine"], accelerator=accelerator
@@ -184,7 +190,7 @@ def _read_devices(
 ) -> tuple[DiskSpec | InterfaceSpec, ...]:
     items = []
     for element in find_all(root, f"devices/{table.element}"):
-        name = device_name(element, table)
+        name = device_name(element, table, reading.adopted)
         values: dict[str, Any] = {"name": name}
         for row in table.rows:
             values |= _read_row(element, row, reading, foreign)
@@ -195,10 +201,16 @@ def _read_devices(
     return tuple(items)
 
 
-def device_name(element: Element, table: Devices) -> str:
-    """The name in the alias; of a device that gitvirt did not make ``foreign:…``."""
+def device_name(element: Element, table: Devices, adopted: Adoption | None) -> str:
+    """The name in the alias; of a device that was adopted the one it was given, of any other ``foreign:…``."""
     name = name_of(read(element, "alias@name") or "", table.kind)
-    return name if name is not None else table.foreign_key(element)
+    if name is not None:
+        return name
+    foreign = table.foreign_key(element)
+    if adopted is None:
+        return foreign
+    given = adopted.disks if table.kind is DeviceKind.DISK else adopted.interfaces
+    return given.get(foreign.removeprefix(FOREIGN), foreign)
 
 
 def _foreign_elements(element: Element, path: str, foreign: list[tuple[str, str]]) -> None:
@@ -259,8 +271,10 @@ def live_device_xml(xml: str, name: str, kind: DeviceKind) -> str | None:
         ValueError: it is not XML.
     """
     table = DISKS if kind is DeviceKind.DISK else INTERFACES
-    for element in find_all(parse_xml(xml), f"devices/{table.element}"):
-        if device_name(element, table) == name:
+    root = parse_xml(xml)
+    adopted = adoption_in(root)
+    for element in find_all(root, f"devices/{table.element}"):
+        if device_name(element, table, adopted) == name:
             element.tail = None
             return to_text(element)
     return None

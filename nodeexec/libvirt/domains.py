@@ -12,7 +12,9 @@ from typing import Any
 
 import libvirt
 
+from nodeexec.libvirt.adopted import adoption_of
 from nodeexec.libvirt.connection import Connection
+from nodeexec.libvirt.domain_names import DomainNames
 from nodeexec.libvirt.domain_xml import KEPT_PREFIX, KEPT_URI
 from nodeexec.libvirt.errors import Fault, fault_of
 from nodeexec.libvirt.marks import (
@@ -23,7 +25,9 @@ from nodeexec.libvirt.marks import (
     from_metadata,
     to_metadata,
 )
+from nodeexec.libvirt.naming import domain_name
 from nodeexec.libvirt.safe_xml import Element, parse_xml
+from reconciler.model.keys import ObjectKey
 from reconciler.model.power import PowerState, StopReason
 from reconciler.ports import Clock
 
@@ -83,8 +87,9 @@ class DomainUses:
 class Domains:
     """Looks domains up and keeps what is dear: marks by text, one lock a domain for changes of its marks."""
 
-    def __init__(self, connection: Connection, clock: Clock, owner: str) -> None:
+    def __init__(self, connection: Connection, clock: Clock, owner: str, names: DomainNames) -> None:
         self._connection = connection
+        self._names = names
         self._clock = clock
         self._owner = owner
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
@@ -108,6 +113,40 @@ class Domains:
             if fault_of(error) is Fault.NOT_FOUND:
                 return None
             raise
+
+    def name(self, key: ObjectKey) -> str:
+        """The domain of a VM: an adopted one's own name, else the one that gitvirt gives.
+
+        Raises:
+            libvirt.libvirtError: libvirt did not answer.
+        """
+        if not self._names.complete:
+            for handle in self.all():
+                self.read(handle)
+            self._names.complete = True
+        return self._names.name(key)
+
+    def key(self, name: str) -> ObjectKey | None:
+        """The VM that a domain of that name is."""
+        return self._names.key(name)
+
+    def find_vm(self, key: ObjectKey) -> Any:
+        """The ``virDomain`` of a VM, None when there is none.
+
+        Raises:
+            libvirt.libvirtError: libvirt did not answer.
+        """
+        name, own = self.name(key), domain_name(key)
+        handle = self.find(name)
+        if handle is None and name != own:
+            # The adopted domain is gone; one that was made since has the usual name.
+            self._names.note(name, None)
+            name, handle = own, self.find(own)
+        return handle if self.key(name) == key else None
+
+    def all_are_known(self) -> None:
+        """Every domain was read just now."""
+        self._names.complete = True
 
     def all(self) -> list[Any]:
         """Every ``virDomain`` of the host."""
@@ -151,7 +190,14 @@ class Domains:
         if known is None or known[0] != text:
             known = (text, from_metadata(text) if text else None)
             self._marks[name] = known
+            self._note(name, known[1])
         return known[1]
+
+    def _note(self, name: str, marks: DomainMarks | UnreadableMarks | None) -> None:
+        """Marks of another owner name no VM of ours."""
+        ours = isinstance(marks, DomainMarks) and marks.marks.owner == self._owner
+        adoption = adoption_of(marks) if ours else None
+        self._names.note(name, adoption.key if adoption is not None else None)
 
     def owned(self, reading: DomainReading) -> DomainMarks | None:
         """The marks when they are ours and readable."""

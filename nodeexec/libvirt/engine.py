@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import libvirt
 
@@ -14,10 +14,12 @@ from nodeexec.libvirt import domain_xml, live_document, network_xml, support
 from nodeexec.libvirt.attached_volumes import AttachedVolumes
 from nodeexec.libvirt.connection import Connection
 from nodeexec.libvirt.domain_index import DomainIndex
+from nodeexec.libvirt.domain_names import DomainNames
 from nodeexec.libvirt.domains import Domains
 from nodeexec.libvirt.errors import translate
 from nodeexec.libvirt.events import EventStream
 from nodeexec.libvirt.executor import Executor
+from nodeexec.libvirt.executor_adopt import Adopter
 from nodeexec.libvirt.executor_networks import NetworkChanges
 from nodeexec.libvirt.executor_power import PowerControl
 from nodeexec.libvirt.executor_vms import VmChanges
@@ -34,17 +36,21 @@ from nodeexec.libvirt.observe_vms import VmReader
 from nodeexec.libvirt.observe_volumes import VolumeReader
 from nodeexec.libvirt.pools import Pools
 from nodeexec.libvirt.settings import LibvirtSettings
+from nodeexec.libvirt.survey import Survey
+from reconciler.model.adoption import Adoption, FoundVm
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveObject, Observation
+from reconciler.model.live import LiveObject, LiveVm, Observation
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Change, Difference
 from reconciler.model.policy import Policy
 from reconciler.model.power import Override
 from reconciler.model.problem import Problem
-from reconciler.model.resolved import Resolved, ResolvedNetwork, ResolvedVm
+from reconciler.model.resolved import Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
 from reconciler.ports import Clock, Workers
+
+T = TypeVar("T")
 
 
 class LibvirtEngine:
@@ -59,25 +65,30 @@ class LibvirtEngine:
         self._settings = settings
         self._policy = policy
         this_boot = boot_id()
-        self._events = EventStream()
+        names = DomainNames()
+        self._events = EventStream(names)
         self._connection = Connection(
             settings, on_open=self._events.opened, on_lost=self._events.lost, on_let_go=self._events.deregister
         )
-        self._domains = Domains(self._connection, clock, policy.owner)
-        self._agents = GuestAgents(self._connection, settings, clock, workers, self._events)
+        self._domains = Domains(self._connection, clock, policy.owner, names)
+        self._agents = GuestAgents(self._connection, settings, clock, workers, self._events, names)
         self._events.serve(record_end=self._domains.record_end, agent_changed=self._agents.forget)
         self._host = Host(settings, policy)
         pools = Pools(self._connection, settings, policy.default_pool, self._events)
         index = DomainIndex(self._domains, self._events, policy.owner)
         imports = Imports(pools=pools, events=self._events, clock=clock, workers=workers, limits=settings.imports)
+        vms, volumes = VmReader(this_boot), VolumeReader(imports, policy.owner)
+        self._survey = Survey(
+            connection=self._connection, domains=self._domains, pools=pools, vms=vms, owner=policy.owner
+        )
         self._observer = Observer(
             connection=self._connection,
             policy=policy,
             clock=clock,
             domains=self._domains,
             index=index,
-            vms=VmReader(this_boot),
-            volumes=VolumeReader(imports, policy.owner),
+            vms=vms,
+            volumes=volumes,
             pools=pools,
             host=self._host,
             agents=self._agents,
@@ -114,6 +125,15 @@ class LibvirtEngine:
             networks=NetworkChanges(
                 connection=self._connection, policy=policy, clock=clock, domains=self._domains, index=index
             ),
+            adopter=Adopter(
+                policy=policy,
+                clock=clock,
+                domains=self._domains,
+                pools=pools,
+                volumes=volumes,
+                survey=self._survey,
+                boot_id=this_boot,
+            ),
         )
 
     def check(self, document: Document) -> tuple[Problem, ...]:
@@ -145,6 +165,34 @@ class LibvirtEngine:
     def release(self, key: ObjectKey) -> Outcome:
         """Take gitvirt's marks off a live object."""
         return self._executor.release(key)
+
+    def survey(self, name: str) -> FoundVm | None:
+        """An existing domain by its own name.
+
+        Raises:
+            EngineError: it cannot be read.
+        """
+        return self._looked(f"reading domain {name}", lambda: self._survey.of(name))
+
+    def as_adopted(self, adoption: Adoption) -> LiveVm | None:
+        """A domain as it would be observed once it is adopted.
+
+        Raises:
+            EngineError: it cannot be read.
+        """
+        return self._looked(f"reading domain {adoption.domain}", lambda: self._survey.adopted(adoption))
+
+    def adopt(
+        self,
+        adoption: Adoption,
+        wanted: ResolvedVm,
+        claims: Collection[ResolvedVolume],
+        *,
+        revision: str,
+        expected: str,
+    ) -> Outcome:
+        """Write gitvirt's marks on a domain and its volumes."""
+        return self._executor.adopt(adoption, wanted, claims, revision, expected)
 
     def empty_trash(self, item: str) -> Outcome:
         """Destroy one trash item for good."""
@@ -195,6 +243,15 @@ class LibvirtEngine:
         """Let go of the connection; guests and copies of other processes are left alone."""
         self._events.close()
         self._connection.close()
+
+    @staticmethod
+    def _looked(doing: str, look: Callable[[], T]) -> T:
+        try:
+            return look()
+        except libvirt.libvirtError as error:
+            raise EngineError(translate(error, doing).message) from error
+        except ValueError as error:
+            raise EngineError(f"{doing}: {error}") from error
 
     def _flavour(self) -> Flavour:
         """Raises EngineError or libvirt.libvirtError when libvirt does not answer."""

@@ -15,8 +15,9 @@ from typing import Any
 import libvirt
 import structlog
 
+from nodeexec.libvirt.domain_names import DomainNames
 from nodeexec.libvirt.errors import Fault, fault_of
-from nodeexec.libvirt.naming import key_of_domain, key_of_network
+from nodeexec.libvirt.naming import key_of_network
 from nodeexec.libvirt.stored_watch import SYSTEM_DIRECTORY, SYSTEM_URI, StoredWatch
 from reconciler.model.keys import ObjectKey
 from reconciler.model.power import StopReason
@@ -56,7 +57,8 @@ class EventStream:
     generation: int
     """Counts lost connections: what was kept up to date by events of an earlier one may be stale."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: DomainNames | None = None) -> None:
+        self._names = names or DomainNames()
         self._record_end: EndRecorder = _nobody
         self._agent_changed: Callable[[str], None] = _nobody
         self._keys: queue.SimpleQueue[ObjectKey | None] = queue.SimpleQueue()
@@ -192,7 +194,7 @@ class EventStream:
     def _emit_domain(self, name: str) -> None:
         with self._lock:
             self._touched.add(name)
-        key = key_of_domain(name)
+        key = self._names.key(name)
         if key is not None:
             self.emit(key)
 

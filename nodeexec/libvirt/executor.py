@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,17 +12,19 @@ from nodeexec.libvirt.connection import Connection
 from nodeexec.libvirt.domains import Domains
 from nodeexec.libvirt.errors import ApplyEndedError, Fault, translate
 from nodeexec.libvirt.events import EventStream
+from nodeexec.libvirt.executor_adopt import Adopter
 from nodeexec.libvirt.executor_networks import NetworkChanges
 from nodeexec.libvirt.executor_vms import VmChanges
 from nodeexec.libvirt.executor_volumes import VolumeChanges
 from nodeexec.libvirt.marks import DomainMarks
-from nodeexec.libvirt.naming import domain_name, network_name
+from nodeexec.libvirt.naming import network_name
 from nodeexec.libvirt.observe import NETWORK_KINDS, VM, VOLUME_KINDS, Observer
 from nodeexec.libvirt.observe_networks import find_network
 from nodeexec.libvirt.pools import Pool, Pools, PoolUnreadableError
 from nodeexec.libvirt.steps import Steps
 from nodeexec.libvirt.trash import StoredItem, find_item, remove_item, take_back
 from nodeexec.libvirt.volume_files import NameTakenError, VolumeError, read_volume, write_marks
+from reconciler.model.adoption import Adoption
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVolume, Unreadable
@@ -30,6 +32,7 @@ from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change
 from reconciler.model.policy import Policy
 from reconciler.model.power import Override
+from reconciler.model.resolved import ResolvedVm, ResolvedVolume
 
 RETRY_S = 5.0
 
@@ -47,6 +50,7 @@ class Executor:
     vms: VmChanges
     volumes: VolumeChanges
     networks: NetworkChanges
+    adopter: Adopter
 
     def apply(self, change: Change) -> Outcome:
         """Carry out one change."""
@@ -62,7 +66,7 @@ class Executor:
             return replace(marks, marks=own)
 
         def act(steps: Steps) -> Outcome:
-            handle = self.domains.find(domain_name(key)) if key.kind == VM else None
+            handle = self.domains.find_vm(key) if key.kind == VM else None
             if handle is None:
                 return Outcome(result=Result.REFUSED, reason=f"there is no VM {key} on this host")
             after = steps.do("wrote operator's marks", lambda: self.domains.change_marks(handle, change))
@@ -71,6 +75,15 @@ class Executor:
             return steps.outcome()
 
         return self._safely(f"mark {key}", act)
+
+    def adopt(
+        self, adoption: Adoption, wanted: ResolvedVm, claims: Collection[ResolvedVolume], revision: str, expected: str
+    ) -> Outcome:
+        """Write marks on a domain that was there before, and on its volumes."""
+        return self._safely(
+            f"adopt {adoption.domain}",
+            lambda steps: self.adopter.adopt(adoption, wanted, claims, revision, expected, steps),
+        )
 
     def release(self, key: ObjectKey) -> Outcome:
         """Take the marks off."""
@@ -117,11 +130,13 @@ class Executor:
     def _release(self, key: ObjectKey, steps: Steps) -> Outcome:
         nothing = Outcome(result=Result.REFUSED, reason=f"there is no {key} of gitvirt's on this host")
         if key.kind == VM:
-            handle = self.domains.find(domain_name(key))
+            handle = self.domains.find_vm(key)
             reading = self.domains.read(handle) if handle is not None else None
             if reading is None or self.domains.owned(reading) is None:
                 return nothing
+            self.adopter.release_volumes(reading, steps)
             steps.do("took marks off domain", lambda: self.domains.write_marks(handle, None))
+            self.domains.read(handle)
             return steps.outcome()
         if key.kind in NETWORK_KINDS:
             network = find_network(self.connection, network_name(key, self.policy.owner))

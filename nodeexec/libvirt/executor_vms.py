@@ -12,6 +12,7 @@ from typing import Any
 
 import libvirt
 
+from nodeexec.libvirt.adopted import ADOPTED
 from nodeexec.libvirt.attached_volumes import AttachedVolumes
 from nodeexec.libvirt.compare import compare
 from nodeexec.libvirt.connection import Connection
@@ -26,13 +27,14 @@ from nodeexec.libvirt.marks import DomainMarks
 from nodeexec.libvirt.naming import domain_name, volume_name
 from nodeexec.libvirt.new_marks import marks_for
 from nodeexec.libvirt.observe import Observer
-from nodeexec.libvirt.pools import Pools
+from nodeexec.libvirt.pools import Pool, Pools
 from nodeexec.libvirt.steps import Steps
 from nodeexec.libvirt.stored_xml import changed_definition, new_definition
 from nodeexec.libvirt.volume_files import read_volume
 from nodeexec.recorded import RECORDED_ONLY
 from nodeexec.vm_difference import ACCESS_PATH
 from reconciler.model.domain import ClaimSource
+from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVm, Unreadable
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Action, Change, Difference, Impact
@@ -68,7 +70,7 @@ class VmChanges:
             ApplyEndedError: the change ends early.
             VolumeError, PoolUnreadableError, OSError, ValueError, libvirt.libvirtError: as the parts say.
         """
-        with self.domains.lock(domain_name(change.key)):
+        with self.domains.lock(self.domains.name(change.key)):
             live = self.observer.vm(change.key)
             if isinstance(live, Unreadable):
                 raise ApplyEndedError(Result.RETRY, live.reason, retry_after_s=WAIT_S)
@@ -90,7 +92,7 @@ class VmChanges:
             refuse_foreign(live, self.policy.owner)
             if live.marks is None or live.marks.applied != dict(wanted.applied):
                 raise ApplyEndedError(Result.CONFLICT, f"{change.key} is there already", retry_after_s=1.0)
-            handle = self.domains.find(domain_name(change.key))
+            handle = self.domains.find_vm(change.key)
         if change.restore:
             put_back(self.pools, self.policy.default_pool, change.restore, handle, steps)
         if change.power is PowerStep.START:
@@ -126,11 +128,12 @@ class VmChanges:
 
     def _update(self, change: Change, wanted: ResolvedVm, live: LiveVm | None, steps: Steps) -> Outcome:
         live = self._expected(change, live)
-        handle = self.domains.find(domain_name(change.key))
+        handle = self.domains.find_vm(change.key)
         differences = compare(wanted, live)
         self._require_claims(wanted)
         self.attached.make(wanted, change.revision, steps)
-        before = self._guest(change, handle).reading.stored_xml or ""
+        guest = self._guest(change, handle)
+        before = self._whole(guest) if ADOPTED in guest.marks.extra else guest.reading.stored_xml or ""
         self._store(change, wanted, handle, differences, steps)
         fault = ""
         if wanted.guest_access is not None and any(d.path == ACCESS_PATH for d in differences):
@@ -163,12 +166,20 @@ class VmChanges:
         stored_xml = guest.reading.stored_xml
         fields = [d for d in differences if d.stored and not d.refused and not _is_recorded_only(d)]
         if stored_xml is None or fields:
-            base = stored_xml or guest.reading.running_xml or ""
+            base = self._whole(guest) if ADOPTED in marks.extra else stored_xml or guest.reading.running_xml or ""
             xml = changed_definition(wanted.domain, self._flavour(), marks, base, differences)
             connection = self.connection.get()
             steps.do("redefined domain", lambda: connection.defineXML(xml))
         if marks != guest.marks:
             steps.do("wrote marks", lambda: self.domains.write_marks(handle, marks))
+
+    @staticmethod
+    def _whole(guest: Guest) -> str:
+        """The stored XML of an adopted domain with all that it holds, a display's password included, which a plain
+        reading leaves out and a redefinition would lose. It goes back to libvirt and nowhere else.
+        """
+        xml: str = guest.handle.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
+        return xml
 
     def _keep_places(
         self,
@@ -214,7 +225,7 @@ class VmChanges:
         if live is None:
             return steps.outcome(reason=f"{change.key} is gone already")
         self._expected(change, live)
-        handle = self.domains.find(domain_name(change.key))
+        handle = self.domains.find_vm(change.key)
         guest = self._guest(change, handle)
         self._refuse_saved_state(guest)
         waiting = self.power.stop(guest, steps, "delete", grace_of(change, guest))
@@ -268,10 +279,14 @@ class VmChanges:
             names = [volume_name(source.namespace, source.claim, source.format)]
             names += [volume_name(source.namespace, source.claim, other) for other in ("qcow2", "raw")]
             pool = self.pools.require(source.pool)
-            if not any(read_volume(pool, name) for name in names):
+            if not any(read_volume(pool, name) for name in names) and not self._is_adopted(pool, source):
                 raise ApplyEndedError(
                     Result.RETRY, f"claim {source.namespace}/{source.claim} has no volume yet", retry_after_s=WAIT_S
                 )
+
+    def _is_adopted(self, pool: Pool, source: ClaimSource) -> bool:
+        key = ObjectKey("PersistentVolumeClaim", source.namespace, source.claim)
+        return self.observer.adopted_volume(pool, key) is not None
 
     def _flavour(self) -> Flavour:
         flavour = self.flavour()

@@ -15,7 +15,7 @@ from nodeexec.libvirt.image_chain import overlays_on
 from nodeexec.libvirt.import_request import ImportRequest
 from nodeexec.libvirt.imports import Imports
 from nodeexec.libvirt.marks import DomainMarks
-from nodeexec.libvirt.naming import domain_name, volume_name
+from nodeexec.libvirt.naming import volume_name
 from nodeexec.libvirt.new_marks import marks_for
 from nodeexec.libvirt.observe import Observer
 from nodeexec.libvirt.pools import Pool, Pools
@@ -189,7 +189,7 @@ class VolumeChanges:
                 Result.REFUSED, f"{file.name} backs {', '.join(overlays)}; merge the snapshot before it can grow"
             )
         running = self.index.users_of_volume(pool, file.name, running=True)
-        for name in sorted(domain_name(key) if key.namespace else key.name for key in running):
+        for name in sorted(self.domains.name(key) if key.namespace else key.name for key in running):
             self._grow_under(name, pool, file, size_bytes, steps)
         if not running:
             steps.do("grew volume", lambda: grow_file(file, size_bytes))

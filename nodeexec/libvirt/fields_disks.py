@@ -40,7 +40,7 @@ TARGET_PREFIX = {"virtio": "vd", "sata": "sd", "scsi": "sd", "usb": "sd", "ide":
 
 def read_source(disk: Element, reading: Reading) -> Mapping[str, Any]:
     """What the bytes are, by the volume's name; and what lies below an overlay that gitvirt did not make."""
-    source, chain = _source_of(disk, reading), tuple(_chain(disk))
+    source, chain = _source_of(disk, reading), tuple(_below(text, reading) for text in _chain(disk))
     if isinstance(source, ForeignSource) and find(disk, "backingStore") is None:
         chain = (UNKNOWN_CHAIN,)
     return {"source": source, "backing": chain}
@@ -50,9 +50,12 @@ def _source_of(disk: Element, reading: Reading) -> DiskSource:
     source = find(disk, "source")
     if source is None or not any(source.get(name) for name in ("file", "volume", "dev", "dir", "name", "protocol")):
         return NoMedia()
+    claimed = reading.adopted.claims.get(text_of(source)) if reading.adopted is not None else None
+    if claimed is not None:
+        return claimed
     volume, pool = source.get("volume"), source.get("pool", "")
     if disk.get("type") != "volume" or not volume:
-        return ForeignSource(text=_text_of(source))
+        return ForeignSource(text=text_of(source))
     scratch = scratch_of_volume(volume)
     if scratch is not None and scratch[0] == reading.domain:
         return ScratchSource(capacity_bytes=int((reading.kept.get("scratch") or {}).get(scratch[1], 0)))
@@ -65,7 +68,13 @@ def _source_of(disk: Element, reading: Reading) -> DiskSource:
     return ForeignSource(text=f"volume {pool}/{volume}")
 
 
-def _text_of(source: Element) -> str:
+def _below(text: str, reading: Reading) -> str:
+    """What lies below an overlay, with an adopted claim under the name that any other claim's volume would have."""
+    claim = reading.adopted.claims.get(text) if reading.adopted is not None else None
+    return volume_name(claim.namespace, claim.claim, claim.format) if claim is not None else text
+
+
+def text_of(source: Element) -> str:
     """A source in words: ``file /x.img``, ``volume pool/name``, ``dev /dev/sda``, ``nbd name``."""
     if source.get("volume"):
         return f"volume {source.get('pool', '')}/{source.get('volume')}"
@@ -81,7 +90,7 @@ def _chain(disk: Element) -> Iterator[str]:
     while below is not None:
         source = find(below, "source")
         if source is not None:
-            yield _text_of(source)
+            yield text_of(source)
         below = find(below, "backingStore")
 
 

@@ -17,14 +17,35 @@ from reconciler.model.domain import InterfaceSpec
 
 
 def read_network(nic: Element, reading: Reading) -> Mapping[str, Any]:
-    """A NIC that is plugged into no libvirt network is foreign, whatever it is plugged into. One that runs beside an interface of the
-    host (macvlan) has the type ``direct``, and still names its network.
-    """
+    """A NIC that is plugged into no libvirt network is foreign, whatever it is plugged into."""
+    network = _network_of(nic)
+    given = reading.adopted.networks.get(place_of(nic)) if reading.adopted is not None else None
+    if given is not None:
+        return {"network": given}
+    if network is not None:
+        return {"network": interface_network(network, reading.owner)}
+    return {"network": f"{FOREIGN}{place_of(nic)}"}
+
+
+def _network_of(nic: Element) -> str | None:
+    """The libvirt network of a NIC. One on a bridge of the host runs as type ``bridge``, one beside an
+    interface (macvlan) as ``direct``; both still name their network."""
+    source = find(nic, "source")
+    if source is None:
+        return None
+    return source.get("network") or ("" if nic.get("type") == "network" else None)
+
+
+def place_of(nic: Element) -> str:
+    """What a NIC is plugged into, in words: ``bridge br0``, ``network default``, ``user``."""
     kind, source = nic.get("type", ""), find(nic, "source")
-    if source is not None and source.get("network"):
-        return {"network": interface_network(source.get("network", ""), reading.owner)}
-    said = (source.get("bridge") or source.get("dev") or source.get("name") or "") if source is not None else ""
-    return {"network": f"{FOREIGN}{kind} {said}".strip()}
+    if source is None:
+        return kind
+    network = _network_of(nic)
+    if network is not None:
+        return f"network {network}"
+    said = source.get("bridge") or source.get("dev") or source.get("name") or ""
+    return f"{kind} {said}".strip()
 
 
 def write_network(element: Element, nic: InterfaceSpec, writing: Writing) -> None:

@@ -144,7 +144,8 @@ def read_clock(root: Element, reading: Reading) -> Mapping[str, Any]:
             offset = other
     timers = []
     for timer in clock.iterchildren("timer"):
-        said = [f"{name}={timer.get(name)}" for name in ("present", "tickpolicy", "track") if timer.get(name)]
+        said = [f"present={timer.get('present', 'yes')}"]
+        said += [f"{name}={timer.get(name)}" for name in ("tickpolicy", "track") if timer.get(name)]
         timers.append((_TIMER_NAMES.get(timer.get("name", ""), timer.get("name", "")), ",".join(said)))
     return {"clock.offset": offset, "clock.timers": tuple(sorted(timers))}
 

@@ -12,8 +12,8 @@ from typing import Any
 import libvirt
 
 from nodeexec.libvirt.connection import Connection
+from nodeexec.libvirt.domain_names import DomainNames
 from nodeexec.libvirt.events import EventStream
-from nodeexec.libvirt.naming import key_of_domain
 from nodeexec.libvirt.settings import LibvirtSettings
 from reconciler.model.errors import EngineError
 from reconciler.ports import Clock, Workers
@@ -42,7 +42,9 @@ class GuestAgents:
         clock: Clock,
         workers: Workers,
         events: EventStream,
+        names: DomainNames,
     ) -> None:
+        self._names = names
         self._connection = connection
         self._settings = settings
         self._clock = clock
@@ -77,7 +79,7 @@ class GuestAgents:
         with self._lock:
             before = self._known.get(name, (0.0, SILENT))[1]
             self._known[name] = (self._clock.monotonic(), facts)
-        key = key_of_domain(name)
+        key = self._names.key(name)
         if facts != before and key is not None:
             self._events.emit(key)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from nodeexec.libvirt.adopted_xml import adopted_device
 from nodeexec.libvirt.controllers import carried_from
 from nodeexec.libvirt.domain_xml import device_xml, live_device_xml, parse
 from nodeexec.libvirt.flavour import Flavour
@@ -87,6 +88,7 @@ def _device_steps(
     xml = device_xml(new, wanted, host, carried_from(live_xml))
     if old is None:
         return [LiveStep(means=LiveMeans.ATTACH, subject=subject, xml=xml)]
+    xml = adopted_device(live_xml, new, xml) or xml
     if isinstance(new, DiskSpec):
         is_drive = new.binding is Binding.CDROM
         return [LiveStep(means=LiveMeans.CHANGE_MEDIA, subject=subject, xml=xml)] if is_drive else []

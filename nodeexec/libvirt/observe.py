@@ -14,7 +14,7 @@ from nodeexec.libvirt.errors import Fault, fault_of, translate
 from nodeexec.libvirt.guest_agent import GuestAgents
 from nodeexec.libvirt.host import Host
 from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks
-from nodeexec.libvirt.naming import domain_name, key_of_domain, key_of_network, network_name, network_of_interface
+from nodeexec.libvirt.naming import key_of_network, network_name, network_of_interface
 from nodeexec.libvirt.observe_networks import Leases, NetworkReading, find_network, live_network, read_network
 from nodeexec.libvirt.observe_vms import VmReader
 from nodeexec.libvirt.observe_volumes import VolumeReader
@@ -78,7 +78,7 @@ class Observer:
         Raises:
             libvirt.libvirtError: libvirt did not answer.
         """
-        handle = self._domains.find(domain_name(key))
+        handle = self._domains.find_vm(key)
         reading = self._domains.read(handle) if handle is not None else None
         return self.live_vm(key, reading, Leases(self._connection)) if reading is not None else None
 
@@ -123,6 +123,14 @@ class Observer:
             return self._volumes.named(pool, key, self._index.users_of_volume)
         except (OSError, ValueError) as error:
             return Unreadable(reason=f"storage pool {name!r}: {error}", key=key)
+
+    def adopted_volume(self, pool: Pool, key: ObjectKey) -> str | None:
+        """The volume of a pool that was adopted as this claim, by its own name.
+
+        Raises:
+            OSError: the pool cannot be listed.
+        """
+        return self._volumes.adopted_name(pool, key)
 
     def _pool(self, name: str) -> Pool | PoolUnreadableError | None:
         try:
@@ -181,12 +189,13 @@ class _Look:
         by = self._by
         by._index.begin()
         readings = [reading for handle in by._domains.all() if (reading := by._domains.read(handle)) is not None]
+        by._domains.all_are_known()
         try:
             by._index.put(readings, complete=True)
         except ValueError as error:
             self._gaps.append(Unreadable(reason=str(error), kinds=VOLUME_KINDS | NETWORK_KINDS))
         for reading in readings:
-            key = key_of_domain(reading.name)
+            key = by._domains.key(reading.name)
             if key is None or not self._may_be_ours(reading):
                 self._foreign.append(reading.name)
             else:
@@ -261,10 +270,11 @@ class _Look:
                 self._add(self._network(key, reading) if reading is not None else None)
 
     def _one_vm(self, key: ObjectKey) -> LiveVm | Unreadable | None:
-        handle = self._by._domains.find(domain_name(key))
+        name = self._by._domains.name(key)
+        handle = self._by._domains.find_vm(key)
         reading = self._by._domains.read(handle) if handle is not None else None
         if reading is None:
-            self._by._vms.forget(domain_name(key))
+            self._by._vms.forget(name)
             return None
         return self._by.live_vm(key, reading, self._leases)
 

@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from nodeexec.libvirt import domain_xml
+from nodeexec.libvirt.adopted import adoption_of
 from nodeexec.libvirt.domain_xml import ParsedDomain
 from nodeexec.libvirt.domains import DomainReading
 from nodeexec.libvirt.guest_agent import SILENT, GuestFacts
 from nodeexec.libvirt.guest_credentials import access_set_in
 from nodeexec.libvirt.marks import DomainMarks
+from reconciler.model.adoption import Adoption
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveInterface, LiveVm
 from reconciler.model.power import PowerState, RunHistory, StopReason
@@ -46,17 +48,24 @@ class VmReader:
         *,
         addresses: Callable[[ParsedDomain], Mapping[str, tuple[str, ...]]],
         agent: Callable[[str, bool], GuestFacts],
+        adopted: Adoption | None = None,
     ) -> LiveVm:
         """The live object. ``addresses`` gives leased addresses by MAC, ``agent`` what the guest says of itself.
+        ``adopted`` reads it as if it were adopted so, whatever its marks say.
 
         Raises:
             ValueError: the domain's XML cannot be understood.
         """
-        stored = self._parse(reading.name, reading.stored_xml, running=False)
-        running = self._parse(reading.name, reading.running_xml, running=True)
+        if adopted is None:
+            stored = self._parse(reading.name, reading.stored_xml, running=False)
+            running = self._parse(reading.name, reading.running_xml, running=True)
+        else:
+            stored = domain_xml.parse(reading.stored_xml, adopted) if reading.stored_xml else None
+            running = domain_xml.parse(reading.running_xml, adopted) if reading.running_xml else None
         marks = reading.marks if isinstance(reading.marks, DomainMarks) else None
         history = history_of(marks, reading) if marks is not None else RunHistory()
         either = running or stored
+        adoption = adopted or adoption_of(marks)
         live = LiveVm(
             key=key,
             fingerprint="",
@@ -72,6 +81,7 @@ class VmReader:
             foreign_running=running.foreign if running else (),
             accelerator=either.accelerator if either else "",
             machine=either.machine if either else "",
+            kept=adoption.kept if adoption is not None else (),
         )
         live = replace(live, fingerprint=hashlib.sha256(repr(live).encode()).hexdigest()[:24])
         connected = _AGENT.search(reading.running_xml or "") is not None

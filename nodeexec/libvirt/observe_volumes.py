@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from nodeexec.libvirt.imports import Imports, ImportState
 from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks
-from nodeexec.libvirt.naming import VOLUME_FORMATS, claim_of_volume, volume_name
+from nodeexec.libvirt.naming import VOLUME_FORMATS, claim_of_volume, scratch_of_volume, seed_of_volume, volume_name
 from nodeexec.libvirt.pools import Pool
-from nodeexec.libvirt.volume_files import VolumeError, VolumeFile, list_names, read_volume
-from nodeexec.libvirt.volume_marks import CLAIM_KINDS, kind_of, source_of, storage_class_of
+from nodeexec.libvirt.volume_files import VolumeError, VolumeFile, list_names, marks_of, read_volume
+from nodeexec.libvirt.volume_marks import CLAIM_KINDS, adopted_claim_of, kind_of, source_of, storage_class_of
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVolume, Unreadable
 
@@ -25,6 +25,7 @@ class VolumeReader:
     def __init__(self, imports: Imports, owner: str) -> None:
         self._imports = imports
         self._owner = owner
+        self._adopted: dict[str, Mapping[tuple[str, str], str]] = {}
 
     def owned(self, pool: Pool, users: Users) -> Iterator[LiveVolume | Unreadable]:
         """Every claim's volume of ours, finished or in the making.
@@ -34,10 +35,13 @@ class VolumeReader:
         """
         # What is in the making is read first: a volume that is finished in between is then seen twice, never not at all.
         making = tuple(self._imports.observe(pool))
-        for name in sorted(list_names(pool)):
+        names = sorted(list_names(pool))
+        adopted = {volume: claim for claim, volume in self._adopted_in(pool, names).items()}
+        for name in names:
             claim = claim_of_volume(name)
-            if claim is not None:
-                found = self._finished(pool, name, ObjectKey(CLAIM_KINDS[0], claim[0], claim[1]), users)
+            whose = adopted.get(name) or (claim[:2] if claim is not None else None)
+            if whose is not None:
+                found = self._finished(pool, name, ObjectKey(CLAIM_KINDS[0], *whose), users)
                 if isinstance(found, Unreadable) or (found is not None and self._is_ours(found)):
                     yield found
         for state in making:
@@ -51,12 +55,43 @@ class VolumeReader:
             OSError, ValueError: the pool cannot be read.
         """
         names = [volume_name(key.namespace, key.name, format) for format in VOLUME_FORMATS]
+        adopted = self.adopted_name(pool, key)
+        if adopted is not None:
+            names = [adopted]
         making = next((state for name in names if (state := self._imports.state(pool, name)) is not None), None)
         for name in names:
             found = self._finished(pool, name, key, users)
             if found is not None:
                 return found
         return _in_the_making(pool, making) if making is not None else None
+
+    def adopted_name(self, pool: Pool, key: ObjectKey) -> str | None:
+        """The volume of a claim that was adopted, by its own name; None when the claim has none of that kind here.
+
+        Raises:
+            OSError: the pool cannot be listed.
+        """
+        known = self._adopted.get(pool.name)
+        if known is None:
+            known = self._adopted_in(pool, list_names(pool))
+        return known.get((key.namespace, key.name))
+
+    def learn(self, pool: Pool) -> None:
+        """Volumes of the pool were adopted or released just now."""
+        self._adopted.pop(pool.name, None)
+
+    def _adopted_in(self, pool: Pool, names: Iterable[str]) -> Mapping[tuple[str, str], str]:
+        """The adopted volumes of a pool by their claims. Only files that gitvirt did not name are opened."""
+        found: dict[tuple[str, str], str] = {}
+        for name in names:
+            if claim_of_volume(name) or seed_of_volume(name) or scratch_of_volume(name):
+                continue
+            marks = marks_of(pool, name)
+            claim = adopted_claim_of(marks)
+            if claim is not None and marks is not None and marks.marks.owner == self._owner:
+                found[claim] = name
+        self._adopted[pool.name] = found
+        return found
 
     def _is_ours(self, live: LiveVolume) -> bool:
         return live.marks is not None and live.marks.owner == self._owner

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from nodeexec.libvirt import domain_xml
+from nodeexec.libvirt.adopted import adoption_of
+from nodeexec.libvirt.adopted_xml import changed_adopted
 from nodeexec.libvirt.flavour import NOTHING_CARRIED, Flavour
 from nodeexec.libvirt.marks import DomainMarks, to_metadata
 from nodeexec.libvirt.naming import DeviceKind, alias_of
@@ -25,12 +27,15 @@ def changed_definition(
     *,
     running: str = "",
 ) -> str:
-    """The XML of a domain that is there. Disks whose difference is refused (a hand-added one, one on a snapshot) stay
+    """The XML of a domain that is there; an adopted one is changed only where it differs. Disks whose difference is refused (a hand-added one, one on a snapshot) stay
     exactly as the stored XML has them. What was plugged into the ``running`` guest keeps its place at the next boot.
 
     Raises:
         ValueError: the stored XML cannot be understood.
     """
+    adoption = adoption_of(marks)
+    if adoption is not None:
+        return changed_adopted(spec, host, marks, stored, differences, adoption, running=running)
     kept = _refused_disks(differences)
     carried = domain_xml.carried_from(stored, running)
     text = domain_xml.build(spec, host, carried, metadata=to_metadata(marks))

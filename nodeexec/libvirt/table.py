@@ -14,6 +14,7 @@ from nodeexec.libvirt.codecs import Codec
 from nodeexec.libvirt.flavour import Carried, Flavour
 from nodeexec.libvirt.naming import DeviceKind
 from nodeexec.libvirt.safe_xml import Element
+from reconciler.model.adoption import Adoption
 from reconciler.model.domain import DomainSpec
 
 FOREIGN_FIELDS = "(foreign)"
@@ -31,11 +32,11 @@ class Writing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What a row may look at when it reads: the domain's name, the owner its marks name (empty without marks), its
+    """What a row may look at when it reads: the domain's name (of an adopted one that of its VM), the owner its marks name (empty without marks), its
     accelerator, whether this is the running half, and what gitvirt kept beside the XML.
 
     ``kept`` is JSON in the domain's metadata: what libvirt has no place for, or rewrites while the guest runs. The
-    running half carries that of its start.
+    running half carries that of its start. ``adopted`` is how a domain that gitvirt did not make is the VM of a manifest.
     """
 
     domain: str
@@ -43,6 +44,7 @@ class Reading:
     accelerator: str
     running: bool
     kept: Mapping[str, Any]
+    adopted: Adoption | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

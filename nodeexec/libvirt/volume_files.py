@@ -19,6 +19,8 @@ from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks, from_json, to_j
 from nodeexec.libvirt.pools import Pool
 
 XATTR = "user.gitvirt"
+FORMAT = "format"
+"""``extra`` entry of the marks of an adopted volume, whose name need not tell its format."""
 _QCOW2_MAGIC = b"QFI\xfb"
 _NO_XATTR = frozenset({errno.ENOTSUP, errno.ENOSPC, errno.E2BIG, errno.ERANGE, errno.EPERM})
 _NO_LINK = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
@@ -71,7 +73,8 @@ def read_volume(pool: Pool, name: str) -> VolumeFile | None:
         raise VolumeError(f"{path}: {error.strerror}") from error
     finally:
         os.close(descriptor)
-    qcow2 = head[:4] == _QCOW2_MAGIC and name.endswith(".qcow2")
+    read_marks = from_json(marks) if marks is not None else None
+    qcow2 = head[:4] == _QCOW2_MAGIC and _may_be_qcow2(name, read_marks)
     return VolumeFile(
         name=name,
         path=path,
@@ -79,8 +82,16 @@ def read_volume(pool: Pool, name: str) -> VolumeFile | None:
         size_bytes=int.from_bytes(head[24:32], "big") if qcow2 else facts.st_size,
         allocated_bytes=facts.st_blocks * 512,
         identity=f"{facts.st_dev}:{facts.st_ino}",
-        marks=from_json(marks) if marks is not None else None,
+        marks=read_marks,
     )
+
+
+def _may_be_qcow2(name: str, marks: DomainMarks | UnreadableMarks | None) -> bool:
+    """A guest writes what it likes to the head of a raw disk, so the format is never guessed from there: an adopted
+    volume's marks say it, any other's name does.
+    """
+    said = str(marks.extra.get(FORMAT, "")) if isinstance(marks, DomainMarks) else ""
+    return said == "qcow2" if said else name.endswith(".qcow2")
 
 
 def list_names(pool: Pool) -> Iterator[str]:
@@ -126,6 +137,19 @@ def write_marks(pool: Pool, path: Path, name: str, marks: DomainMarks | None) ->
                 sidecar.unlink()
     except OSError as error:
         raise VolumeError(f"writing the marks of {path}: {error.strerror}") from error
+
+
+def marks_of(pool: Pool, name: str) -> DomainMarks | None:
+    """The marks of a volume, without a look into it; None where there are none that can be read."""
+    try:
+        text = os.getxattr(pool.target / name, XATTR, follow_symlinks=False).decode(errors="replace")
+    except OSError:
+        try:
+            text = _sidecar(pool, name).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+    marks = from_json(text)
+    return marks if isinstance(marks, DomainMarks) else None
 
 
 def forget_sidecar(pool: Pool, name: str) -> None:

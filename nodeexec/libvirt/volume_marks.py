@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodeexec.libvirt.marks import DomainMarks
+from nodeexec.libvirt.volume_files import FORMAT
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import Marks
-from reconciler.model.resolved import SourceKind, VolumeSource
+from reconciler.model.resolved import ResolvedVolume, SourceKind, VolumeSource
 
 CLAIM_KINDS = ("PersistentVolumeClaim", "DataVolume")
+CLAIM = "claim"
+"""``extra`` entry of an adopted volume: the claim that it is."""
 ATTACHED = "attached"
 """``extra.role`` of a seed or scratch volume, which belongs to a VM and ends with it."""
 
@@ -18,6 +21,21 @@ ATTACHED = "attached"
 def claim_marks(marks: Marks, kind: str, source: VolumeSource, storage_class: str) -> DomainMarks:
     """The marks of a claim's volume."""
     return DomainMarks(marks=marks, extra={"kind": kind, "source": source_data(source), "storageClass": storage_class})
+
+
+def adopted_marks(marks: Marks, claim: ResolvedVolume, format: str) -> DomainMarks:
+    """The marks of a volume that was there before: its name tells neither its claim nor its format, so they do."""
+    own = claim_marks(marks, claim.key.kind, claim.source, claim.storage_class)
+    return DomainMarks(
+        marks=marks, extra={**own.extra, CLAIM: f"{claim.key.namespace}/{claim.key.name}", FORMAT: format}
+    )
+
+
+def adopted_claim_of(marks: DomainMarks | None) -> tuple[str, str] | None:
+    """(namespace, claim) of an adopted volume; None for any other."""
+    text = str(marks.extra.get(CLAIM, "")) if marks is not None else ""
+    namespace, _, name = text.partition("/")
+    return (namespace, name) if namespace and name else None
 
 
 def attached_marks(marks: Marks, vm: ObjectKey) -> DomainMarks:

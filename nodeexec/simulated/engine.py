@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 from nodeexec.simulated import trash
+from nodeexec.simulated.adoption import adopting, as_adopted, found_vm
 from nodeexec.simulated.faults import CALL, AnswerLostError, FaultKind, HostError, SimulatedCrash
 from nodeexec.simulated.host import Host, Mutation
 from nodeexec.simulated.live_document import described, live_document
@@ -19,6 +20,7 @@ from nodeexec.simulated.steps import Executor
 from nodeexec.simulated.vm_changes import VmChanges
 from nodeexec.simulated.volume_changes import VolumeChanges
 from nodeexec.spec_difference import compare
+from reconciler.model.adoption import Adoption, FoundVm
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import ObjectKey
@@ -144,6 +146,39 @@ class SimulatedEngine:
             return Outcome(result=Result.UNCHANGED)
         self._host.step(name, with_marks(live, marks), key=key, reason=name)
         return Outcome(result=Result.APPLIED, steps=(name,))
+
+    def survey(self, name: str) -> FoundVm | None:
+        """An existing VM by its own name; see `ports.Engine`."""
+        return self._call(f"{CALL}survey {name}", lambda _kind: found_vm(self._executor.reading(), name))
+
+    def as_adopted(self, adoption: Adoption) -> LiveVm | None:
+        """A domain as it would be once it is adopted; see `ports.Engine`."""
+        label = f"{CALL}read {adoption.domain}"
+        return self._call(label, lambda _kind: as_adopted(self._executor.reading(), adoption))
+
+    def adopt(
+        self,
+        adoption: Adoption,
+        wanted: ResolvedVm,
+        claims: Collection[ResolvedVolume],
+        *,
+        revision: str,
+        expected: str,
+    ) -> Outcome:
+        """Write marks on a domain and its volumes; see `ports.Engine`."""
+        del claims  # a claim's volume has its usual name here, and is owned or not by itself
+
+        def act() -> Outcome:
+            live = as_adopted(self._executor.reading(), adoption)
+            if live is None or live.marks is not None or live.fingerprint != expected:
+                return Outcome(result=Result.CONFLICT, reason=f"{adoption.domain} moved; look at it again")
+            marks = Marks(
+                owner=self._executor.owner, host=self._host.name, revision=revision, applied=dict(wanted.applied)
+            )
+            self._host.step("adopt", adopting(adoption, marks), key=adoption.key, reason="adopt")
+            return Outcome(result=Result.APPLIED, steps=("adopt",))
+
+        return self._answered(f"adopt {adoption.domain}", act)
 
     def empty_trash(self, item: str) -> Outcome:
         """Destroy one trash item; see `ports.Engine`."""

@@ -170,6 +170,7 @@ class Reading:
             foreign_running=domain.foreign_running,
             accelerator="qemu",
             machine=domain.stored.machine if domain.stored else "",
+            kept=domain.kept,
         )
         live = replace(live, fingerprint=_digest(repr(live)))
         return replace(

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from reconciler.model.domain import ClaimSource, DiskSpec, DomainSpec, SeedSource
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import Marks, TrashItem
+from reconciler.model.live import KeptField, Marks, TrashItem
 from reconciler.model.power import PowerState, RunHistory, StopReason
 from reconciler.model.resolved import NetworkSpec, VolumeSource
 
@@ -59,6 +59,7 @@ class HostDomain:
     behaviour: GuestBehaviour = GuestBehaviour()
     foreign_stored: tuple[tuple[str, str], ...] = ()
     foreign_running: tuple[tuple[str, str], ...] = ()
+    kept: tuple[KeptField, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

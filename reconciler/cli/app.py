@@ -42,6 +42,8 @@ MODULE_OF = {
     ),
     "trash": "trash",
     "xml": "xml",
+    "export": "export",
+    "adopt": "adopt",
     "doctor": "doctor",
     "settings": "settings",
     "schema": "schema",

@@ -47,9 +47,19 @@ def invocation(context: typer.Context) -> Invocation:
 
 SECTIONS: Mapping[str, Sequence[str]] = {
     "On files alone": ("validate", "plan", "diff", "xml", "settings", "schema", "completion"),
-    "What is true on this host": ("status", "get", "describe", "events", "logs", "history", "audit", "doctor"),
+    "What is true on this host": (
+        "status",
+        "get",
+        "describe",
+        "events",
+        "logs",
+        "history",
+        "audit",
+        "export",
+        "doctor",
+    ),
     "Make it so": ("run", "apply", "reconcile", "approve"),
-    "By hand": ("start", "stop", "pause", "restart", "suspend", "resume", "release", "trash"),
+    "By hand": ("start", "stop", "pause", "restart", "suspend", "resume", "adopt", "release", "trash"),
 }
 """The commands as `gitvirt --help` groups them."""
 

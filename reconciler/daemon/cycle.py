@@ -177,6 +177,11 @@ class Cycle:
         return self._sources.statuses()
 
     @property
+    def desired(self) -> DesiredState | None:
+        """What was wanted at the last look at the host."""
+        return self._look.desired if self._look else None
+
+    @property
     def observation(self) -> Observation | None:
         """The last look at the host."""
         return self._look.observation if self._look else None

@@ -6,81 +6,41 @@ Used by the daemon for its control socket, and by commands themselves where no d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from reconciler.daemon.arguments import KINDS, Arguments
-from reconciler.daemon.cycle import Cycle, CycleReport
 from reconciler.daemon.names import NAMED, names
+from reconciler.daemon.operations_adopt import AdoptVerbs
+from reconciler.daemon.operations_frame import Json, Turn
+from reconciler.daemon.operations_trash import TrashVerbs
 from reconciler.daemon.refusals import missing_vm, refuse_fault, refuse_hold, refuse_unless_running
-from reconciler.daemon.suspension import Suspended, SuspensionFile
+from reconciler.daemon.suspension import Suspended
 from reconciler.daemon.views import (
     followed_view,
     host_view,
     plan_summary,
     report_view,
-    settled_mapping,
     source_holds,
     status_view,
     time_text,
-    trash_view,
 )
 from reconciler.daemon.wake import Wake
-from reconciler.model.errors import DaemonError, EngineError, SourceError
+from reconciler.model.errors import DaemonError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVm, Marks
 from reconciler.model.plan import Plan
-from reconciler.model.policy import Policy
 from reconciler.model.power import Override, OverrideAction, PowerState
 from reconciler.model.record import OperatorAction
 from reconciler.planning.render import render_markdown, render_text
-from reconciler.ports import Clock, Engine
 
-T = TypeVar("T")
-Json = Mapping[str, Any]
+__all__ = ["VERBS", "Operations", "Turn"]
 
 
-class Turn(Protocol):
-    """The right to act alone: on the daemon's cycle thread, or in a command that holds the lock. ``in_daemon`` tells
-    which.
-    """
-
-    in_daemon: bool
-
-    def call(self, function: Callable[[], T]) -> T:
-        """Run ``function`` while no cycle runs."""
-        ...
-
-    def run(self, wake: Wake) -> CycleReport:
-        """One cycle; called from within `call`."""
-        ...
-
-    def tell(self, wake: Wake) -> None:
-        """Let the daemon's next cycle look there; without a daemon nobody does."""
-        ...
-
-
-class Operations:
+class Operations(TrashVerbs, AdoptVerbs):
     """The verbs. ``VERBS`` maps the name of each to its method."""
-
-    def __init__(
-        self,
-        *,
-        cycle: Cycle,
-        engine: Engine,
-        clock: Clock,
-        policy: Policy,
-        turn: Turn,
-        suspension: SuspensionFile,
-    ) -> None:
-        self._cycle = cycle
-        self._engine = engine
-        self._clock = clock
-        self._policy = policy
-        self._turn = turn
-        self._suspension = suspension
 
     def serve(self, verb: str, arguments: Json, user: str) -> Json:
         """Carry out a verb for a user.
@@ -93,28 +53,6 @@ class Operations:
         if method is None:
             raise DaemonError(f"there is no verb {verb[:60]!r}; this gitvirt may be older than its command.")
         return method(self, Arguments(verb, arguments), user)
-
-    def apply_suspension(self) -> None:
-        """Tell the cycle whether everything is suspended now; called before each cycle, as a suspension can end."""
-        found = self._suspension.read(self._clock.now())
-        self._cycle.suspended = str(found) if found else ""
-
-    def look(self) -> str:
-        """Observe now, so that an answer is not older than its question; what stood in the way, empty for nothing. The
-        last look stays what it was then, and its age is told.
-        """
-        self.apply_suspension()
-        try:
-            self._seen(self._cycle.plan_now())
-        except (EngineError, SourceError) as fault:
-            return str(fault)
-        return ""
-
-    def _seen(self, plan: Plan) -> Plan:
-        """What a question came upon and no event told of, the cycle has to look at too."""
-        if plan.changes:
-            self._turn.tell(Wake(keys=frozenset(change.key for change in plan.changes), detected_at=self._clock.now()))
-        return plan
 
     def status(self, arguments: Arguments, _: str) -> Json:
         """Everything at a glance."""
@@ -262,64 +200,6 @@ class Operations:
 
         return self._turn.call(act)
 
-    def trash_list(self, arguments: Arguments, _: str) -> Json:
-        """What was deleted and can come back, newest first."""
-        arguments.finish()
-        items = sorted(self._engine.observe(None).trash, key=lambda item: (item.trashed_at, item.item), reverse=True)
-        return {"items": [trash_view(item) for item in items if item.owner == self._policy.owner]}
-
-    def trash_restore(self, arguments: Arguments, user: str) -> Json:
-        """Put a trashed volume back under its name."""
-        item = arguments.word("item")
-        arguments.finish()
-
-        def act() -> Json:
-            key = self._trash_keys()[self._known_item(item)]
-            self._refuse_unless_wanted(key)
-            refuse_fault(self._engine.restore_trash(item), f"restore {item}")
-            action = self._action("trash restore", user, key, {"item": item})
-            return self._with_object(self._turn.run(Wake(keys=frozenset({key}), operator=(action,))), key)
-
-        return self._turn.call(act)
-
-    def trash_empty(self, arguments: Arguments, user: str) -> Json:
-        """Destroy trash items for good: those named, or all."""
-        items, everything = arguments.words("items"), arguments.flag("all")
-        arguments.finish()
-        if everything == bool(items):
-            raise DaemonError("trash-empty: name the items, or say all; not both.")
-
-        def act() -> Json:
-            chosen = tuple(self._trash_keys()) if everything else tuple(self._known_item(item) for item in items)
-            ended = {item: self._engine.empty_trash(item) for item in chosen}
-            destroyed = [item for item, outcome in ended.items() if not outcome.is_fault]
-            action = self._action("trash empty", user, arguments={"items": " ".join(destroyed)})
-            self._turn.run(Wake(operator=(action,)))
-            return {
-                "emptied": destroyed,
-                "failed": [{"item": i, "reason": o.reason} for i, o in ended.items() if o.is_fault],
-            }
-
-        return self._turn.call(act)
-
-    def _action(
-        self, verb: str, user: str, key: ObjectKey | None = None, arguments: Json | None = None
-    ) -> OperatorAction:
-        return OperatorAction(
-            verb=verb, by=user, at=self._clock.now(), key=key, arguments=settled_mapping(arguments or {})
-        )
-
-    def _cycle_after(
-        self, action: OperatorAction, *, everything: bool = False, keys: Collection[ObjectKey] = ()
-    ) -> Json:
-        self.apply_suspension()
-        wake = Wake(fetch=everything, everything=everything, keys=frozenset(keys), operator=(action,))
-        return report_view(self._turn.run(wake))
-
-    def _with_object(self, report: CycleReport, key: ObjectKey) -> Json:
-        found = [status_view(s, with_document=False) for s in self._cycle.status() if s.key == key]
-        return {**report_view(report), "object": found[0] if found else None}
-
     def _overridden(self, power: OverrideAction, arguments: Arguments, user: str) -> Json:
         key = arguments.vm(self._policy.default_namespace)
         duration_s = arguments.seconds("for_s")
@@ -361,16 +241,6 @@ class Operations:
             )
         return live.marks
 
-    def _refuse_unless_wanted(self, key: ObjectKey) -> None:
-        """What Git does not want would go back to the trash in the cycle that follows."""
-        fault = self.look()
-        declared = any(status.key == key and status.declared for status in self._cycle.status())
-        if not (declared or fault or self._cycle.suspended):
-            raise DaemonError(
-                f"{key} is not in the repository, so it would go back to the trash at once. Put its manifest back "
-                "(it then takes this disk by itself), or `gitvirt suspend --all` first to look at the disk."
-            )
-
     def _refuse_unless_approvable(self, hold_id: str) -> None:
         self.apply_suspension()
         if any(hold_id == status.approval for status in self._cycle.source_statuses.values()):
@@ -387,15 +257,6 @@ class Operations:
         plan = self._cycle.plan_now()
         return replace(plan, held=(*source_holds(self._cycle.source_statuses), *plan.held))
 
-    def _trash_keys(self) -> dict[str, ObjectKey]:
-        owned = (item for item in self._engine.observe(None).trash if item.owner == self._policy.owner)
-        return {item.item: item.key for item in owned}
-
-    def _known_item(self, item: str) -> str:
-        if item not in self._trash_keys():
-            raise DaemonError(f"there is no trash item {item}; `gitvirt trash list` lists them.")
-        return item
-
 
 VERBS: Mapping[str, Callable[[Operations, Arguments, str], Json]] = {
     "status": Operations.status,
@@ -410,6 +271,7 @@ VERBS: Mapping[str, Callable[[Operations, Arguments, str], Json]] = {
     "stop": Operations.stop,
     "pause": Operations.pause,
     "restart": Operations.restart,
+    "adopt": Operations.adopt,
     "release": Operations.release,
     "trash-list": Operations.trash_list,
     "trash-restore": Operations.trash_restore,

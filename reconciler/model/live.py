@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,13 +44,31 @@ class LiveInterface:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptField:
+    """A field of an adopted VM that stays as it was found: as long as the host says ``before`` and the manifest comes to
+    ``after`` (both as JSON text), it is no difference. ``path`` is that of the `Difference`.
+    """
+
+    path: str
+    before: str
+    after: str
+
+    @classmethod
+    def of(cls, path: str, before: Any, after: Any) -> KeptField:
+        """A field with its values as plain data."""
+        texts = [json.dumps(value, sort_keys=True, default=str) for value in (before, after)]
+        return cls(path=path, before=texts[0], after=texts[1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveVm:
     """A domain. ``stored`` is its next boot, ``running`` the guest that runs now (None when off).
 
     ``fingerprint`` changes whenever anything that planning looked at changes; `Change.expected` carries it, so that an
     engine drops a change whose object moved. ``guest_access`` is the digest of the credentials that were set in the
     guest since it started (`GuestAccess.digest`). ``foreign_fields`` names what stands in the domain and no field of
-    `DomainSpec` can say (an added host device), as (path, text), for each half.
+    `DomainSpec` can say (an added host device), as (path, text), for each half. ``kept`` are fields of
+    an adopted VM that stay as they were found.
     """
 
     key: ObjectKey
@@ -70,6 +89,7 @@ class LiveVm:
     foreign_running: tuple[tuple[str, str], ...] = ()
     accelerator: str = ""
     machine: str = ""
+    kept: tuple[KeptField, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,7 @@ class ResolvedVm:
     ``guest_access`` is None where nothing is to be set in the guest, or what it is is not at hand.
 
     ``claims`` are the volumes it stands on and ``networks`` the networks it is plugged into; both must be ready first.
+    ``adopt`` names the existing domain that it is (``gitvirt.io/adopt``), empty for a VM of gitvirt's own making.
     """
 
     key: ObjectKey
@@ -81,6 +82,7 @@ class ResolvedVm:
     networks: tuple[ObjectKey, ...] = ()
     run_strategy_path: str = "spec.runStrategy"
     guest_access: GuestAccess | None = None
+    adopt: str = ""
 
 
 class SourceKind(StrEnum):
@@ -127,7 +129,7 @@ class ResolvedVolume:
     ``storage_class`` is the name as declared, empty for none. ``size_path`` is the manifest path of the size. ``format``
     is ``qcow2`` or ``raw``. ``fresh_disk`` names a trash item that must not be taken back (``gitvirt.io/fresh-disk``).
     ``owner_vm`` is the VM whose dataVolumeTemplates declare it. ``access`` is None for sources that need none, and for a
-    volume that has its content.
+    volume that has its content. ``adopt`` names the existing volume of the pool that it is.
     """
 
     key: ObjectKey
@@ -142,6 +144,7 @@ class ResolvedVolume:
     fresh_disk: str = ""
     owner_vm: ObjectKey | None = None
     access: SourceAccess | None = None
+    adopt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from reconciler.model.plan import Action, Blocked, Change, Impact, Note, worst
 from reconciler.model.quantity import format_bytes
 from reconciler.model.resolved import ResolvedVolume, SourceKind
 from reconciler.planning.host_rules import beyond_its_pool
-from reconciler.planning.proposal import Circumstances, Proposal, ownership_obstacle
+from reconciler.planning.proposal import Circumstances, Proposal, ownership_obstacle, waits_for_adoption
 from reconciler.planning.resolve_volume import CLAIM_KINDS
 
 _NOT_BEGUN = ("Pending", "ImportScheduled", "CloneScheduled")
@@ -62,6 +62,8 @@ def _create_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
                 blocked=Blocked(key=wanted.key, by=f"{other} has the volume of that name", by_keys=(other,))
             )
     item = taken_back(wanted, around)
+    if wanted.adopt and item is None:
+        return Proposal(blocked=waits_for_adoption(wanted))
     if item is None and (reason := beyond_its_pool(wanted, around.observation.host)):
         return Proposal(blocked=Blocked(key=wanted.key, by=reason))
     if item is not None:

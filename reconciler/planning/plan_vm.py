@@ -13,7 +13,7 @@ from reconciler.model.power import PowerState, PowerStep
 from reconciler.model.resolved import ResolvedVm, RestartPolicy
 from reconciler.planning.hold_id import hold_id
 from reconciler.planning.power import PowerDecision, decide_power, seconds_to_expiry
-from reconciler.planning.proposal import Circumstances, Proposal, access_pending, ownership_obstacle
+from reconciler.planning.proposal import Circumstances, Proposal, access_pending, ownership_obstacle, waits_for_adoption
 
 _OFF = (PowerState.OFF, PowerState.CRASHED)
 
@@ -32,11 +32,13 @@ def plan_vm(wanted: ResolvedVm, around: Circumstances) -> Proposal:
 def _create(wanted: ResolvedVm, around: Circumstances) -> Proposal:
     if around.observation.is_unknown(wanted.key):
         return Proposal(blocked=Blocked(key=wanted.key, by="it could not be read on the host", waiting=True))
+    trash = [item for item in around.observation.trash if item.key == wanted.key and item.owner == around.policy.owner]
+    if wanted.adopt and not trash:
+        return Proposal(blocked=waits_for_adoption(wanted))
     waits = _unready(wanted, around)
     if waits is not None:
         return Proposal(blocked=waits)
     power = decide_power(wanted.run_strategy, None, around.now)
-    trash = [item for item in around.observation.trash if item.key == wanted.key and item.owner == around.policy.owner]
     keeps_firmware = wanted.domain.bootloader == "efi" and trash
     return Proposal(
         change=Change(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from reconciler.model.adoption import ADOPT
 from reconciler.model.declared import Reading, reading_of
 from reconciler.model.domain import SeedSource
 from reconciler.model.keys import ObjectKey
@@ -14,7 +15,7 @@ from reconciler.model.live import LiveObject, LiveVm, Observation
 from reconciler.model.plan import Blocked, Cause, Change, Difference, Hold, Note
 from reconciler.model.policy import Policy
 from reconciler.model.power import StopReason
-from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, RestartPolicy
+from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume, RestartPolicy
 from reconciler.ports import Engine
 
 
@@ -110,7 +111,7 @@ def ownership_obstacle(key: ObjectKey, live: LiveObject | None, policy: Policy) 
     if live.marks is None:
         return Blocked(
             key=key,
-            by=f"{key} exists on this host and is not owned by gitvirt; rename one of them",
+            by=f"{key} exists on this host and is not owned by gitvirt; {_what_to_do(key)}",
             by_keys=(key,),
         )
     if live.marks.owner != policy.owner:
@@ -121,3 +122,18 @@ def ownership_obstacle(key: ObjectKey, live: LiveObject | None, policy: Policy) 
             by_keys=(key,),
         )
     return None
+
+
+def _what_to_do(key: ObjectKey) -> str:
+    if key.kind != "VirtualMachine":
+        return "rename one of them"
+    return f"take it over with `gitvirt adopt {key.namespace}/{key.name}`, or rename one of them"
+
+
+def waits_for_adoption(wanted: ResolvedVm | ResolvedVolume) -> Blocked:
+    """What a manifest declares to be there already is never made: that would be a second one beside the first."""
+    if isinstance(wanted, ResolvedVm):
+        by = f"it is the existing domain {wanted.adopt!r}, which is not adopted: `gitvirt adopt {wanted.adopt}`"
+    else:
+        by = f"it is the existing volume {wanted.adopt!r} of pool {wanted.pool}; it is adopted together with its VM"
+    return Blocked(key=wanted.key, by=f"{by} ({ADOPT}); to have a new one made, take the annotation away")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from reconciler.model.adoption import ADOPT
 from reconciler.model.document import Document, dotted
 from reconciler.model.domain import (
     Binding,
@@ -122,6 +123,7 @@ def resolve_vm(document: Document, references: References, *, policy: Policy, di
         networks=networks,
         run_strategy_path=strategy_path,
         guest_access=access,
+        adopt=document.annotations.get(ADOPT, ""),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.model.adoption import ADOPT
 from reconciler.model.document import Document, dotted
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVolume
@@ -69,6 +70,7 @@ def resolve_volume(
         fresh_disk=document.annotations.get(FRESH_DISK, ""),
         owner_vm=owner_vm,
         access=source_access(document, http, documents) if source.kind is SourceKind.HTTP and not is_filled else None,
+        adopt=document.annotations.get(ADOPT, ""),
     )
 
 

@@ -35,6 +35,8 @@ PARENT = Path("/var/tmp")
 PREFIX = "gitvirt-e2e-"
 URI = "qemu:///system"
 PATIENCE_S = 90.0
+OUTSIDE = 7
+"""Number of the one bridge that is not gitvirt's and that manifests may use."""
 _RUN = "run-of"
 _SLOW_BYTES_PER_S = 2_000_000
 _PR_SET_PDEATHSIG = 1
@@ -65,6 +67,7 @@ class World:
         self._daemon: subprocess.Popen[bytes] | None = None
         self._servers: list[Any] = []
         self._files: dict[str, str] = {}
+        self.domain_names: dict[str, str] = {}
 
     def open(self) -> None:
         """Serve the image (fast, and slowly), make the repository and the settings, start the daemon."""
@@ -97,6 +100,7 @@ class World:
             "keyFile": str(self.directory / "key"),
             "source": {"url": str(bare), "branch": "main", "interval": "1s", "jitter": "0s"},
             "web": {"listen": "off"},
+            "allowedBridges": [self.bridge(OUTSIDE)],
             "imports": {"allowedAddresses": ["127.0.0.1/32"]},
             "log": {"level": "info", "format": "json"},
             "podNetwork": {"bridge": self.bridge(0), "address": self.subnet(0).replace(".0/24", ".1/24")},
@@ -252,8 +256,8 @@ class World:
         self.connection = libvirt.open(self.uri)
 
     def domain(self, name: str) -> Any:
-        """The virDomain."""
-        return self.connection.lookupByName(f"{self.namespace}_{name}")
+        """The virDomain. One that gitvirt did not make has the name that ``domain_names`` says."""
+        return self.connection.lookupByName(self.domain_names.get(name, f"{self.namespace}_{name}"))
 
     def runs(self, name: str) -> bool:
         """Whether libvirt has it running."""

@@ -1,0 +1,135 @@
+"""The verb ``adopt``: an existing domain becomes gitvirt's, when it is what its manifest says or a person has seen where not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.daemon.arguments import Arguments
+from reconciler.daemon.exporting import kept_line
+from reconciler.daemon.operations_frame import Frame, Json
+from reconciler.daemon.refusals import refuse_fault
+from reconciler.model.adoption import FoundVm
+from reconciler.model.declared import reading_of
+from reconciler.model.errors import DaemonError
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveObject
+from reconciler.model.resolved import DesiredState, ResolvedVm
+from reconciler.planning.adoption import Findings, findings, match, with_kept
+
+VM = "VirtualMachine"
+
+
+class AdoptVerbs(Frame):
+    """``adopt``."""
+
+    def adopt(self, arguments: Arguments, user: str) -> Json:
+        """Take an existing domain over. ``domain`` is its name, or that of its VM; ``accept`` names the differences that
+        the caller was shown.
+        """
+        name, namespace, accepted = arguments.text("domain"), arguments.name("namespace"), arguments.text("accept")
+        arguments.finish()
+        if not name:
+            raise DaemonError("adopt: domain is missing.")
+        return self._turn.call(lambda: self._adopt(name, namespace, accepted, user))
+
+    def _adopt(self, name: str, namespace: str, accepted: str, user: str) -> Json:
+        self.apply_suspension()
+        self._cycle.plan_now()
+        desired, observation = self._cycle.desired, self._cycle.observation
+        if desired is None or observation is None:
+            raise DaemonError("the repository or the host could not be read; `gitvirt status` says why.")
+        wanted = _wanted(desired, name, namespace)
+        self._refuse_owned(wanted, observation.objects.get(wanted.key))
+        self._refuse_switching_to_enforce(observation.foreign_vms, observation.objects)
+        found = self._engine.survey(wanted.adopt or wanted.domain.name)
+        if found is None:
+            raise DaemonError(
+                f"there is no domain {wanted.adopt or wanted.domain.name!r} on this host, which {wanted.key} says it is; "
+                "`virsh list --all` names those there are."
+            )
+        owned = [key for key, live in observation.objects.items() if self._is_ours(live)]
+        matching = match(wanted, desired.objects, found, owned)
+        live = self._engine.as_adopted(matching.adoption)
+        if live is None:
+            raise DaemonError(f"domain {found.name} went away while it was read.")
+        between = findings(wanted, matching, found, live, self._engine.compare, self._clock.now())
+        view = _view(wanted, found, between)
+        if between.obstacles or (between.differences and accepted != between.digest):
+            return {**view, "adopted": False, "accept_mismatch": bool(accepted) and accepted != between.digest}
+        adoption = with_kept(matching.adoption, between.kept)
+        again = self._engine.as_adopted(adoption)
+        outcome = self._engine.adopt(
+            adoption,
+            wanted,
+            matching.claims,
+            revision=reading_of(desired.readings, wanted.document.origin).revision,
+            expected=again.fingerprint if again is not None else "",
+        )
+        refuse_fault(outcome, f"adopt {found.name}")
+        facts = {"domain": found.name, "accepted": accepted if between.differences else "", "kept": len(between.kept)}
+        action = self._action("adopt", user, wanted.key, facts)
+        report = self._cycle_after(action, keys={wanted.key, *(claim.key for claim in matching.claims)})
+        return {**view, "adopted": True, "report": report}
+
+    def _is_ours(self, live: LiveObject) -> bool:
+        return live.marks is not None and live.marks.owner == self._policy.owner
+
+    def _refuse_owned(self, wanted: ResolvedVm, live: LiveObject | None) -> None:
+        if live is not None and self._is_ours(live):
+            raise DaemonError(f"{wanted.key} is on this host and gitvirt's already; there is nothing to adopt.")
+
+    def _refuse_switching_to_enforce(self, foreign: tuple[str, ...], objects: Mapping[ObjectKey, LiveObject]) -> None:
+        """Without `mode`, the first owned object would make gitvirt enforce the whole repository."""
+        only_reports = self._policy.mode is None and foreign and not any(map(self._is_ours, objects.values()))
+        if only_reports:
+            raise DaemonError(
+                "`mode` is not set, so gitvirt only reports on this host of other people's VMs, and would enforce the whole "
+                "repository once it owns one. Say in the settings which you want, `mode: enforce` or `mode: report`, "
+                "then adopt."
+            )
+
+
+def _wanted(desired: DesiredState, name: str, namespace: str) -> ResolvedVm:
+    """The VM of the repository that is the domain.
+
+    Raises:
+        DaemonError: none is, several are, or it is not valid.
+    """
+    inside, _, last = name.rpartition("/")
+    inside = inside or namespace
+    vms = [thing for thing in desired.objects.values() if isinstance(thing, ResolvedVm)]
+    fitting = [
+        vm
+        for vm in vms
+        if inside in ("", vm.key.namespace) and (last in (vm.adopt, vm.domain.name) or (vm.key.name == last and inside))
+    ]
+    if len(fitting) > 1:
+        raise DaemonError(
+            f"{', '.join(str(vm.key) for vm in fitting)} all say that they are {last}; leave it to one of them."
+        )
+    if fitting:
+        return fitting[0]
+    faults = {**desired.invalid, **{key: reason for key, (reason, _) in desired.blocked.items()}}
+    near = [
+        f"{key}: {reason}"
+        for key, reason in sorted(faults.items())
+        if key.kind == VM and key.name in (last, last.lower())
+    ]
+    if near:
+        raise DaemonError(f"its manifest cannot be used yet: {near[0]}")
+    raise DaemonError(
+        f"no manifest of the accepted revision says gitvirt.io/adopt: {last}. `gitvirt export {last}` writes one; commit it "
+        "to the repository, then adopt."
+    )
+
+
+def _view(wanted: ResolvedVm, found: FoundVm, between: Findings) -> dict[str, Any]:
+    return {
+        "object": str(wanted.key),
+        "domain": found.name,
+        "kept": [kept_line(difference) for difference in between.kept],
+        "differences": [difference.to_dict() for difference in between.differences],
+        "obstacles": list(between.obstacles),
+        "accept": between.digest,
+    }

@@ -1,0 +1,79 @@
+"""Existing VMs that nobody made through gitvirt: what is found of one, and what taking it over writes on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler.model.domain import ClaimSource, DiskSpec, InterfaceSpec
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import KeptField, LiveVm
+
+ADOPT = "gitvirt.io/adopt"
+"""Annotation: of a VirtualMachine, the domain it is; of a claim, the volume of its pool that it is. Such an object is taken
+over by ``gitvirt adopt`` and never made.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundDisk:
+    """A disk of a domain. ``target`` is its place there (``vda``), ``text`` its source in words, as the engine names it
+    (``file /pool/web.qcow2``, empty for an empty drive); ``pool``, ``volume``, ``format`` and ``size_bytes`` of a file in
+    a pool. ``obstacle`` says why no manifest can have it, empty when one can.
+    """
+
+    target: str
+    spec: DiskSpec
+    text: str = ""
+    pool: str = ""
+    volume: str = ""
+    format: str = ""
+    size_bytes: int = 0
+    obstacle: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundInterface:
+    """A NIC of a domain. ``place`` is what it is plugged into, as the engine names it (``bridge br0``, ``network lan``),
+    ``bridge`` the host's bridge behind that. ``obstacle`` says why no manifest can have it.
+    """
+
+    spec: InterfaceSpec
+    place: str
+    bridge: str = ""
+    obstacle: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundVm:
+    """A domain by its own name. ``owner`` is whose marks it carries (empty: nobody's). ``obstacles`` are reasons why it
+    cannot be adopted at all. ``live`` is it as it stands, under a key without namespace.
+    """
+
+    name: str
+    uuid: str
+    live: LiveVm
+    owner: str = ""
+    autostart: bool = False
+    disks: tuple[FoundDisk, ...] = ()
+    interfaces: tuple[FoundInterface, ...] = ()
+    obstacles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoption:
+    """How an existing domain is the VM of a manifest: what its marks remember for as long as it is gitvirt's.
+
+    A running domain's name and its devices' aliases cannot be changed, so they are mapped: ``disks`` from target and
+    ``interfaces`` from MAC to the manifest's names, ``claims`` from a source in words to the claim it is, ``networks``
+    from the place a NIC is plugged into to `InterfaceSpec.network`. ``kept`` are the fields that stay as they were found.
+    """
+
+    key: ObjectKey
+    domain: str
+    uuid: str
+    disks: Mapping[str, str] = field(default_factory=dict)
+    interfaces: Mapping[str, str] = field(default_factory=dict)
+    claims: Mapping[str, ClaimSource] = field(default_factory=dict)
+    networks: Mapping[str, str] = field(default_factory=dict)
+    kept: tuple[KeptField, ...] = ()

@@ -1,0 +1,74 @@
+"""An existing VM becomes gitvirt's as it is: only marks are written, and only on the domain that was looked at."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from reconciler.model.outcome import Result
+from reconciler.model.power import PowerState, PowerStep
+from reconciler.model.resolved import ResolvedVm
+from reconciler.planning.adoption import Findings, Matching, findings, match, with_kept
+from tests.contract.builders import create
+from tests.contract.world import World, everything, look_vm
+
+
+def foreign_twin(world: World, wanted: ResolvedVm) -> str:
+    """A running domain that gitvirt made and let go of: whoever finds it does not know it. Its name."""
+    world.engine.apply(create(wanted, power=PowerStep.START))
+    assert world.engine.release(wanted.key).result is Result.APPLIED
+    return wanted.domain.name
+
+
+def looked_at(world: World, wanted: ResolvedVm, name: str) -> tuple[Matching, Findings, str]:
+    found = world.engine.survey(name)
+    assert found is not None
+    objects = {**world.site.volumes, **world.site.networks}
+    matching = match(wanted, objects, found, tuple(world.site.volumes))
+    live = world.engine.as_adopted(matching.adoption)
+    assert live is not None
+    between = findings(wanted, matching, found, live, world.engine.compare, datetime.now(UTC))
+    again = world.engine.as_adopted(with_kept(matching.adoption, between.kept))
+    assert again is not None
+    return matching, between, again.fingerprint
+
+
+def test_a_vm_that_is_as_declared_is_adopted_and_goes_on(world: World) -> None:
+    network, claim = world.site.network("net", bridge=world.bridge(0)), world.site.claim("data")
+    for wanted in (network, claim):
+        world.engine.apply(create(wanted))
+    vm = world.site.vm("web", disks={"root": claim}, nics={"default": network})
+    name = foreign_twin(world, vm)
+    matching, between, expected = looked_at(world, vm, name)
+    assert (between.obstacles, between.differences) == ((), ())
+    adoption = with_kept(matching.adoption, between.kept)
+    assert world.engine.adopt(adoption, vm, (), revision="4" * 40, expected="moved").result is Result.CONFLICT
+    assert look_vm(world, vm.key).marks is None
+    assert world.engine.adopt(adoption, vm, (), revision="4" * 40, expected=expected).result is Result.APPLIED
+    live = look_vm(world, vm.key)
+    assert live.marks is not None
+    assert (live.marks.owner, live.marks.revision) == (world.site.policy.owner, "4" * 40)
+    assert (live.power, world.engine.compare(vm, live)) == (PowerState.RUNNING, ())
+    assert vm.key in everything(world).objects
+    assert world.engine.adopt(adoption, vm, (), revision="4" * 40, expected=expected).is_fault or (
+        look_vm(world, vm.key).marks == live.marks
+    )
+
+
+def test_what_differs_is_told_and_what_would_be_unplugged_is_in_the_way(world: World) -> None:
+    network, claim = world.site.network("net", bridge=world.bridge(0)), world.site.claim("data")
+    for wanted in (network, claim):
+        world.engine.apply(create(wanted))
+    name = foreign_twin(world, world.site.vm("web", disks={"root": claim}, nics={"default": network}))
+    larger = world.site.vm("web", disks={"root": claim}, nics={"default": network}, memory="96Mi")
+    between = looked_at(world, larger, name)[1]
+    assert between.obstacles == ()
+    assert [d.path for d in between.differences] == ["spec.template.spec.domain.memory.guest"]
+    bare = looked_at(world, world.site.vm("web"), name)[1]
+    assert len(bare.obstacles) >= 2
+    assert any("unplugged" in text for text in bare.obstacles)
+    halted = world.site.vm("web", disks={"root": claim}, nics={"default": network}, run_strategy="Halted")
+    assert any("never stops" in text for text in looked_at(world, halted, name)[1].obstacles)
+
+
+def test_there_is_nothing_to_survey_under_a_name_that_is_not_there(world: World) -> None:
+    assert world.engine.survey(f"{world.site.namespace}_nothing") is None
