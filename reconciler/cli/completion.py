@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def completion(shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")]) -> None:
-    """Print the script that completes commands in a shell, names of VMs included."""
+    """Print the completion script of a shell, VM names included."""
     from typer.main import get_command  # noqa: PLC0415
 
     from reconciler.cli.app import build_app  # noqa: PLC0415
