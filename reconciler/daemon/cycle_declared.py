@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -37,6 +38,12 @@ class SourceFiles:
         return Reading(source=self.origin.name, revision=self.revision, complete=complete)
 
 
+_MANY_FILES = 1000
+"""From so many files on what was loaded is taken out of garbage collection: it has no cycles, and looking through a hundred
+thousand documents for some takes half a second, in the middle of whatever else is going on.
+"""
+
+
 class DeclaredCache:
     """Loads revisions of sources, and joins them. `problems` are those of the last joining."""
 
@@ -57,6 +64,8 @@ class DeclaredCache:
         """
         loaded = self._files.setdefault(origin.name, LoadedFiles(self._loader, source, origin))
         change = loaded.load(snapshot)
+        if len(change.after) >= _MANY_FILES:
+            gc.freeze()
         hint = "nothing is deleted while a file cannot be read"
         self._loaded[origin.name] = SourceFiles(
             revision=snapshot.revision.commit,
