@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit setup check bench sim fuzz corpus clean clean-vms host host-tests guest manual wheel
+.PHONY: help run demo test test-unit setup check bench flame sim fuzz corpus clean clean-vms host host-tests guest manual wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -25,8 +25,11 @@ test-unit: $(VENV)/.installed-dev ## the tests that need neither libvirt nor roo
 check: $(VENV)/.installed-dev ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-bench: setup guest ## how fast, each figure beside a bound measured in the same run
-	@$(SUDO) env GITVIRT_CACHE="$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}" $(BIN)/python -m bench
+bench: setup guest ## how fast, each figure beside a bound measured in the same run; BENCH="load-100k" for some of them
+	@$(SUDO) env GITVIRT_CACHE="$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}" $(BIN)/python -m bench $(BENCH)
+
+flame: $(VENV)/.installed-dev ## a flame graph of FIGURE=cold, restart or change, at VMS=5000, in bench/results/
+	@$(SUDO) $(BIN)/python -m bench.flame $(or $(FIGURE),cold) $(or $(VMS),5000)
 
 SECONDS ?= 60
 sim: $(VENV)/.installed-dev ## the real cycle over seeded histories with faults, for SECONDS=60
