@@ -222,7 +222,6 @@ class Cycle:
         self._observation = observation
         declared = self._sources.settled(declared, observation)
         desired = resolve(declared, observation, policy=self._policy, digest=self._digest)
-        approved = wake.approvals | self._sources.approvals
         asked = frozenset(action.key for action in wake.operator if action.key)
         plan = make_plan(
             desired,
@@ -230,7 +229,7 @@ class Cycle:
             policy=self._policy,
             engine=self._engine,
             now=self._clock.now(),
-            approvals=Approvals(ids=approved, changes=self._released),
+            approvals=Approvals(ids=wake.approvals, confined=self._sources.approvals, changes=self._released),
             asked=asked,
             restarts=wake.restarts,
             failed=self._retries.failed,

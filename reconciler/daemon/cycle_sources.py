@@ -15,6 +15,7 @@ from reconciler.model.declared import Declared
 from reconciler.model.errors import SourceError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import Observation
+from reconciler.model.origin import Origin
 from reconciler.model.policy import Policy
 from reconciler.model.problem import Problem
 from reconciler.model.revision import Revision, SourceEvent, SourceState, SourceStatus
@@ -61,9 +62,14 @@ class CycleSources:
         return self._cache.problems
 
     @property
-    def approvals(self) -> frozenset[str]:
-        """Holds that commits of any source release."""
-        return frozenset(hold for revision in self._revisions.values() for hold in revision.approvals)
+    def approvals(self) -> frozenset[tuple[Origin, str]]:
+        """Holds that commits release, each with the source that says so."""
+        return frozenset(
+            (origin, hold_id)
+            for origin in self._policy.sources
+            if origin.name in self._revisions
+            for hold_id in self._revisions[origin.name].approvals
+        )
 
     @property
     def events(self) -> tuple[SourceEvent, ...]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVm
+from reconciler.model.origin import Origin
 from reconciler.model.plan import Action, Change, Hold
 from reconciler.model.policy import Mode
 from reconciler.planning.hold_id import hold_id
@@ -96,15 +97,24 @@ def _own_mode(key: ObjectKey, around: Circumstances) -> Mode | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approvals:
-    """What a person released: holds by their id, and changes of holds released earlier whose turn has not come yet."""
+    """What a person released: holds by their id, and changes of holds released earlier whose turn has not come yet.
+    ``confined`` are ids from commits, each with its source: it has a say in its own namespaces only.
+    """
 
     ids: Collection[str] = ()
+    confined: Collection[tuple[Origin, str]] = ()
     changes: Collection[tuple[ObjectKey, Action]] = ()
 
     def cover(self, hold: Hold) -> bool:
         """Whether all of a hold is released."""
+        said = any(
+            hold.hold_id == hold_id and all(origin.may_declare(change.key) for change in hold.changes)
+            for origin, hold_id in self.confined
+        )
         return hold.approvable and (
-            hold.hold_id in self.ids or all((change.key, change.action) in self.changes for change in hold.changes)
+            said
+            or hold.hold_id in self.ids
+            or all((change.key, change.action) in self.changes for change in hold.changes)
         )
 
 

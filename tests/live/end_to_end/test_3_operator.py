@@ -50,9 +50,8 @@ def test_people_see_what_is_true(alpha: World) -> None:
 
 def test_the_console_of_a_guest_is_read_from_its_log(alpha: World) -> None:
     text = alpha.cli("logs", "--vm", "alpha")
-    assert "gitvirt demo guest: ready" in text and "\x1b" not in text
-    (last,) = alpha.cli("logs", "--vm", "alpha", "--tail", "1").splitlines()
-    assert last == text.splitlines()[-1]
+    assert "SYSLINUX" in text and "gitvirt demo guest" in text and "\x1b" not in text
+    assert len(alpha.cli("logs", "--vm", "alpha", "--tail", "1").splitlines()) == 1
 
 
 def test_a_paused_guest_stays_paused_until_it_is_resumed(alpha: World) -> None:

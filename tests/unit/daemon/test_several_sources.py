@@ -255,6 +255,24 @@ def test_a_commit_of_any_source_approves(world: World) -> None:
     assert [world.live(key) for key in (WEB, DNS, DB)] == [None] * 3
 
 
+def test_a_commit_approves_nothing_outside_its_namespaces(world: World) -> None:
+    world.commit("infra", "".join(machine(name) for name in ("dns", "web", "a", "b", "c", "d")))
+    world.run()
+    world.follow((INFRA, Origin(name="shop", identity=SHOP.identity, namespaces=("shop",))))
+    for source in ("infra", "shop"):
+        world.commit(source, EMPTY)
+    report = world.run()
+    assert report.plan is not None
+    held = {hold.hold_id for hold in report.plan.held if hold.approvable}
+    assert held
+    world.remotes["shop"].commit({"all.yaml": EMPTY}, "let them go", approvals=tuple(held))
+    world.run()
+    assert world.live(WEB) is not None and world.live(DNS) is not None
+    world.remotes["infra"].commit({"all.yaml": EMPTY}, "let them go", approvals=tuple(held))
+    world.run()
+    assert world.live(WEB) is None and world.live(DNS) is None
+
+
 def test_the_pod_network_goes_only_when_all_sources_were_read(world: World) -> None:
     world.follow(BOTH)
     world.remotes["shop"].trouble = SourceState.UNREACHABLE
