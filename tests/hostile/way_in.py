@@ -7,6 +7,7 @@ cycle on the simulated host, and the XML that libvirt would get.
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
@@ -112,5 +113,22 @@ def follow(settings: Path, cycles: int = 3) -> dict[str, Any]:
     }
 
 
+def watch_files(seen: set[str]) -> None:
+    """Note what is opened for writing, what is run, and what secrets of the system are read, from here on."""
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(arguments[0], str | bytes):
+            path, flags = os.fsdecode(arguments[0]), arguments[2] or 0
+            if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) or path.startswith("/etc/shadow"):
+                seen.add(path)
+        elif event in ("subprocess.Popen", "os.exec", "os.system", "socket.connect"):
+            seen.add(f"{event} {arguments[:2]}")
+
+    sys.addaudithook(hook)
+
+
 if __name__ == "__main__":
-    print(json.dumps(follow(Path(sys.argv[1]))))
+    touched: set[str] = set()
+    watch_files(touched)
+    result = follow(Path(sys.argv[1]))
+    print(json.dumps({**result, "touched": sorted(touched)}))
