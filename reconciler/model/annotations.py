@@ -4,7 +4,9 @@ from __future__ import annotations
 
 PREFIX = "gitvirt.io/"
 
-ANNOTATIONS = frozenset(f"{PREFIX}{name}" for name in ("restart-policy", "prune", "mode", "fresh-disk", "checksum"))
+ANNOTATIONS = frozenset(
+    f"{PREFIX}{name}" for name in ("restart-policy", "prune", "mode", "fresh-disk", "checksum", "adopt")
+)
 """What manifests may say."""
 
 WRITTEN = frozenset(f"{PREFIX}{name}" for name in ("owner", "revision", "source", "suspended"))

@@ -35,6 +35,7 @@ def follow(repository: Repository, *, memory_bytes: int = MEMORY_BYTES, cpu_s: i
     seen: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
     assert seen["peak_mib"] < PEAK_MIB
     assert seen["longest"] < 2000
+    assert seen["touched"]
     own = (f"{repository.directory}/", "/run/gitvirt/locks/", "/dev/null")
     outside = [path for path in seen["touched"] if not path.startswith(own)]
     assert not outside, f"written, run or read outside of gitvirt's own directories: {outside}"
