@@ -128,7 +128,9 @@ def write_problems(problems: Sequence[Problem], *, to_stderr: bool = False) -> N
     console = Console(stderr=to_stderr, soft_wrap=True, highlight=False)
     for problem in problems:
         colour = "red" if problem.severity is Severity.ERROR else "yellow"
-        line = Text(one_line(str(problem.place)), style="bold")
+        place = one_line(str(problem.place))
+        # A file may be named so that a CI system would obey the line it begins (``::stop-commands::``, ``##vso[…]``).
+        line = Text(f"./{place}" if place.startswith(("::", "##")) else place, style="bold")
         line.append(": ", style="default")
         line.append(f"{problem.severity} {problem.code}", style=f"bold {colour}")
         where = " ".join(part for part in (str(problem.object or ""), problem.path) if part)

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -46,12 +46,6 @@ def test_what_is_no_canary_is_not_seen() -> None:
     canaries = Canaries()
     canaries.plant("one")
     assert canaries.seen_in({"a place": hashlib.sha512(b"x").hexdigest().encode() * 1000}) == []
-
-
-@pytest.fixture
-def logging_as_before() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize("format", ["console", "json"])

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import stat
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 import yaml
 from typer.testing import CliRunner
 
@@ -22,19 +18,10 @@ from reconciler.cli.invocation import SECTIONS
 from reconciler.cli.output import on_terminal
 from tests.unit.daemon.homes import Home, make_home, vm_text
 
+pytestmark = pytest.mark.usefixtures("logging_as_before")
+
 _RUNNER = CliRunner()
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """Commands set logging up for their process; here it would outlive them and write to a stream that is gone."""
-    hook = threading.excepthook
-    yield
-    threading.excepthook = hook
-    structlog.reset_defaults()
-    for handler in list(logging.getLogger().handlers):
-        logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,6 @@ import json
 import logging
 import os
 import subprocess
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,8 @@ from reconciler.model.plain_text import is_plain
 from reconciler.settings import LogSettings
 from tests.unit.cli.test_commands import run
 from tests.unit.daemon.homes import Home, make_home, vm_text
+
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 ESCAPES = b"\x1b[31m\x1b]0;owned\x07\x1b]8;;http://evil/\x1b\\link\x9b31m\x08\x08\r"
 BIDI = "\u202egnp.exe\u2066\u2069\u200f".encode()
@@ -59,16 +59,6 @@ HOSTILE: dict[str, dict[str, bytes]] = {
     "a time beyond all": {"author": b"E <e> 9223372036854775807 +9999", "message": b"x\n"},
     "blanks": {"author": b"\t\t <\t> 1700000000 +0000", "message": b"\n\n\n   \t\n\xe3\x80\x80\xc2\xa0\n"},
 }
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    hook = threading.excepthook
-    yield
-    threading.excepthook = hook
-    structlog.reset_defaults()
-    for handler in list(logging.getLogger().handlers):
-        logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture
@@ -189,6 +179,15 @@ def test_paths_of_any_bytes_are_refused_and_told_plainly(home: Home) -> None:
         out.write(texts[0])
     assert "[red]x[/red].yaml" in out.getvalue()
     assert_plain(journal_of(home, "log", "--format=%B"))
+
+
+def test_a_file_name_is_no_command_to_a_ci_system(home: Home) -> None:
+    for name in ("::stop-commands::x.yaml", "##vso[task.setvariable variable=x]y.yaml"):
+        home.commit({name: "a: b: c\n"})
+    code, out, _ = run("validate", f"{home.repository}@main", home=home)
+    assert code == 1
+    assert out.count("error") >= 2
+    assert not any(line.startswith(("::", "##")) for line in out.splitlines())
 
 
 def test_a_fault_with_hostile_text_ends_in_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,14 +5,10 @@ from __future__ import annotations
 import http.client
 import io
 import json
-import logging
-import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import structlog
 import yaml
 
 from reconciler.daemon.log_setup import set_up_logging
@@ -22,17 +18,9 @@ from reconciler.web.health import Health
 from reconciler.web.metrics import Metrics
 from reconciler.wiring_web import web_servers
 
+pytestmark = pytest.mark.usefixtures("logging_as_before")
+
 SECRET = "a secret that is long enough"
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    hook = threading.excepthook
-    yield
-    threading.excepthook = hook
-    structlog.reset_defaults()
-    for handler in list(logging.getLogger().handlers):
-        logging.getLogger().removeHandler(handler)
 
 
 def settings_of(directory: Path, **web: object) -> Settings:
