@@ -19,6 +19,7 @@ from reconciler.model.problem import Problem
 from reconciler.model.problem_codes import problem
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume
 from reconciler.planning.host_rules import require_room
+from reconciler.planning.network_overlap import overlaps
 from reconciler.planning.placement import not_here
 from reconciler.planning.redact import Digest, source_of
 from reconciler.planning.resolve_network import pod_network, resolve_network
@@ -29,6 +30,7 @@ from reconciler.planning.unresolvable import UnresolvableError
 
 NETWORK_KIND = "NetworkAttachmentDefinition"
 VM_KIND = "VirtualMachine"
+CONFIG = ("spec", "config")
 
 
 @dataclass(slots=True)
@@ -117,6 +119,13 @@ def _networks(
         if key.kind == NETWORK_KIND:
             with _faults(state, key):
                 state.objects[key] = resolve_network(document, policy=policy, digest=digest, host_bridges=bridges)
+    for lost, reason in tuple(overlaps(state.objects, policy.pod_network, live.keys())):
+        del state.objects[lost.key]
+        if lost.document is not None:
+            state.invalid[lost.key] = reason
+            place, path = lost.document.place(CONFIG), ".".join(CONFIG)
+            hint = "take another subnet"
+            state.problems[lost.key] = problem("network-overlap", place, reason, object=lost.key, path=path, hint=hint)
 
 
 def _volumes(

@@ -114,6 +114,12 @@ HOST = (
         "Correct `ipam` in the CNI configuration.",
     ),
     ProblemCode(
+        "network-overlap",
+        ERROR,
+        "The addresses of two networks of the host overlap. The network that is there keeps them, and so does the pod network.",
+        "Take another subnet in `ipam`, or another `settings.podNetwork`.",
+    ),
+    ProblemCode(
         "host-memory-exceeded",
         ERROR,
         "The VM has more memory than the whole host.",

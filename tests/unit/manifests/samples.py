@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from reconciler.manifests.assemble import ManifestSet, assemble
 from reconciler.manifests.load import LoadedFile, load_blob
 from reconciler.model.problem import Problem
@@ -83,3 +85,19 @@ def only(problems: tuple[Problem, ...]) -> Problem:
     """The one problem."""
     assert len(problems) == 1, [str(one) for one in problems]
     return problems[0]
+
+
+def broken(base: str, old: str, new: str, code: str, path: str | None, roots: Mapping[str, str]) -> None:
+    """One edit of a valid manifest breaks one rule, and the problem says where. ``path`` is below the root whose key it begins
+    with, or a whole one; an empty ``code`` means that the edit is fine.
+    """
+    problems = load(edited(base, old, new)).problems
+    if not code:
+        assert problems == ()
+        return
+    found = next((one for one in problems if one.code == code), None)
+    assert found is not None, [str(one) for one in problems]
+    assert found.place.line > 1
+    if path is not None and not path.startswith(("spec.", "metadata.")):
+        path = next(root for start, root in roots.items() if path.startswith(start)) + path
+    assert path in (None, found.path)

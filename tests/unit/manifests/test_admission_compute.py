@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.manifests.samples import SMALL, edited, load, only
+from tests.unit.manifests.samples import SMALL, broken, edited, load, only
 
 DOMAIN = "spec.template.spec.domain"
 PINNED = """\
@@ -162,15 +162,7 @@ def test_the_bases_are_valid(text: str) -> None:
     ],
 )  # fmt: skip
 def test_each_rule(base: str, old: str, new: str, code: str, path: str | None) -> None:
-    problems = load(edited(base, old, new)).problems
-    if not code:
-        assert problems == ()
-        return
-    found = next((one for one in problems if one.code == code), None)
-    assert found is not None, [str(one) for one in problems]
-    assert found.place.line > 1
-    if path is not None:
-        assert found.path == (path if path.startswith("spec.") else f"{DOMAIN}.{path}")
+    broken(base, old, new, code, path, {"": f"{DOMAIN}."})
 
 
 def test_memory_without_a_unit() -> None:
