@@ -63,7 +63,18 @@ def read_sources(raw: RawSettings) -> tuple[SourceSettings, ...]:
                 raise SettingsError(
                     f"{raw.place(['sources', index])}: {one.name} follows the same as {other.name}; keep one of them."
                 )
+            if (other.url, other.follow) == (one.url, one.follow) and _is_within(one.path, other.path):
+                raise SettingsError(
+                    f"{raw.place(['sources', index, 'path'])}: the paths of {one.name} and {other.name} lie within one "
+                    "another, so that each would declare what the other does; keep them apart."
+                )
     return found
+
+
+def _is_within(one: str, other: str) -> bool:
+    """Whether either path holds the other."""
+    shorter, longer = sorted((one, other), key=len)
+    return not shorter or longer.startswith(f"{shorter}/")
 
 
 def _read_source(raw: RawSettings, at: str) -> SourceSettings:

@@ -286,6 +286,10 @@ def test_several_sources_each_with_a_name_of_its_own(tmp_path: Path) -> None:
             "sources: [{name: a, url: /x, path: v}, {name: b, url: /x, path: v/}]",
             "1: b follows the same as a",
         ),
+        (
+            "sources: [{name: a, url: /x}, {name: b, url: /x, path: vms}]",
+            "1: the paths of b and a lie within one another",
+        ),
         ("source: {name: a, url: /x}", "1: source has no name"),
         ("sources: [{name: a}]", "'url' is a required property"),
         ("sources: [{name: a, url: /x, interval: 1s, jitter: 2s}]", "sources[0].jitter must be shorter"),
