@@ -28,7 +28,7 @@ class SourceLimits:
     verified_commits: int = 5000
     commit_bytes: int = 1024 * 1024
     packs: int = 50
-    ref_bytes: int = 64 * 1024 * 1024
+    ref_bytes: int = 16 * 1024 * 1024
     fetch_bytes: int = 2 * 1024 * 1024 * 1024
     index_memory_bytes: int = 2 * 1024 * 1024 * 1024
     connect_timeout_s: float = 15.0

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -83,9 +86,9 @@ class ProcessWatch:
     def _family(self) -> list[int]:
         found = [self._pid]
         for pid in found:
-            for task in Path(f"/proc/{pid}/task").glob("*"):
-                with suppress(OSError):
-                    found += map(int, (task / "children").read_text().split())
+            with suppress(OSError):
+                for task in os.listdir(f"/proc/{pid}/task"):
+                    found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
         return found
 
     def everything(self) -> bytes:
@@ -131,16 +134,31 @@ def test_a_password_is_shown_nowhere(home, upstream, tmp_path):
     assert [path for path in files if secrets_in(path.read_bytes())] == []
 
 
-def test_a_remote_that_hangs_holds_nothing_up(home, upstream):
-    with daemon(home):
-        eventually(lambda: "web" in asked(home, "get"), 30)
-    with raw_server(lambda connection, stop: stop.wait(60)) as port:
-        text = home.settings_file.read_text()
-        start = text.index("https://")
-        url = text[start : text.index("\n", start)]
-        home.settings_file.write_text(text.replace(url, f"https://127.0.0.1:{port}/{upstream.served}"))
+def test_a_remote_that_hangs_holds_nothing_up(home, web):
+    """After a restart, too: the last accepted revision is enforced while nobody answers."""
+    answers = threading.Event()
+    answers.set()
+
+    def relay(connection, stop):
+        if answers.is_set():
+            with socket.create_connection(("127.0.0.1", web.https_port)) as beyond:
+                pairs = {connection: beyond, beyond: connection}
+                while not stop.is_set() and answers.is_set():
+                    for one in select.select(list(pairs), [], [], 0.05)[0]:
+                        if not (data := one.recv(65536)):
+                            return
+                        pairs[one].sendall(data)
+        stop.wait(60)
+
+    with raw_server(relay) as port:
+        text = home.settings_file.read_text().replace(f":{web.https_port}/", f":{port}/")
+        home.settings_file.write_text(text)
         with daemon(home):
-            eventually(lambda: "Not looked at yet" in asked(home, "status"), 30)
+            eventually(lambda: "web" in asked(home, "get"), 30)
+        answers.clear()
+        with daemon(home):
+            eventually(lambda: "web" in asked(home, "get"), 30)
+            eventually(lambda: "under way since" in asked(home, "status"), 10)
             begun = time.monotonic()
             for _ in range(20):
                 asked(home, "reconcile")
