@@ -29,6 +29,11 @@ class BackOff:
         share = random.uniform(_LEAST_SHARE, 1.0)  # noqa: S311  (spreads load; nothing secret)
         self._until_s = self._monotonic() + delay_s * share
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last try failed."""
+        return self._failures > 0
+
     def is_due(self) -> bool:
         """Whether to try again by oneself."""
         return self._monotonic() >= self._until_s

@@ -15,8 +15,8 @@ PATIENCE_S = 2.0
 
 
 class PatientSource:
-    """`reconciler.ports.Source`: `fetch` waits `PATIENCE_S` at most and then answers with what was known before; ``on_late``
-    is called when the look has ended after all. `is_due` spaces the looks at a remote that does not answer.
+    """`reconciler.ports.Source`: `fetch` waits `PATIENCE_S` at most (and not at all for a remote that failed the last time),
+    then answers with what was known before; ``on_late`` is called when the look has ended after all. `is_due` spaces the looks at a remote that does not answer.
     """
 
     def __init__(
@@ -45,10 +45,11 @@ class PatientSource:
             if is_first:
                 self._ended, self._is_late, self._begun_at = ended, False, self._now()
             self._again = not is_first
+            patience_s = 0.0 if self._back_off.is_failing else self._patience_s
         if not is_first:
             return self.status()
         threading.Thread(target=self._work, args=(ended,), name=f"source {self._name}".rstrip(), daemon=True).start()
-        if not ended.wait(self._patience_s):
+        if not ended.wait(patience_s):
             with self._lock:
                 self._is_late = not ended.is_set()
         return self.status()

@@ -105,8 +105,8 @@ def test_a_remote_that_failed_is_left_alone_but_not_by_a_person(slow, late, make
     assert len(slow.looks) == 1, "a failure is not tried again at once"
     assert not source.is_due()
     slow.state = SourceState.READY
+    assert source.fetch().state is SourceState.UNREACHABLE
     slow.go.release()
-    source.fetch()
     eventually(lambda: source.status().state is SourceState.READY)
     eventually(source.is_due)
 
