@@ -14,9 +14,10 @@ from typing import Any
 
 from reconciler.daemon.cycle_execution import execute
 from reconciler.daemon.cycle_retries import Retries
-from reconciler.daemon.cycle_scope import HOST_KINDS, dependencies, merged, still_released, users_of
+from reconciler.daemon.cycle_scope import HOST_KINDS, LiveUsers, dependencies, merged, still_released
 from reconciler.daemon.cycle_secrets import NO_SECRETS
 from reconciler.daemon.cycle_sources import CycleSources
+from reconciler.daemon.cycle_status import StatusBook
 from reconciler.daemon.file_cache import FileCache
 from reconciler.daemon.wake import Wake
 from reconciler.manifests.limits import DEFAULT_REVISION_LIMITS, RevisionLimits
@@ -32,9 +33,8 @@ from reconciler.model.record import AppliedChange, CycleRecord
 from reconciler.model.resolved import DesiredState
 from reconciler.model.revision import Revision, SourceStatus
 from reconciler.model.status import ObjectStatus
-from reconciler.planning.health import statuses_of
-from reconciler.planning.planner import make_plan
-from reconciler.planning.resolve import resolve
+from reconciler.planning.planner import Planner
+from reconciler.planning.resolve import Resolver
 from reconciler.planning.safety import Approvals
 from reconciler.ports import Clock, Engine, Journal, SecretStore, Source, Workers
 
@@ -92,10 +92,14 @@ class Cycle:
         self._clock = clock
         self._workers = workers
         self._policy = policy
-        self._digest = digest
+        self._resolver = Resolver(policy, digest)
+        self._planner = Planner(policy, engine)
+        self._statuses = StatusBook(engine, policy.owner)
+        self._users = LiveUsers()
         self._lock = threading.RLock()
         self._sources = CycleSources(sources, engine, workers, policy, secrets, file_cache, limits)
         self._observation: Observation | None = None
+        self._is_blind = False
         self._look: _Look | None = None
         self._seen: dict[ObjectKey, Mapping[str, Any]] = {}
         self._retries = Retries()
@@ -113,12 +117,12 @@ class Cycle:
             started_at = self._clock.now()
             messages: list[str] = []
             statuses = self._sources.fetch(wake)
-            has_new_revision, users = self._load(messages)
-            scope = self._scope(replace(wake, keys=wake.keys | users), has_new_revision)
-            if self._sources.declared is None or (scope is not None and not scope and not wake.operator):
+            has_new_revision = self._load(messages)
+            scope = self._scope(wake)
+            if self._sources.declared is None or not (scope is None or scope or has_new_revision or wake.operator):
                 return self._finish(self._idle_record(started_at, wake, messages), None, statuses, None, idle=True)
             try:
-                before = self._look_at(scope, wake)
+                before = self._look = self._look_at(scope, wake)
             except EngineError as error:
                 record = self._idle_record(started_at, wake, [*messages, str(error)])
                 return self._finish(record, None, statuses, ENGINE_RETRY_S)
@@ -151,15 +155,9 @@ class Cycle:
         with self._lock:
             if self._look is None:
                 return ()
-            return statuses_of(
-                self._look.desired,
-                self._look.observation,
-                self._look.plan,
-                self._retries.outcomes,
-                engine=self._engine,
-                owner=self._policy.owner,
-                now=self._clock.now(),
-            )
+            look = self._look
+            now = self._clock.now()
+            return self._statuses.read(look.desired, look.observation, look.plan, self._retries.outcomes, now)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -186,70 +184,96 @@ class Cycle:
         """The last look at the host."""
         return self._look.observation if self._look else None
 
-    def _load(self, messages: list[str]) -> tuple[bool, frozenset[ObjectKey]]:
-        """Make the accepted revisions the declared state; whether any is another than before, and if not, the objects that
-        secrets of the host, which changed since, make others.
-        """
-        has_new, users = self._sources.load(messages.append)
-        if has_new or users:
-            self._retries.forget(None if has_new else users)
-        return has_new, users
+    def _load(self, messages: list[str]) -> bool:
+        """Make the accepted revisions the declared state; whether any is another than before."""
+        has_new = self._sources.load(messages.append)
+        if has_new:
+            self._retries.forget()
+        elif self._sources.changed:
+            self._retries.forget(self._affected(self._sources.changed))
+        return has_new
 
-    def _scope(self, wake: Wake, has_new_revision: bool) -> frozenset[ObjectKey] | None:
+    def _scope(self, wake: Wake) -> frozenset[ObjectKey] | None:
         """The objects to look at; None means all of them, an empty set none."""
-        if wake.everything or has_new_revision or self._look is None or wake.approvals:
-            return None
-        if self._look.suspended != self.suspended:
+        look = self._look
+        if wake.everything or wake.approvals or self._is_blind or look is None or look.suspended != self.suspended:
             return None
         due = self._retries.due_keys(self._clock.monotonic())
         named = wake.keys | wake.restarts | {action.key for action in wake.operator if action.key} | due
-        if self._look.plan.retry_after_s is not None:
-            named |= {entry.key for entry in self._look.plan.blocked if entry.retry_after_s is not None}
-            named |= {key for key in self._look.desired.objects if key.kind == "VirtualMachine"}
-        dependants = {
-            wanted.key for wanted in self._look.desired.objects.values() if not named.isdisjoint(dependencies(wanted))
-        }
-        return frozenset(named | dependants)
+        if look.plan.retry_after_s is not None:
+            named |= {entry.key for entry in look.plan.blocked if entry.retry_after_s is not None}
+            named |= {key for key, said in self._planner.speaking.items() if said.retry_after_s is not None}
+        changed = {key for key in self._affected(self._sources.changed) if key.kind in HOST_KINDS}
+        return frozenset(named | changed | self._affected(named))
+
+    def _affected(self, keys: Collection[ObjectKey]) -> set[ObjectKey]:
+        """The objects themselves, and those about which something else may be true because of them."""
+        if self._look is None:
+            return set(keys)
+        waiting = (self._look.desired.objects.get(key) for key in self._planner.speaking)
+        on_them = {one.key for one in waiting if one is not None and not dependencies(one).isdisjoint(keys)}
+        return {*keys, *self._resolver.readers(keys), *on_them}
 
     def _look_at(self, scope: frozenset[ObjectKey] | None, wake: Wake) -> _Look:
-        """Observe, resolve, plan."""
-        declared = self._sources.declared
-        assert declared is not None  # noqa: S101  (callers checked; tells the type checker)
-        fresh = self._engine.observe(scope)
-        if scope is None:
-            fresh = self._with_named(fresh, declared)
-        observation = fresh if scope is None or self._observation is None else merged(self._observation, fresh)
-        self._observation = observation
-        declared = self._sources.settled(declared, observation)
-        desired = resolve(declared, observation, policy=self._policy, digest=self._digest)
-        asked = frozenset(action.key for action in wake.operator if action.key)
-        plan = make_plan(
+        """Observe, resolve, plan: of what is known already only what changed."""
+        moved = self._observe(scope)
+        observation, declared = self._observation, self._sources.declared
+        assert declared is not None and observation is not None  # noqa: S101  (callers checked)
+        changed = self._sources.take_changed()
+        first = self._look is None
+        desired = self._resolver.update(declared, observation, None if first else changed | moved)
+        touched = changed | moved | self._resolver.touched
+        plan = self._planner.plan(
             desired,
             observation,
-            policy=self._policy,
-            engine=self._engine,
+            touched=None if first else touched,
             now=self._clock.now(),
             approvals=Approvals(ids=wake.approvals, confined=self._sources.approvals, changes=self._released),
-            asked=asked,
+            asked=frozenset(action.key for action in wake.operator if action.key),
             restarts=wake.restarts,
             failed=self._retries.failed,
             suspended=self.suspended,
             seen=self._seen,
         )
+        self._statuses.note(None if first or scope is None else touched | self._planner.thought_about)
         self._released = still_released(self._released, plan, desired, observation)
-        self._seen = {k: v for k, v in self._seen.items() if k in desired.present} | {
-            key: live.marks.applied
-            for key, live in observation.objects.items()
-            if live.marks and live.marks.owner == self._policy.owner and live.marks.applied is not None
-        }
+        self._remember(touched, desired, observation)
         return _Look(observation=observation, desired=desired, plan=plan, suspended=self.suspended)
+
+    def _observe(self, scope: frozenset[ObjectKey] | None) -> frozenset[ObjectKey]:
+        """Look at the host; the objects that are others than they were at the last look.
+
+        Raises:
+            EngineError: the host cannot be observed.
+        """
+        old = self._observation
+        if scope is not None and not scope:
+            return frozenset()
+        fresh = self._engine.observe(scope)
+        if scope is None and self._sources.declared is not None:
+            fresh = self._with_named(fresh, self._sources.declared)
+        self._is_blind = self._is_blind and scope is not None
+        self._observation, moved = merged(old, fresh)
+        self._users.move(moved, old.objects if old is not None else {}, self._observation.objects)
+        self._sources.settle(self._observation)
+        return moved
+
+    def _remember(self, touched: Collection[ObjectKey], desired: DesiredState, observation: Observation) -> None:
+        """The applied documents of what was seen here, for as long as it is here or declared."""
+        for key in touched:
+            live = observation.objects.get(key)
+            if live is not None and live.marks and live.marks.owner == self._policy.owner and live.marks.applied:
+                self._seen[key] = live.marks.applied
+            elif key not in desired.present:
+                self._seen.pop(key, None)
 
     def _with_named(self, fresh: Observation, declared: Declared) -> Observation:
         """A full look finds what is owned; what is declared and not among it may be there as somebody else's."""
         missing = {key for key in declared.present if key.kind in HOST_KINDS} - set(fresh.objects)
         if not missing:
             return fresh
-        return replace(merged(fresh, self._engine.observe(missing)), asked=None)
+        whole, _ = merged(fresh, self._engine.observe(missing))
+        return replace(whole, asked=None)
 
     def _apply(self, plan: Plan, wake: Wake, scope: frozenset[ObjectKey] | None) -> tuple[AppliedChange, ...]:
         """Carry out what is due, and remember how it went. ``scope`` are the objects that were looked at for a reason."""
@@ -285,13 +309,11 @@ class Cycle:
         if not attempted:
             return before
         touched = frozenset(applied.change.key for applied in attempted)
-        users = {thing.key for thing in before.desired.objects.values() if not touched.isdisjoint(dependencies(thing))}
-        users |= users_of(touched, before.observation)
         try:
-            return self._look_at(touched | users, Wake())
+            return self._look_at(touched | self._affected(touched) | self._users.used_by(touched), Wake())
         except EngineError as error:
             messages.append(f"what was done could not be verified: {error}")
-            self._observation = None
+            self._is_blind = True
             return before
 
     def _settle(self, look: _Look, attempted: Collection[AppliedChange]) -> list[AppliedChange]:

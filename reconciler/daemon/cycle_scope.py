@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveNetwork, LiveVolume, Observation
+from reconciler.model.live import LiveNetwork, LiveObject, LiveVolume, Observation
+from reconciler.model.multimap import MultiMap
+from reconciler.model.persistent import PersistentMap, with_changes
 from reconciler.model.plan import Action, Plan
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume
 from reconciler.planning.resolve_volume import CLAIM_KINDS
@@ -14,45 +17,67 @@ HOST_KINDS = frozenset({"VirtualMachine", "NetworkAttachmentDefinition", *CLAIM_
 """Kinds that something on a host stands for."""
 
 
-def dependencies(wanted: Resolved) -> tuple[ObjectKey, ...]:
+def dependencies(wanted: Resolved) -> frozenset[ObjectKey]:
     """The objects whose state decides what can be done about this one."""
     match wanted:
         case ResolvedVm():
-            return (*wanted.claims, *wanted.networks)
+            return frozenset((*wanted.claims, *wanted.networks))
         case ResolvedVolume() if wanted.source.claim is not None:
             source = wanted.source.claim
-            return tuple(ObjectKey(kind, source.namespace, source.name) for kind in CLAIM_KINDS)
-    return ()
+            return frozenset(ObjectKey(kind, source.namespace, source.name) for kind in CLAIM_KINDS)
+    return frozenset()
 
 
-def merged(old: Observation, fresh: Observation) -> Observation:
-    """The last full reading brought up to date with a partial one: what was asked for and is not there is gone."""
-    if fresh.asked is None:
-        return fresh
+def merged(old: Observation | None, fresh: Observation) -> tuple[Observation, frozenset[ObjectKey]]:
+    """The last full reading brought up to date, and the objects that are others than before. Of a partial reading, what was
+    asked for and is not there is gone.
+    """
+    if old is None or fresh.asked is None:
+        before: Mapping[ObjectKey, LiveObject] = old.objects if old is not None else {}
+        keys = {*before, *fresh.objects}
+        moved = frozenset(key for key in keys if before.get(key) != fresh.objects.get(key))
+        return replace(fresh, objects=PersistentMap(fresh.objects)), moved
     asked = fresh.asked
-    objects = {key: live for key, live in old.objects.items() if key not in asked} | dict(fresh.objects)
+    moved = frozenset(key for key in {*asked, *fresh.objects} if old.objects.get(key) != fresh.objects.get(key))
     identities = {(key.kind, key.namespace, key.name) for key in asked}
     kept_trash = tuple(
         item for item in old.trash if (item.key.kind, item.key.namespace, item.key.name) not in identities
     )
     kept_gaps = tuple(gap for gap in old.unreadable if gap.key is None or gap.key not in asked)
-    return replace(
+    whole = replace(
         old,
         taken_at=fresh.taken_at,
         host=fresh.host,
-        objects=objects,
+        objects=with_changes(PersistentMap(old.objects), {key: fresh.objects.get(key) for key in moved}),
         trash=(*kept_trash, *fresh.trash),
         unreadable=(*kept_gaps, *fresh.unreadable),
     )
+    return whole, moved
 
 
-def users_of(touched: frozenset[ObjectKey], observation: Observation) -> set[ObjectKey]:
-    """Volumes and networks that touched VMs use: who uses them may be another matter now."""
-    return {
-        key
-        for key, live in observation.objects.items()
-        if isinstance(live, LiveVolume | LiveNetwork) and not touched.isdisjoint(live.used_by)
-    }
+class LiveUsers:
+    """Which volumes and networks of the host live VMs use: who uses them may be another matter when a VM changed."""
+
+    def __init__(self) -> None:
+        self._used: MultiMap[ObjectKey, ObjectKey] = MultiMap()
+
+    def move(
+        self,
+        moved: Collection[ObjectKey],
+        before: Mapping[ObjectKey, LiveObject],
+        after: Mapping[ObjectKey, LiveObject],
+    ) -> None:
+        """Some objects are others than before."""
+        for key in moved:
+            self._used.move(key, _users(before.get(key)), _users(after.get(key)))
+
+    def used_by(self, vms: Collection[ObjectKey]) -> set[ObjectKey]:
+        """Everything that any of the VMs uses."""
+        return {thing for vm in vms for thing in self._used.of(vm)}
+
+
+def _users(live: LiveObject | None) -> frozenset[ObjectKey]:
+    return frozenset(live.used_by) if isinstance(live, LiveVolume | LiveNetwork) else frozenset()
 
 
 def still_released(

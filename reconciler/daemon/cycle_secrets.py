@@ -5,15 +5,11 @@ What was decrypted lives in memory only, as long as the file is declared.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from reconciler.daemon.cycle_scope import HOST_KINDS
 from reconciler.manifests.confine import confined
 from reconciler.manifests.host_documents import host_file, without_overridden
 from reconciler.manifests.load import LoadedFile
-from reconciler.manifests.object_facts import facts_of
-from reconciler.model.declared import Declared
 from reconciler.model.host_secrets import NO_HOST_SECRETS, HostSecrets
 from reconciler.model.keys import ObjectKey
 from reconciler.model.origin import Origin
@@ -53,7 +49,7 @@ class SecretFiles:
         self._default_namespace = default_namespace
         self._has_keys = has_keys
         self._secrets = NO_HOST_SECRETS
-        self._opened: dict[str, dict[tuple[str, bytes], LoadedFile]] = {}
+        self._keys: frozenset[ObjectKey] = frozenset()
 
     @property
     def version(self) -> int:
@@ -62,52 +58,23 @@ class SecretFiles:
 
     def look(self) -> None:
         """See what the host keeps now."""
-        before, self._secrets = self._secrets, self._store.read()
-        if before.identities != self._secrets.identities:
-            self._opened = {}
+        self._secrets = self._store.read()
+        self._keys = frozenset(secret.key for secret in self._secrets.secrets)
 
     def on_host(self) -> HostDocuments:
         """The host's own documents."""
         files = tuple(host_file(secret) for secret in self._secrets.secrets)
         return HostDocuments(files=files, problems=self._secrets.problems)
 
-    def opened(self, files: Iterable[LoadedFile], origin: Origin = Origin()) -> tuple[LoadedFile, ...]:
-        """The files of a source with their encrypted documents opened, and without what the host has itself."""
-        known = self._opened.get(origin.name, {})
-        opened: dict[tuple[str, bytes], LoadedFile] = {}
-        on_host = frozenset(secret.key for secret in self._secrets.secrets)
-        result: list[LoadedFile] = []
-        for file in files:
-            whole = file
-            if file.sealed:
-                name = (file.file, file.sealed)
-                whole = opened[name] = known.get(name) or confined(self._open(file), origin)
-            result.append(without_overridden(whole, on_host))
-        self._opened[origin.name] = opened
-        return tuple(result)
+    def opened(self, file: LoadedFile, origin: Origin = Origin()) -> LoadedFile:
+        """A source's file with its encrypted documents opened, and without what the host has itself; the very same file
+        where that changes nothing.
+        """
+        whole = confined(self._open(file), origin) if file.sealed else file
+        return without_overridden(whole, self._keys)
 
     def _open(self, file: LoadedFile) -> LoadedFile:
         from reconciler.manifests.unseal import open_file  # noqa: PLC0415  (brings the cryptography along)
 
         identities = self._secrets.identities if self._has_keys else None
         return open_file(file, identities, default_namespace=self._default_namespace)
-
-
-def users_of_what_changed(before: Declared, after: Declared) -> frozenset[ObjectKey]:
-    """The VMs, claims and networks that are others, or use Secrets that are others, where the revision stayed the same."""
-    changed = _changed(before, after)
-    users = {
-        key
-        for key, document in after.documents.items()
-        if any(need.wanted in changed for need in facts_of(document).needs)
-    }
-    return frozenset(key for key in changed | users if key.kind in HOST_KINDS)
-
-
-def _changed(before: Declared, after: Declared) -> frozenset[ObjectKey]:
-    old, new = _versions(before), _versions(after)
-    return frozenset(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-
-
-def _versions(declared: Declared) -> Mapping[ObjectKey, str]:
-    return {**{key: document.digest for key, document in declared.documents.items()}, **declared.invalid}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from reconciler.daemon.cycle_declared import DeclaredCache
-from reconciler.daemon.cycle_secrets import SecretFiles, users_of_what_changed
+from reconciler.daemon.cycle_secrets import SecretFiles
 from reconciler.daemon.file_cache import FileCache
 from reconciler.daemon.loaded_files import FileLoader
 from reconciler.daemon.wake import Wake
@@ -49,6 +49,7 @@ class CycleSources:
         )
         self._revisions: dict[str, Revision] = {}
         self._holders: dict[ObjectKey, str] = {}
+        self._changed: frozenset[ObjectKey] = frozenset()
         self.declared: Declared | None = None
 
     @property
@@ -96,16 +97,30 @@ class CycleSources:
         """See what the host keeps now."""
         self._secrets.look()
 
-    def load(self, say: Callable[[str], None]) -> tuple[bool, frozenset[ObjectKey]]:
-        """Make the accepted revisions the declared state; whether any is another than before, and if not, the objects that
-        secrets of the host, which changed since, make others.
+    def load(self, say: Callable[[str], None]) -> bool:
+        """Make the accepted revisions, and what the host keeps, the declared state; whether any revision is another than
+        before. What became different is ``changed`` until it is taken.
         """
         has_new = self._load_revisions(say)
-        before, version = self.declared, self._secrets.version
-        if not has_new and (before is None or version == self._secrets_version):
-            return False, frozenset()
-        self.declared, self._secrets_version = self._cache.joined(self._holders), version
-        return has_new, frozenset() if has_new or before is None else users_of_what_changed(before, self.declared)
+        version = self._secrets.version
+        if has_new or (self.declared is not None and version != self._secrets_version):
+            self._secrets_version = version
+            self._join()
+        return has_new
+
+    @property
+    def changed(self) -> frozenset[ObjectKey]:
+        """The objects that may be declared differently than when `take_changed` was last called."""
+        return self._changed
+
+    def take_changed(self) -> frozenset[ObjectKey]:
+        """``changed``, as read."""
+        taken, self._changed = self._changed, frozenset()
+        return taken
+
+    def _join(self) -> None:
+        self._changed |= self._cache.joined(self._holders)
+        self.declared = self._cache.declared
 
     def _load_revisions(self, say: Callable[[str], None]) -> bool:
         has_new = False
@@ -125,14 +140,15 @@ class CycleSources:
             self._cache.settle()
         return has_new
 
-    def settled(self, declared: Declared, observation: Observation) -> Declared:
-        """The declared state with objects that several sources declare given to the one that the live object came from."""
-        holders = {key: self._holder(key, observation) for key in declared.rivals}
-        if holders != {key: self._holders.get(key, "") for key in declared.rivals}:
-            declared = self._cache.joined(holders)
+    def settle(self, observation: Observation) -> None:
+        """Give objects that several sources declare to the one that the live object came from."""
+        if self.declared is None:
+            return
+        holders = {key: self._holder(key, observation) for key in self.declared.rivals}
+        differs = holders != {key: self._holders.get(key, "") for key in self.declared.rivals}
         self._holders = holders
-        self.declared = declared
-        return declared
+        if differs:
+            self._join()
 
     def _commit(self, name: str) -> str:
         known = self._revisions.get(name)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.manifests.confine import confined
 from reconciler.manifests.limits import DEFAULT_REVISION_LIMITS, RevisionLimits
-from reconciler.manifests.load import LoadedFile, is_manifest, kustomization_problem, load_blob
+from reconciler.manifests.load import LoadedFile, is_kustomization, is_manifest, kustomization_problem, load_blob
 from reconciler.manifests.load_parts import load_in_parts
 from reconciler.manifests.packed_file import pack, unpack
 from reconciler.model.errors import SourceError
 from reconciler.model.file_tree import changed_files
 from reconciler.model.origin import Origin
-from reconciler.model.problem import Place, Problem
+from reconciler.model.problem import Problem
 from reconciler.model.revision import Snapshot
 from reconciler.ports import Source
 
@@ -120,7 +120,7 @@ class LoadedFiles:
 
     @property
     def files(self) -> Mapping[str, LoadedFile]:
-        """By path, in the order of paths."""
+        """By path, in no order."""
         return self._files
 
     @property
@@ -171,10 +171,7 @@ class LoadedFiles:
         self._documents = documents
         for path in before.keys() - after.keys():
             del self._files[path]
-        is_sorted = self._files.keys() >= after.keys()
         self._files.update(after)
-        if not is_sorted:
-            self._files = dict(sorted(self._files.items()))
         known = {**self._kustomizations, **others}
         self._kustomizations = {path: one for path, one in sorted(known.items()) if one is not None}
         self._listed = snapshot.files
@@ -185,5 +182,4 @@ class LoadedFiles:
             raise RevisionTooLargeError("it holds more documents than limits.documents of the settings")
 
     def _kustomization(self, path: str) -> Problem | None:
-        found = kustomization_problem(path)
-        return replace(found, place=Place(self._origin.shown(path))) if found else None
+        return kustomization_problem(self._origin.shown(path)) if is_kustomization(path) else None

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from reconciler.daemon.cycle_declared import EngineChecks, SourceFiles, declare
 from reconciler.daemon.cycle_secrets import SecretFiles
 from reconciler.daemon.key import Digest
+from reconciler.manifests.declared_set import DeclaredSet
 from reconciler.manifests.load import LoadedFile, load_blob
 from reconciler.model.declared import Declared
+from reconciler.model.declared import Reading as SourceReading
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import HostFacts, Observation
 from reconciler.model.policy import Policy, StorageClassPolicy
-from reconciler.model.problem import Place, Problem, Severity
+from reconciler.model.problem import Place, Problem, Severity, in_order
 from reconciler.model.problem_codes import problem
 from reconciler.model.resolved import ResolvedVm
 from reconciler.planning.resolve import resolve
@@ -66,8 +67,11 @@ def read_manifests(arguments: Sequence[str], *, engine: Engine, policy: Policy, 
                 files.append(load_blob(read(), name, default_namespace=policy.default_namespace))
     revision = commits[0] if len(commits) == 1 and len(arguments) == 1 else ""
     secrets.look()
-    source = SourceFiles(revision=revision, files=secrets.opened(files), refused=tuple(refused))
-    declared, problems = declare([source], EngineChecks(engine), on_host=secrets.on_host())
+    on_host = secrets.on_host()
+    together = DeclaredSet(engine.check)
+    together.update((), (*map(secrets.opened, files), *on_host.files))
+    declared = together.declared({"": SourceReading(revision=revision, complete=not refused)})
+    problems = in_order((*together.problems, *refused, *on_host.problems))
     return Reading(declared=declared, problems=problems, files=len(files))
 
 
@@ -82,8 +86,7 @@ def with_host_problems(reading: Reading, *, policy: Policy, digest: Digest) -> R
         for key, (reason, lacks) in desired.blocked.items()
         if key not in known and known.isdisjoint(lacks) and not any(lack in desired.invalid for lack in lacks)
     ]
-    found = sorted((*reading.problems, *desired.problems, *incomplete), key=lambda one: (one.place, one.path, one.code))
-    return replace(reading, problems=tuple(found))
+    return replace(reading, problems=in_order((*reading.problems, *desired.trouble.values(), *incomplete)))
 
 
 def assume_classes(declared: Iterable[Declared], policy: Policy) -> Policy:

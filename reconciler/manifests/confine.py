@@ -15,8 +15,7 @@ def confined(file: LoadedFile, origin: Origin) -> LoadedFile:
     """The file with only what its source may declare; the rest is told of as problems, and nothing else of it stays, so
     that it cannot block, hold or contest an object of another source.
     """
-    entries: tuple[Document | InvalidDocument, ...] = (*file.documents, *file.invalid)
-    outside = tuple(entry for entry in entries if not origin.may_declare(entry.key))
+    outside = tuple(entry for entry in file.entries if not origin.may_declare(entry.key))
     if not outside:
         return file
     dropped = {entry.key for entry in outside}

@@ -40,8 +40,7 @@ def host_file(secret: HostSecret) -> LoadedFile:
 def without_overridden(file: LoadedFile, on_host: Iterable[ObjectKey]) -> LoadedFile:
     """A repository's file without the Secrets that the host has itself, each told as a warning."""
     kept = frozenset(on_host)
-    entries: tuple[Document | InvalidDocument, ...] = (*file.documents, *file.invalid)
-    passed_over = [entry for entry in entries if entry.key in kept]
+    passed_over = [entry for entry in file.entries if entry.key in kept]
     if not passed_over:
         return file
     told = [

@@ -26,7 +26,7 @@ from reconciler.manifests.walk import children, pairs
 from reconciler.manifests.yaml_reader import ParsedDocument
 from reconciler.model.document import Document, Positions
 from reconciler.model.keys import ObjectKey
-from reconciler.model.problem import Place, Problem, Severity
+from reconciler.model.problem import Place, Problem, Severity, in_order
 from reconciler.model.problem_codes import problem
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
@@ -76,15 +76,15 @@ class LoadedFile:
     parts: tuple[LoadedPart, ...] = ()
 
     @property
+    def entries(self) -> tuple[Document | InvalidDocument, ...]:
+        """All objects of the file, valid or not."""
+        return (*self.documents, *self.invalid)
+
+    @property
     def problems(self) -> tuple[Problem, ...]:
         """All problems of the file, in its order."""
-        found = [
-            *self.unidentified,
-            *self.warnings,
-            *self.outside,
-            *(one for entry in self.invalid for one in entry.problems),
-        ]
-        return tuple(sorted(found, key=lambda one: (one.place, one.path, one.code)))
+        of_invalid = (one for entry in self.invalid for one in entry.problems)
+        return in_order((*self.unidentified, *self.warnings, *self.outside, *of_invalid))
 
 
 def is_manifest(path: str) -> bool:
@@ -94,10 +94,13 @@ def is_manifest(path: str) -> bool:
     return not hidden and parts.suffix in MANIFEST_SUFFIXES and parts.name not in KUSTOMIZATION_FILES
 
 
-def kustomization_problem(path: str) -> Problem | None:
-    """The warning that a kustomization is not built, None for any other file."""
-    if PurePosixPath(path).name not in KUSTOMIZATION_FILES:
-        return None
+def is_kustomization(path: str) -> bool:
+    """Whether a file says how kustomize would build others."""
+    return PurePosixPath(path).name in KUSTOMIZATION_FILES
+
+
+def kustomization_problem(path: str) -> Problem:
+    """The warning that a kustomization is not built."""
     text = "a kustomization is not a manifest; it is not built and not read"
     return problem("kustomization-ignored", Place(path), text, hint="the manifests beside it are read as they are")
 

@@ -20,6 +20,8 @@ from reconciler.model.keys import ObjectKey
 CLAIM = "claim"
 """One namespace of names for PersistentVolumeClaims, DataVolumes and templates: each becomes a volume of its name."""
 
+CLAIM_MAKERS = ("PersistentVolumeClaim", "DataVolume")
+
 _DEVICES: FieldPath = ("spec", "template", "spec", "domain", "devices")
 _VOLUMES: FieldPath = ("spec", "template", "spec", "volumes")
 _CREDENTIALS: FieldPath = ("spec", "template", "spec", "accessCredentials")
@@ -64,6 +66,21 @@ class Facts:
     offers: tuple[Offer, ...] = ()
     needs: tuple[Need, ...] = ()
     holds: tuple[Hold, ...] = ()
+
+    @property
+    def claims(self) -> frozenset[ObjectKey]:
+        """The claim names of the offers."""
+        return frozenset(offer.claim for offer in self.offers)
+
+    @property
+    def wanted(self) -> frozenset[ObjectKey]:
+        """The objects of the needs."""
+        return frozenset(need.wanted for need in self.needs)
+
+    @property
+    def things(self) -> frozenset[tuple[str, str]]:
+        """(code, resource) of the holds."""
+        return frozenset((hold.code, hold.resource) for hold in self.holds)
 
 
 def facts_of(document: Document) -> Facts:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from reconciler.model.document import Document
 from reconciler.model.keys import ObjectKey
+from reconciler.model.persistent import PersistentMap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +55,10 @@ class Declared:
     """
 
     readings: Readings
-    documents: Mapping[ObjectKey, Document]
-    invalid: Mapping[ObjectKey, str] = field(default_factory=dict)
+    documents: PersistentMap[ObjectKey, Document] = PersistentMap()
+    invalid: PersistentMap[ObjectKey, str] = PersistentMap()
     contests: tuple[Contest, ...] = ()
-    template_owners: Mapping[ObjectKey, ObjectKey] = field(default_factory=dict)
+    template_owners: PersistentMap[ObjectKey, ObjectKey] = PersistentMap()
     rivals: Mapping[ObjectKey, tuple[str, ...]] = field(default_factory=dict)
 
     @property

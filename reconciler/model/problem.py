@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -62,3 +63,9 @@ class Problem:
             "message": self.message,
             "hint": self.hint,
         }
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Each once, in the order of files, lines and fields."""
+    ordered = sorted(problems, key=lambda found: (found.place, found.path, found.code))
+    return tuple(dict.fromkeys(ordered))

@@ -6,15 +6,16 @@ manifest as written (None for what no manifest declares, like the pod network).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from reconciler.model.declared import Readings
+from reconciler.model.declared import Declared, Readings
 from reconciler.model.document import Document
 from reconciler.model.domain import DomainSpec
 from reconciler.model.keys import ObjectKey
+from reconciler.model.persistent import PersistentMap
 from reconciler.model.power import RunStrategy
 from reconciler.model.problem import Problem
 from reconciler.model.secret import Secret
@@ -179,18 +180,32 @@ class ResolvedNetwork:
 Resolved = ResolvedVm | ResolvedVolume | ResolvedNetwork
 
 
+class Present:
+    """All keys that the sources hold, valid or not, and some more."""
+
+    def __init__(self, declared: Declared, more: Container[ObjectKey] = ()) -> None:
+        self._declared, self._more = declared, more
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._declared.documents or key in self._declared.invalid or key in self._more
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredState:
     """Everything the accepted revisions want on this host, resolved. ``present`` are all keys that the sources hold, valid
-    or not: only what is absent from it may be pruned, and only when the reading of its source is complete. ``invalid`` maps an object to why it is
-    held at its last applied document, ``blocked`` to what it lacks, ``not_here`` to the selector that rules this host out.
-    ``problems`` tell of those of ``invalid`` that are valid documents and cannot be had on this host.
+    or not: only what is absent from it may be pruned, and only when the reading of its source is complete. ``invalid``
+    maps an object to why it is held at its last applied document, ``blocked`` to what it lacks, ``not_here`` to the selector
+    that rules this host out. ``trouble`` maps those of ``invalid`` that are valid documents to why they cannot be had on
+    this host. ``claims_in_use`` counts the wanted VMs that stand on a claim, by (namespace, name);
+    ``promised_memory_mib`` is what the VMs that should run have together.
     """
 
     readings: Readings
-    objects: Mapping[ObjectKey, Resolved]
-    present: frozenset[ObjectKey]
-    invalid: Mapping[ObjectKey, str] = field(default_factory=dict)
-    blocked: Mapping[ObjectKey, tuple[str, tuple[ObjectKey, ...]]] = field(default_factory=dict)
-    not_here: Mapping[ObjectKey, str] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
+    present: Container[ObjectKey] = frozenset()
+    objects: PersistentMap[ObjectKey, Resolved] = PersistentMap()
+    invalid: PersistentMap[ObjectKey, str] = PersistentMap()
+    blocked: PersistentMap[ObjectKey, tuple[str, tuple[ObjectKey, ...]]] = PersistentMap()
+    not_here: PersistentMap[ObjectKey, str] = PersistentMap()
+    trouble: PersistentMap[ObjectKey, Problem] = PersistentMap()
+    claims_in_use: PersistentMap[tuple[str, str], int] = PersistentMap()
+    promised_memory_mib: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -46,7 +46,7 @@ class ObjectStatus:
     """Declared, applied, stored, running, held and unknown are told apart; ``observed_at`` gives the age of it all.
 
     ``printable_status`` of a VM is KubeVirt's (``Running``, ``Stopped``, ``Provisioning``, ``CrashLoopBackOff``, …); of
-    a volume its phase; of a network ``Active`` or ``Inactive``. ``live`` is the live object as a document, redacted.
+    a volume its phase; of a network ``Active`` or ``Inactive``. ``show`` makes the live object's document.
     ``revision`` is the commit that last changed the live object, ``source`` the name of the source that declares it (empty for
     the only one).
     """
@@ -60,5 +60,10 @@ class ObjectStatus:
     source: str = ""
     observed_at: datetime | None = None
     conditions: tuple[Condition, ...] = ()
-    live: Mapping[str, Any] | None = None
+    show: Callable[[], Mapping[str, Any]] | None = field(default=None, repr=False, compare=False)
     facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def live(self) -> Mapping[str, Any] | None:
+        """The live object as a document, redacted; made anew each time it is asked for."""
+        return self.show() if self.show is not None else None

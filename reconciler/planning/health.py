@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from reconciler.model.declared import reading_of
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveNetwork, LiveObject, LiveVm, LiveVolume, Observation
 from reconciler.model.outcome import Outcome, Result
-from reconciler.model.plan import Blocked, Change, Hold, Plan
+from reconciler.model.plan import Blocked, Change, Difference, Hold, Note, Plan
 from reconciler.model.power import PowerState, PowerStep, StopReason
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume
 from reconciler.model.status import Condition, ObjectState, ObjectStatus
@@ -22,7 +24,14 @@ from reconciler.ports import Engine
 _WAITING_RESULTS = (Result.PROGRESSING, Result.CONFLICT)
 
 
+def keys_with_status(desired: DesiredState, observation: Observation, owner: str) -> set[ObjectKey]:
+    """Every object that is declared or owned."""
+    owned = {key for key, live in observation.objects.items() if live.marks and live.marks.owner == owner}
+    return {*desired.objects, *desired.invalid, *desired.blocked, *desired.not_here} | owned
+
+
 def statuses_of(
+    keys: Collection[ObjectKey],
     desired: DesiredState,
     observation: Observation,
     plan: Plan,
@@ -31,39 +40,59 @@ def statuses_of(
     engine: Engine,
     owner: str,
     now: datetime,
-) -> tuple[ObjectStatus, ...]:
-    """A status for every object that is declared or owned. ``plan`` is the one made after the last look; ``outcomes``
+) -> dict[ObjectKey, ObjectStatus]:
+    """A status for each of ``keys`` that is declared or owned. ``plan`` is the one made after the last look; ``outcomes``
     are those of the attempts that have not been made good since.
     """
-    changes = {change.key: change for change in plan.changes}
-    holds = {change.key: hold for hold in plan.held for change in hold.changes}
-    blocked = {entry.key: entry for entry in plan.blocked}
-    owned = {key for key, live in observation.objects.items() if live.marks and live.marks.owner == owner}
-    keys = set(desired.objects) | set(desired.invalid) | set(desired.blocked) | set(desired.not_here) | owned
-    result = []
-    for key in sorted(keys):
+    said = _Said.of(plan)
+    result = {}
+    for key in keys:
         live = observation.objects.get(key)
-        state, message = _state(
-            key, desired, observation, plan, changes.get(key), holds.get(key), blocked.get(key), outcomes.get(key)
-        )
-        if isinstance(live, LiveVm) and live.marks and live.marks.owner == owner and key not in holds:
+        ours = live is not None and live.marks is not None and live.marks.owner == owner
+        known = (desired.objects, desired.invalid, desired.blocked, desired.not_here)
+        if not ours and not any(key in one for one in known):
+            continue
+        state, message = _state(key, desired, observation, said, outcomes.get(key))
+        if isinstance(live, LiveVm) and ours and key not in said.holds:
             message = "; ".join(filter(None, (message, *_by_hand(live, now))))
-        result.append(
-            ObjectStatus(
-                key=key,
-                state=state,
-                printable_status=_printable(key, live, desired, blocked.get(key), changes.get(key), now),
-                message=message,
-                declared=key in desired.present or key in desired.objects,
-                revision=live.marks.revision if live and live.marks else "",
-                source=_source(desired.objects.get(key), desired),
-                observed_at=observation.taken_at,
-                conditions=_conditions(key, live, desired, plan, state, message, now),
-                live=engine.document_of(live) if live is not None else None,
-                facts=_facts(key, live, desired),
-            )
+        result[key] = ObjectStatus(
+            key=key,
+            state=state,
+            printable_status=_printable(key, live, desired, said.blocked.get(key), said.changes.get(key), now),
+            message=message,
+            declared=key in desired.present or key in desired.objects,
+            revision=live.marks.revision if live and live.marks else "",
+            source=_source(desired.objects.get(key), desired),
+            observed_at=observation.taken_at,
+            conditions=_conditions(key, live, desired, plan, state, message, now),
+            show=partial(engine.document_of, live) if live is not None else None,
+            facts=_facts(key, live, desired),
         )
-    return tuple(result)
+    return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What a plan says, by object."""
+
+    changes: Mapping[ObjectKey, Change]
+    holds: Mapping[ObjectKey, Hold]
+    blocked: Mapping[ObjectKey, Blocked]
+    staged: Mapping[ObjectKey, tuple[Difference, ...]]
+    notes: Mapping[ObjectKey, tuple[Note, ...]]
+
+    @classmethod
+    def of(cls, plan: Plan) -> _Said:
+        notes: dict[ObjectKey, tuple[Note, ...]] = {}
+        for note in plan.notes:
+            notes[note.key] = (*notes.get(note.key, ()), note)
+        return cls(
+            changes={change.key: change for change in plan.changes},
+            holds={change.key: hold for hold in plan.held for change in hold.changes},
+            blocked={entry.key: entry for entry in plan.blocked},
+            staged=plan.restart_required,
+            notes=notes,
+        )
 
 
 def _source(wanted: Resolved | None, desired: DesiredState) -> str:
@@ -90,13 +119,11 @@ def _state(
     key: ObjectKey,
     desired: DesiredState,
     observation: Observation,
-    plan: Plan,
-    change: Change | None,
-    hold: Hold | None,
-    blocked: Blocked | None,
+    said: _Said,
     outcome: Outcome | None,
 ) -> tuple[ObjectState, str]:
     """One word and one sentence; the gravest thing that is true wins."""
+    change, hold, blocked = said.changes.get(key), said.holds.get(key), said.blocked.get(key)
     if observation.is_unknown(key):
         gaps = [gap.reason for gap in observation.unreadable if gap.key == key or key.kind in gap.kinds]
         return ObjectState.UNKNOWN, "; ".join(gaps)
@@ -118,10 +145,10 @@ def _state(
         return ObjectState.PROGRESSING, outcome.reason if outcome and outcome.reason else (
             change.reason if change else ""
         )
-    if key in plan.restart_required:
-        paths = ", ".join(difference.path for difference in plan.restart_required[key])
+    if key in said.staged:
+        paths = ", ".join(difference.path for difference in said.staged[key])
         return ObjectState.STAGED, f"`gitvirt restart {key.namespace}/{key.name}` brings {paths} into effect"
-    notes = [note for note in plan.notes if note.key == key]
+    notes = said.notes.get(key, ())
     state = ObjectState.ORPHANED if any(note.code == ORPHAN for note in notes) else ObjectState.READY
     return state, "; ".join(note.message for note in notes)
 

@@ -15,7 +15,7 @@ from reconciler.model.plan import Action, Change, Note
 from reconciler.model.power import RunStrategy
 from reconciler.model.problem_codes import problem
 from reconciler.model.quantity import MIB, format_bytes
-from reconciler.model.resolved import Resolved, ResolvedVm, ResolvedVolume
+from reconciler.model.resolved import ResolvedVm, ResolvedVolume
 from reconciler.planning.unresolvable import UnresolvableError
 
 _STAYS_OFF = (RunStrategy.HALTED, RunStrategy.MANUAL)
@@ -52,21 +52,28 @@ def beyond_its_pool(volume: ResolvedVolume, host: HostFacts) -> str:
     return f"the disk is to have {wanted}, and its whole pool {pool.name} has {there}"
 
 
-def strain(objects: Mapping[ObjectKey, Resolved], changes: Iterable[Change], host: HostFacts) -> Iterator[Note]:
-    """What is promised to more than there is of it."""
-    vms = [thing for thing in objects.values() if isinstance(thing, ResolvedVm)]
+def promised_mib(vm: ResolvedVm) -> int:
+    """The memory that a VM takes of the host by its own run strategy."""
+    return 0 if vm.run_strategy in _STAYS_OFF else vm.domain.memory_mib
+
+
+def cpu_strain(vm: ResolvedVm, host: HostFacts) -> Note | None:
+    """A word where a VM has more CPUs than its host."""
+    cpu = vm.domain.cpu
+    count = cpu.sockets * cpu.cores * cpu.threads
+    if not host.cpus or count <= host.cpus:
+        return None
+    text = f"its {count} virtual CPUs share the {host.cpus} of the host"
+    return Note(key=vm.key, code="host-cpus-exceeded", message=text)
+
+
+def strain(memory_mib: int, changes: Iterable[Change], host: HostFacts) -> Iterator[Note]:
+    """What is promised to more than there is of it; ``memory_mib`` is what all VMs that should run have together."""
     here = ObjectKey("Host", "", host.hostname)
-    memory_mib = sum(vm.domain.memory_mib for vm in vms if vm.run_strategy not in _STAYS_OFF)
     if host.memory_mib and memory_mib > host.memory_mib:
         wanted, there = _rounded(memory_mib * MIB), _rounded(host.memory_mib * MIB)
         text = f"the VMs that should run have {wanted} of memory together, and the host {there}"
         yield Note(key=here, code="host-memory-overcommitted", message=text)
-    for vm in vms:
-        cpu = vm.domain.cpu
-        count = cpu.sockets * cpu.cores * cpu.threads
-        if host.cpus and count > host.cpus:
-            text = f"its {count} virtual CPUs share the {host.cpus} of the host"
-            yield Note(key=vm.key, code="host-cpus-exceeded", message=text)
     yield from _pool_strain(changes, host, here)
 
 

@@ -10,7 +10,7 @@ from reconciler.model.domain import DomainSpec
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import HostFacts, LiveNetwork, LiveObject, LiveVm, LiveVolume, Marks, Observation
 from reconciler.model.origin import Origin
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Note, Plan
 from reconciler.model.policy import Mode, Policy
 from reconciler.model.power import PowerState, RunHistory, RunStrategy, StopReason
 from reconciler.model.resolved import Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
@@ -35,7 +35,9 @@ def plan_between(base: Declared | None, head: Declared, *, engine: Engine, polic
     observation = Observation(taken_at=_EPOCH, host=host, objects=objects)
     desired = resolve(head, observation, policy=policy, digest=digest)
     enforced = _enforced(policy)
-    return make_plan(desired, observation, policy=enforced, engine=engine, now=_EPOCH)
+    plan = make_plan(desired, observation, policy=enforced, engine=engine, now=_EPOCH)
+    elsewhere = (Note(key=key, code="not-here", message=why) for key, why in sorted(desired.not_here.items()))
+    return replace(plan, notes=(*plan.notes, *elsewhere))
 
 
 def _enforced(policy: Policy) -> Policy:

@@ -12,9 +12,8 @@ from reconciler.model.live import LiveNetwork, LiveObject, LiveVm, LiveVolume
 from reconciler.model.plan import Action, Blocked, Cause, Change, Hold, Impact, Note
 from reconciler.model.power import PowerStep
 from reconciler.planning.hold_id import hold_id
-from reconciler.planning.proposal import Circumstances, Proposal
+from reconciler.planning.proposal import SILENT, Circumstances, Proposal
 from reconciler.planning.redact import source_of
-from reconciler.planning.resolve import claims_in_use
 
 PRUNE = "gitvirt.io/prune"
 ARGO_SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
@@ -28,30 +27,30 @@ ORPHAN = "orphan"
 """Code of the note on an object whose source is no longer followed."""
 
 
-def plan_absent(around: Circumstances) -> dict[ObjectKey, Proposal]:
-    """A proposal for every owned object that is live and not declared."""
-    absent = {
-        key: live
-        for key, live in sorted(around.observation.objects.items())
-        if _is_absent(key, live, around) and not around.observation.is_unknown(key)
-    }
-    kept = {key: note for key, live in absent.items() if (note := _kept(key, live, around)) is not None}
-    going = frozenset(key for key in absent if isinstance(absent[key], LiveVm) and key not in kept)
-    in_use = claims_in_use(around.desired)
-    return {
-        key: Proposal(notes=(kept[key],)) if key in kept else _absent(key, live, going, in_use, around)
-        for key, live in absent.items()
-    }
+def plan_absent(key: ObjectKey, around: Circumstances) -> Proposal:
+    """What to do about an owned object that is live and not declared."""
+    live = around.live(key)
+    if live is None or around.observation.is_unknown(key):
+        return SILENT
+    note = _kept(key, live, around)
+    return Proposal(notes=(note,)) if note is not None else _absent(key, live, around)
+
+
+def is_absent(key: ObjectKey, around: Circumstances) -> bool:
+    """Whether an object is ours, live, and not declared."""
+    live = around.live(key)
+    return live is not None and _is_ours(live, around) and not _is_present(key, live, around)
 
 
 def is_leaving(key: ObjectKey, around: Circumstances) -> bool:
     """Whether an object is ours, live, and no longer in the repository that it came from."""
     live = around.live(key)
-    return live is not None and _is_absent(key, live, around) and _kept(key, live, around) is None
+    return live is not None and is_absent(key, around) and _kept(key, live, around) is None
 
 
-def _is_absent(key: ObjectKey, live: LiveObject, around: Circumstances) -> bool:
-    return _is_ours(live, around) and not _is_present(key, live, around)
+def _is_going(user: ObjectKey, around: Circumstances) -> bool:
+    """Whether a VM is about to be deleted, as far as can be known."""
+    return user.kind == "VirtualMachine" and is_leaving(user, around) and not around.observation.is_unknown(user)
 
 
 def _is_ours(live: LiveObject, around: Circumstances) -> bool:
@@ -67,7 +66,7 @@ def _is_present(key: ObjectKey, live: LiveObject, around: Circumstances) -> bool
     applied = (live.marks.applied or {}) if live.marks else {}
     owners = (applied.get("metadata") or {}).get("ownerReferences") or []
     parents = [ObjectKey(owner.get("kind", ""), key.namespace, owner.get("name", "")) for owner in owners]
-    return any(parent in around.desired.invalid for parent in parents)
+    return any(around.is_invalid(parent) for parent in parents)
 
 
 def _kept(key: ObjectKey, live: LiveObject, around: Circumstances) -> Note | None:
@@ -96,18 +95,12 @@ def _orphan(key: ObjectKey, why: str) -> Note:
     return Note(key=key, code=ORPHAN, message=f"{why}; it is left as it is (an orphan): {ways}")
 
 
-def _absent(
-    key: ObjectKey,
-    live: LiveObject,
-    going: frozenset[ObjectKey],
-    in_use: frozenset[tuple[str, str]],
-    around: Circumstances,
-) -> Proposal:
+def _absent(key: ObjectKey, live: LiveObject, around: Circumstances) -> Proposal:
     users = live.used_by if isinstance(live, LiveVolume | LiveNetwork) else ()
-    staying = tuple(user for user in users if user not in going)
+    staying = tuple(user for user in users if not _is_going(user, around))
     if not isinstance(live, LiveVm) and _some_vm_is_unknown(around):
         return Proposal(blocked=Blocked(key=key, by="removed from Git, but not every VM could be read", waiting=True))
-    if isinstance(live, LiveVolume) and (key.namespace, key.name) in in_use:
+    if isinstance(live, LiveVolume) and (key.namespace, key.name) in around.desired.claims_in_use:
         return Proposal(blocked=Blocked(key=key, by="removed from Git, but a VM of the repository still uses it"))
     if staying:
         named = ", ".join(str(user) for user in staying)

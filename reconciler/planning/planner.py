@@ -1,24 +1,31 @@
-"""Desired state + live state → `Plan`. Pure and deterministic: same input, same bytes, same ``plan_id``."""
+"""Desired state + live state → `Plan`. Pure and deterministic: same input, same bytes, same ``plan_id``.
+
+A `Planner` is kept from one cycle to the next. It remembers which objects need nothing, and of which other objects that is
+true because of; those are thought about again only when one of them changed. Everything else is planned anew each time:
+what is to be done, waits or is noted may depend on the clock, and there is little of it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveNetwork, LiveVolume, Observation
+from reconciler.model.live import LiveNetwork, LiveVolume, Observation, TrashItem
 from reconciler.model.plan import Action, Blocked, Change, Difference, Hold, Note, Plan, revisions_dict
 from reconciler.model.policy import Policy
-from reconciler.model.resolved import DesiredState, Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
-from reconciler.planning.host_rules import strain
-from reconciler.planning.plan_absent import is_leaving, plan_absent
+from reconciler.model.resolved import DesiredState, ResolvedNetwork, ResolvedVm, ResolvedVolume
+from reconciler.planning.host_rules import cpu_strain, strain
+from reconciler.planning.inventory import Inventory
+from reconciler.planning.plan_absent import is_absent, is_leaving, plan_absent
 from reconciler.planning.plan_network import plan_network
 from reconciler.planning.plan_storage import plan_volume
 from reconciler.planning.plan_vm import plan_vm
-from reconciler.planning.proposal import Circumstances, Proposal
+from reconciler.planning.proposal import SILENT, Circumstances, Proposal
+from reconciler.planning.reads import Reads
 from reconciler.planning.safety import Approvals, hold_large_classes, release_approved, split_by_mode
 from reconciler.ports import Engine
 
@@ -40,30 +47,125 @@ def make_plan(
     policy: Policy,
     engine: Engine,
     now: datetime,
-    approvals: Approvals = NO_APPROVALS,
-    asked: frozenset[ObjectKey] = frozenset(),
-    restarts: frozenset[ObjectKey] = frozenset(),
-    failed: frozenset[ObjectKey] = frozenset(),
-    suspended: str = "",
-    seen: Mapping[ObjectKey, Mapping[str, Any]] | None = None,
+    **asked: Any,
 ) -> Plan:
-    """What would be done now.
+    """What would be done now, thought about from nothing; ``asked`` as `Planner.plan` has it."""
+    return Planner(policy, engine).plan(desired, observation, touched=None, now=now, **asked)
 
-    ``approvals`` are what a person released; ``asked`` are objects an operator acts on just now; ``suspended`` is the reason when everything is; ``seen`` are the
-    applied documents of objects when they were last seen on the host: one that vanished since is drift, not news from Git.
-    """
-    around = Circumstances(
-        desired=desired,
-        observation=observation,
-        policy=policy,
-        engine=engine,
-        now=now,
-        failed=failed,
-        restarts=restarts,
-        asked=asked,
-        seen=seen or {},
-    )
-    proposals = _proposals(around)
+
+class Planner:
+    """Plans for one host. ``thought_about`` are the objects that the last plan was worked out for anew."""
+
+    def __init__(self, policy: Policy, engine: Engine) -> None:
+        self._policy, self._engine = policy, engine
+        self._reads = Reads()
+        self._inventory = Inventory(policy.owner)
+        self._speaking: dict[ObjectKey, Proposal] = {}
+        self._absent: set[ObjectKey] = set()
+        self._last: Observation | None = None
+        self.thought_about: frozenset[ObjectKey] = frozenset()
+
+    @property
+    def speaking(self) -> Mapping[ObjectKey, Proposal]:
+        """The proposals of the last plan that say anything."""
+        return self._speaking
+
+    def plan(
+        self,
+        desired: DesiredState,
+        observation: Observation,
+        *,
+        touched: Collection[ObjectKey] | None,
+        now: datetime,
+        approvals: Approvals = NO_APPROVALS,
+        asked: frozenset[ObjectKey] = frozenset(),
+        restarts: frozenset[ObjectKey] = frozenset(),
+        failed: frozenset[ObjectKey] = frozenset(),
+        suspended: str = "",
+        seen: Mapping[ObjectKey, Mapping[str, Any]] | None = None,
+    ) -> Plan:
+        """What would be done now.
+
+        ``touched`` are the objects that are wanted differently, or are different on the host, than at the last plan; None
+        means any. ``approvals`` are what a person released; ``asked`` are objects an operator acts on just now, ``restarts``
+        VMs a person asked to restart; ``failed`` are objects whose last attempt did not end well; ``suspended`` is the
+        reason when everything is; ``seen`` are the applied documents of objects when they were last seen on the host: one
+        that vanished since is drift, not news from Git.
+        """
+        around = Circumstances(
+            desired=desired,
+            observation=observation,
+            policy=self._policy,
+            engine=self._engine,
+            now=now,
+            inventory=self._inventory,
+            failed=failed,
+            restarts=restarts,
+            asked=asked,
+            seen=seen or {},
+        )
+        self._look(around, touched)
+        return _assembled(around, dict(sorted(self._speaking.items())), approvals, suspended)
+
+    def _look(self, around: Circumstances, touched: Collection[ObjectKey] | None) -> None:
+        """Bring what is remembered up to date."""
+        live, last = around.observation, self._last
+        if last is None or touched is None or last.unreadable != live.unreadable or last.host.cpus != live.host.cpus:
+            old = last.objects if last is not None else {}
+            dirty = {*around.desired.objects, *live.objects, *old, *self._speaking}
+            self._reads = Reads()
+            self._inventory.count(live.objects)
+        else:
+            dirty = set(touched)
+            self._inventory.recount(dirty, last.objects, live.objects)
+            dirty |= self._reads.readers(dirty) | self._speaking.keys() | self._absent
+            dirty |= _in_other_trash(last.trash, live.trash)
+            dirty |= around.asked | around.restarts | around.failed
+        self._last = live
+        for key in dirty:
+            if is_absent(key, around):
+                self._absent.add(key)
+            else:
+                self._absent.discard(key)
+        for key in dirty:
+            self._think(key, around)
+        self.thought_about = frozenset(dirty)
+
+    def _think(self, key: ObjectKey, around: Circumstances) -> None:
+        """One object; what it read is kept where it needs nothing."""
+        around.looked_at.clear()
+        proposal = plan_absent(key, around) if key in self._absent else _proposal(key, around)
+        if proposal == SILENT:
+            self._speaking.pop(key, None)
+            self._reads.note(key, around.looked_at)
+        else:
+            self._speaking[key] = proposal
+            self._reads.note(key, ())
+
+
+def _in_other_trash(before: Sequence[TrashItem], after: Sequence[TrashItem]) -> set[ObjectKey]:
+    """The objects of items that came or went."""
+    items = [{item.item: item.key for item in trash} for trash in (before, after)]
+    return {key for _, key in items[0].items() ^ items[1].items()}
+
+
+def _proposal(key: ObjectKey, around: Circumstances) -> Proposal:
+    match around.desired.objects.get(key):
+        case ResolvedNetwork() as network:
+            return plan_network(network, around)
+        case ResolvedVolume() as volume:
+            return plan_volume(volume, around)
+        case ResolvedVm() as vm:
+            note = cpu_strain(vm, around.observation.host)
+            return plan_vm(vm, around).with_note(note) if note is not None else plan_vm(vm, around)
+    return SILENT
+
+
+def _assembled(
+    around: Circumstances, proposals: Mapping[ObjectKey, Proposal], approvals: Approvals, suspended: str
+) -> Plan:
+    """What all objects propose, held back where a rule says so, in order."""
+    desired = around.desired
     wanted_changes = [p.change for p in proposals.values() if p.change is not None]
     free, mode_holds = split_by_mode(wanted_changes, around, suspended=suspended)
     own_holds = [hold for p in proposals.values() for hold in p.held]
@@ -75,8 +177,8 @@ def make_plan(
     changes = tuple(sorted(free, key=_order))
     holds = tuple(sorted((*own_holds, *mode_holds, *blast_holds), key=lambda hold: (hold.rule, hold.hold_id)))
     blocked = tuple(_blocked(around, proposals, deferred))
-    notes = tuple(note for p in proposals.values() for note in p.notes) + tuple(_placement_notes(desired))
-    notes += tuple(strain(desired.objects, wanted_changes, observation.host))
+    notes = tuple(note for p in proposals.values() for note in p.notes)
+    notes += tuple(strain(desired.promised_memory_mib, wanted_changes, around.observation.host))
     staged = {key: p.restart_required for key, p in proposals.items() if p.restart_required}
     waits = [p.retry_after_s for p in proposals.values() if p.retry_after_s is not None]
     revisions = {reading.source: reading.revision for reading in desired.readings.values()}
@@ -111,21 +213,6 @@ def plan_id(
         "restart_required": [[str(key), [d.path for d in differences]] for key, differences in sorted(staged.items())],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def _proposals(around: Circumstances) -> dict[ObjectKey, Proposal]:
-    proposals = {key: _proposal(wanted, around) for key, wanted in around.desired.objects.items()}
-    return dict(sorted((proposals | plan_absent(around)).items()))
-
-
-def _proposal(wanted: Resolved, around: Circumstances) -> Proposal:
-    match wanted:
-        case ResolvedNetwork():
-            return plan_network(wanted, around)
-        case ResolvedVolume():
-            return plan_volume(wanted, around)
-        case ResolvedVm():
-            return plan_vm(wanted, around)
 
 
 def defer_the_unready(changes: list[Change], around: Circumstances) -> tuple[list[Change], dict[ObjectKey, Blocked]]:
@@ -167,7 +254,7 @@ def _order(change: Change) -> tuple[int, ObjectKey]:
 
 def _blocked(
     around: Circumstances,
-    proposals: dict[ObjectKey, Proposal],
+    proposals: Mapping[ObjectKey, Proposal],
     deferred: dict[ObjectKey, Blocked],
 ) -> list[Blocked]:
     """Why objects do not proceed: found by their proposals, by what they need, by resolving, or by checking."""
@@ -181,7 +268,3 @@ def _blocked(
         held = "; it is held at its last applied document" if live is not None and live.marks is not None else ""
         found.setdefault(key, Blocked(key=key, by=f"not valid: {reason}{held}"))
     return [entry for key, entry in sorted(found.items())]
-
-
-def _placement_notes(desired: DesiredState) -> list[Note]:
-    return [Note(key=key, code="not-here", message=reason) for key, reason in sorted(desired.not_here.items())]

@@ -16,6 +16,7 @@ from reconciler.model.plan import Blocked, Cause, Change, Difference, Hold, Note
 from reconciler.model.policy import Policy
 from reconciler.model.power import StopReason
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume, RestartPolicy
+from reconciler.planning.inventory import Inventory
 from reconciler.ports import Engine
 
 
@@ -23,6 +24,7 @@ from reconciler.ports import Engine
 class Circumstances:
     """Everything a decision may look at. ``failed`` are objects whose last attempt did not end well (cause ``retry``),
     ``restarts`` VMs a person asked to restart, ``asked`` objects an operator acts on just now, ``seen`` the applied documents of objects as they were last seen here.
+    ``looked_at`` collects the objects that a decision looked at: it holds until one of them changes.
     """
 
     desired: DesiredState
@@ -30,14 +32,22 @@ class Circumstances:
     policy: Policy
     engine: Engine
     now: datetime
+    inventory: Inventory
     failed: frozenset[ObjectKey] = frozenset()
     restarts: frozenset[ObjectKey] = frozenset()
     asked: frozenset[ObjectKey] = frozenset()
     seen: Mapping[ObjectKey, Mapping[str, Any]] = field(default_factory=dict)
+    looked_at: set[ObjectKey] = field(default_factory=set)
 
     def live(self, key: ObjectKey) -> LiveObject | None:
         """The live object, owned or not."""
+        self.looked_at.add(key)
         return self.observation.objects.get(key)
+
+    def is_invalid(self, key: ObjectKey) -> bool:
+        """Whether an object is declared and not valid."""
+        self.looked_at.add(key)
+        return key in self.desired.invalid
 
     def reading(self, wanted: Resolved) -> Reading:
         """What is known of the source that an object comes from."""
@@ -102,6 +112,10 @@ class Proposal:
     def with_note(self, note: Note) -> Proposal:
         """The same with one note more."""
         return replace(self, notes=(*self.notes, note))
+
+
+SILENT = Proposal()
+"""Nothing to do and nothing to say."""
 
 
 def ownership_obstacle(key: ObjectKey, live: LiveObject | None, policy: Policy) -> Blocked | None:

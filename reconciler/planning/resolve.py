@@ -1,27 +1,31 @@
-"""Everything the accepted revisions declare → what this host should be: the first step of planning.
+"""Everything declared → what this host should be: the first step of planning.
 
 An object that is invalid or cannot be resolved is held at the document that was last applied to it, where there is one
-(law 5); what depends on something missing is blocked and says by what; everything else proceeds.
+(law 5); what depends on something missing is blocked and says by what; everything else proceeds. A `Resolver` is kept
+from one cycle to the next and resolves again only what an update may have changed (law 10).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 
-from reconciler.model.declared import Contest, Declared
+from reconciler.model.declared import Declared
 from reconciler.model.document import Document
-from reconciler.model.domain import ClaimSource, SeedSource
 from reconciler.model.keys import POD_NETWORK, ObjectKey
-from reconciler.model.live import HostFacts, LiveNetwork, LiveObject, LiveVm, LiveVolume, Observation
+from reconciler.model.live import HostFacts, LiveNetwork, LiveObject, LiveVolume, Observation
+from reconciler.model.persistent import with_changes
 from reconciler.model.policy import Policy
 from reconciler.model.problem import Problem
 from reconciler.model.problem_codes import problem
-from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume
-from reconciler.planning.host_rules import require_room
+from reconciler.model.resolved import DesiredState, Present, Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
+from reconciler.planning.contests import Identities, lost_contests
+from reconciler.planning.held import held_document, kept_seeds
+from reconciler.planning.host_rules import promised_mib, require_room
 from reconciler.planning.network_overlap import overlaps
-from reconciler.planning.placement import not_here
-from reconciler.planning.redact import Digest, source_of
+from reconciler.planning.placement import Placement
+from reconciler.planning.reads import Reads, Recorded
+from reconciler.planning.redact import Digest
 from reconciler.planning.resolve_network import pod_network, resolve_network
 from reconciler.planning.resolve_vm import References, VolumePlace, resolve_vm
 from reconciler.planning.resolve_volume import CLAIM_KINDS, resolve_volume
@@ -30,227 +34,382 @@ from reconciler.planning.unresolvable import UnresolvableError
 
 NETWORK_KIND = "NetworkAttachmentDefinition"
 VM_KIND = "VirtualMachine"
+CLASS_KIND = "StorageClass"
 CONFIG = ("spec", "config")
-
-
-@dataclass(slots=True)
-class _Resolution:
-    """What has been found so far; a builder, private to this file."""
-
-    objects: dict[ObjectKey, Resolved] = field(default_factory=dict)
-    invalid: dict[ObjectKey, str] = field(default_factory=dict)
-    blocked: dict[ObjectKey, tuple[str, tuple[ObjectKey, ...]]] = field(default_factory=dict)
-    not_here: dict[ObjectKey, str] = field(default_factory=dict)
-    problems: dict[ObjectKey, Problem] = field(default_factory=dict)
 
 
 def resolve(declared: Declared, observation: Observation, *, policy: Policy, digest: Digest) -> DesiredState:
     """Join everything with everything, on the host that was observed."""
-    state = _Resolution(invalid=dict(declared.invalid))
-    live = {key: thing for key, thing in observation.objects.items() if _is_owned(thing, policy)}
-    state.invalid.update(_lost_contests(declared.contests, live))
-    documents = dict(declared.documents)
-    for key in state.invalid:
-        documents.pop(key, None)
-    held = {key: _held_document(key, live[key]) for key in state.invalid if key in live}
-    state.not_here = not_here(documents, policy)
-    here = {key: document for key, document in documents.items() if key not in state.not_here}
-    wanted = here | {key: document for key, document in held.items() if document is not None}
-    _networks(state, wanted, live, observation, policy, digest)
-    _volumes(state, wanted, live, declared, policy, digest)
-    _vms(state, wanted, held, live, observation.host, policy, digest)
-    _reject_duplicate_identity(state, live)
-    if any(POD_NETWORK in vm.networks for vm in state.objects.values() if isinstance(vm, ResolvedVm)):
-        state.objects[POD_NETWORK] = pod_network(policy)
-    return DesiredState(
-        readings=declared.readings,
-        objects=dict(sorted(state.objects.items())),
-        present=declared.present | ({POD_NETWORK} if POD_NETWORK in state.objects else set()),
-        invalid=state.invalid,
-        blocked=state.blocked,
-        not_here=state.not_here,
-        problems=tuple(state.problems.values()),
-    )
+    return Resolver(policy, digest).update(declared, observation, None)
 
 
-def _is_owned(live: LiveObject, policy: Policy) -> bool:
-    return live.marks is not None and live.marks.owner == policy.owner
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verdict:
+    """What one object came to: itself, or why it is not there."""
+
+    thing: Resolved | None = None
+    invalid: str | None = None
+    problem: Problem | None = None
+    blocked: tuple[str, tuple[ObjectKey, ...]] | None = None
 
 
-def _lost_contests(contests: tuple[Contest, ...], live: Mapping[ObjectKey, LiveObject]) -> dict[ObjectKey, str]:
-    """Law 5: the claimant that already has the thing keeps it; with none, all lose."""
-    lost: dict[ObjectKey, str] = {}
-    for contest in contests:
-        holders = [key for key in contest.claimants if key in live]
-        keeper = holders[0] if len(holders) == 1 else None
-        for key in contest.claimants:
-            if key != keeper:
-                others = ", ".join(str(other) for other in contest.claimants if other != key)
-                lost[key] = f"{_noun(contest)} {contest.resource} is also claimed by {others}"
-    return lost
+class Resolver:
+    """One host's desired state. `update` brings it up to date; ``touched`` then are the objects of which anything may be
+    another than before.
+    """
 
+    def __init__(self, policy: Policy, digest: Digest) -> None:
+        self._policy, self._digest = policy, digest
+        self._reads = Reads()
+        self._placement = Placement(policy)
+        self._identities = Identities()
+        self._wanted: dict[ObjectKey, Document] = {}
+        self._general: dict[str, set[ObjectKey]] = {kind: set() for kind in (NETWORK_KIND, CLASS_KIND, *CLAIM_KINDS)}
+        self._on_live: set[ObjectKey] = set()
+        self._lost: Mapping[ObjectKey, str] = {}
+        self._rejected: dict[ObjectKey, ResolvedVm] = {}
+        self._why_rejected: Mapping[ObjectKey, str] = {}
+        self._pod_users: set[ObjectKey] = set()
+        self._networks_here: set[ObjectKey] = set()
+        self._bridges: frozenset[str] = frozenset()
+        self._declared = Declared(readings={})
+        self._observed: Mapping[ObjectKey, LiveObject] = {}
+        self._host = HostFacts(hostname="")
+        self._state = DesiredState(readings={})
+        self.touched: frozenset[ObjectKey] = frozenset()
 
-def _noun(contest: Contest) -> str:
-    return {"mac-duplicate": "MAC", "uuid-duplicate": "UUID"}.get(contest.code, "disk")
+    def update(
+        self, declared: Declared, observation: Observation, changed: Collection[ObjectKey] | None
+    ) -> DesiredState:
+        """Desired state now. ``changed`` are the objects that are declared differently, or are different on the host, than
+        they were at the last update; None means any.
+        """
+        if self._host.memory_mib != observation.host.memory_mib:
+            changed = None
+        self._declared, self._observed, self._host = declared, observation.objects, observation.host
+        dirty = self._everything() if changed is None else set(changed)
+        dirty |= self._on_live
+        dirty |= self._newly_contested()
+        shown = self._settle(dirty)
+        dirty |= self._with_general_inputs(dirty, observation)
+        for resolved, kinds in (
+            (self._resolved_networks, (NETWORK_KIND,)),
+            (self._resolved_volumes, CLAIM_KINDS),
+            (self._resolved_vms, (VM_KIND,)),
+        ):
+            dirty |= {key for key in self._reads.readers(shown) if key.kind in kinds}
+            verdicts = resolved([key for key in dirty if key.kind in kinds])
+            shown |= {key for key, verdict in verdicts.items() if self._looks_new(key, verdict.thing)}
+            self._take_in(verdicts)
+        vms = {key for key in dirty if key.kind == VM_KIND}
+        dirty |= self._reject_duplicate_identity(vms)
+        self._finish(dirty)
+        self.touched = frozenset(dirty)
+        return self._state
 
+    def _everything(self) -> set[ObjectKey]:
+        """Whatever is known now, or was."""
+        networks = (key for key, thing in self._observed.items() if isinstance(thing, LiveNetwork))
+        known, state = self._declared, self._state
+        return {*known.documents, *known.invalid, *self._wanted, *state.invalid, *state.not_here, *networks}
 
-def _held_document(key: ObjectKey, live: LiveObject) -> Document | None:
-    """The last applied document, as the object itself remembers it."""
-    applied = live.marks.applied if live.marks else None
-    if applied is None:
-        return None
-    api_version = str(applied.get("apiVersion", ""))
-    return Document(
-        key=key, api_version=api_version, body=applied, digest="", file="(last applied)", origin=source_of(live)
-    )
+    def readers(self, keys: Collection[ObjectKey]) -> set[ObjectKey]:
+        """What was resolved from any of these: VMs from their claims, networks and Secrets, for instance."""
+        return self._reads.readers(keys)
 
+    def _live(self, key: ObjectKey) -> LiveObject | None:
+        """The live object, if it is ours."""
+        live = self._observed.get(key)
+        return live if live is not None and live.marks and live.marks.owner == self._policy.owner else None
 
-def _networks(
-    state: _Resolution,
-    wanted: Mapping[ObjectKey, Document],
-    live: Mapping[ObjectKey, LiveObject],
-    observation: Observation,
-    policy: Policy,
-    digest: Digest,
-) -> None:
-    own = {thing.network.bridge for thing in live.values() if isinstance(thing, LiveNetwork) and thing.network}
-    bridges = frozenset(observation.host.bridges) - own
-    for key, document in wanted.items():
-        if key.kind == NETWORK_KIND:
-            with _faults(state, key):
-                state.objects[key] = resolve_network(document, policy=policy, digest=digest, host_bridges=bridges)
-    for lost, reason in tuple(overlaps(state.objects, policy.pod_network, live.keys())):
-        del state.objects[lost.key]
-        if lost.document is not None:
-            state.invalid[lost.key] = reason
-            place, path = lost.document.place(CONFIG), ".".join(CONFIG)
-            hint = "take another subnet"
-            state.problems[lost.key] = problem("network-overlap", place, reason, object=lost.key, path=path, hint=hint)
+    def _newly_contested(self) -> set[ObjectKey]:
+        """Claimants that lose, or no longer lose, what they claim in their manifests."""
+        before, self._lost = self._lost, lost_contests(self._declared.contests, lambda key: bool(self._live(key)))
+        return {key for key, _ in before.items() ^ self._lost.items()}
 
+    def _why_invalid(self, key: ObjectKey) -> str | None:
+        return self._lost.get(key) or self._declared.invalid.get(key)
 
-def _volumes(
-    state: _Resolution,
-    wanted: Mapping[ObjectKey, Document],
-    live: Mapping[ObjectKey, LiveObject],
-    declared: Declared,
-    policy: Policy,
-    digest: Digest,
-) -> None:
-    classes = {key.name: document for key, document in wanted.items() if key.kind == "StorageClass"}
-    for key, document in wanted.items():
-        if key.kind in CLAIM_KINDS:
-            found = live.get(key)
-            with _faults(state, key):
-                state.objects[key] = resolve_volume(
-                    document,
-                    policy=policy,
-                    digest=digest,
-                    classes=classes,
-                    documents=wanted,
-                    live=found if isinstance(found, LiveVolume) else None,
-                    owner_vm=declared.template_owners.get(key),
-                )
+    def _is_valid(self, key: ObjectKey) -> bool:
+        return key in self._declared.documents and self._why_invalid(key) is None
 
+    def _settle(self, dirty: set[ObjectKey]) -> set[ObjectKey]:
+        """Which document counts for each dirty object: its own, the last applied one, or none. Adds the claims whose place
+        moved to ``dirty``; returns those whose document is another than before.
+        """
+        moved: set[ObjectKey] = set()
+        for key in [key for key in dirty if key.kind == VM_KIND]:
+            names = self._placement.put(key, self._declared.documents.get(key) if self._is_valid(key) else None)
+            moved |= {ObjectKey(kind, *name) for name in names for kind in CLAIM_KINDS}
+        dirty |= {key for key in moved if key in self._declared.documents}
+        shown = set()
+        for key in dirty:
+            document = self._document(key)
+            if document is not self._wanted.get(key):
+                shown.add(key)
+                self._keep(key, document)
+        return shown
 
-def _vms(
-    state: _Resolution,
-    wanted: Mapping[ObjectKey, Document],
-    held: Mapping[ObjectKey, Document | None],
-    live: Mapping[ObjectKey, LiveObject],
-    host: HostFacts,
-    policy: Policy,
-    digest: Digest,
-) -> None:
-    """Every VM; one that lacks something is held at its last applied document, if it has one."""
-    volumes = {
-        key: VolumePlace(key=key, pool=thing.pool, format=thing.format)
-        for key, thing in state.objects.items()
-        if isinstance(thing, ResolvedVolume)
-    }
-    networks = frozenset(key for key in state.objects if key.kind == NETWORK_KIND)
-    references = References(documents=wanted, volumes=volumes, networks=networks)
-    on_host = _references_on_host(references, live)
-    for key, document in wanted.items():
-        if key.kind != VM_KIND:
-            continue
-        if key not in held:
-            with _faults(state, key):
-                found = resolve_vm(document, references, policy=policy, digest=digest)
-                require_room(found, host)
-                state.objects[key] = found
-                continue
-        last = _held_document(key, live[key]) if key in live else None
-        if last is not None:
-            kept = replace(on_host, kept_seeds=_kept_seeds(live[key]))
-            with _faults(state, key):
-                state.objects[key] = resolve_vm(last, kept, policy=policy, digest=digest)
+    def _document(self, key: ObjectKey) -> Document | None:
+        """The document that counts; None for what is not declared here, or invalid and not live."""
+        self._on_live.discard(key)
+        if self._why_invalid(key) is not None:
+            live = self._live(key)
+            if live is not None:
+                self._on_live.add(key)
+            return held_document(key, live)
+        return None if self._placement.why_not_here(key) else self._declared.documents.get(key)
 
+    def _keep(self, key: ObjectKey, document: Document | None) -> None:
+        of_kind = self._general.get(key.kind)
+        if document is None:
+            self._wanted.pop(key, None)
+            if of_kind is not None:
+                of_kind.discard(key)
+            return
+        self._wanted[key] = document
+        if of_kind is not None:
+            of_kind.add(key)
 
-def _references_on_host(references: References, live: Mapping[ObjectKey, LiveObject]) -> References:
-    """What a VM that is held may stand on as well: volumes and networks that are there, though Git dropped them."""
-    there = {
-        key: VolumePlace(key=key, pool=thing.pool, format=thing.format)
-        for key, thing in live.items()
-        if isinstance(thing, LiveVolume)
-    }
-    networks = frozenset(key for key, thing in live.items() if isinstance(thing, LiveNetwork))
-    return replace(references, volumes={**there, **references.volumes}, networks=references.networks | networks)
+    def _with_general_inputs(self, dirty: set[ObjectKey], observation: Observation) -> set[ObjectKey]:
+        """All networks when one of them or the host's bridges changed, all claims when a StorageClass did."""
+        for key in dirty:
+            if isinstance(self._live(key), LiveNetwork):
+                self._networks_here.add(key)
+            else:
+                self._networks_here.discard(key)
+        there = (self._live(key) for key in self._networks_here)
+        own = {thing.network.bridge for thing in there if isinstance(thing, LiveNetwork) and thing.network}
+        before, self._bridges = self._bridges, frozenset(observation.host.bridges) - own
+        more: set[ObjectKey] = set()
+        if before != self._bridges or any(key.kind == NETWORK_KIND for key in dirty):
+            more |= self._general[NETWORK_KIND]
+        if any(key.kind == CLASS_KIND for key in dirty):
+            more |= {key for kind in CLAIM_KINDS for key in self._general[kind]}
+        return more
 
+    def _resolved_networks(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, _Verdict]:
+        """All networks, if any: one more may overlap any other."""
+        verdicts = {key: self._resolved_network(key) for key in keys}
+        made = {key: verdict.thing for key, verdict in verdicts.items() if verdict.thing is not None}
+        there = [key for key in self._networks_here if self._live(key) is not None]
+        for lost, reason in overlaps(made, self._policy.pod_network, there):
+            verdicts[lost.key] = _overlapping(lost, reason)
+        return verdicts
 
-def _kept_seeds(live: LiveObject | None) -> dict[str, str]:
-    """The seed ISOs that a VM's next boot has now."""
-    spec = (live.stored or live.running) if isinstance(live, LiveVm) else None
-    return {disk.name: disk.source.digest for disk in spec.disks if isinstance(disk.source, SeedSource)} if spec else {}
+    def _resolved_volumes(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, _Verdict]:
+        return {key: self._resolved_volume(key) for key in keys}
 
+    def _resolved_vms(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, _Verdict]:
+        return {key: self._resolved_vm(key) for key in keys}
 
-class _faults:  # noqa: N801  (reads as a statement: ``with _faults(state, key):``)
-    """Turns the two ways an object can fail to resolve into entries of the state, so that the others go on."""
+    def _resolved_network(self, key: ObjectKey) -> _Verdict:
+        document = self._wanted.get(key)
+        if document is None:
+            return _Verdict()
+        policy, digest, bridges = self._policy, self._digest, self._bridges
+        return _verdict(lambda: resolve_network(document, policy=policy, digest=digest, host_bridges=bridges))
 
-    def __init__(self, state: _Resolution, key: ObjectKey) -> None:
-        self._state, self._key = state, key
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, MissingReferenceError):
-            self._state.blocked[self._key] = (str(error), (error.key,))
-            return True
-        if isinstance(error, UnresolvableError):
-            self._state.invalid.setdefault(self._key, str(error))
-            self._state.problems.setdefault(self._key, error.problem)
-            return True
-        return False
-
-
-def _reject_duplicate_identity(state: _Resolution, live: Mapping[ObjectKey, LiveObject]) -> None:
-    """Law 9: a collision of MACs or UUIDs, derived ones included, is a fault of all claimants but the one that has it."""
-    vms = [thing for thing in state.objects.values() if isinstance(thing, ResolvedVm)]
-    macs = [(interface.mac, interface.mac, vm.key) for vm in vms for interface in vm.domain.interfaces]
-    uuids = [(vm.domain.uuid, vm.domain.uuid, vm.key) for vm in vms]
-    for code, claims in (("mac-duplicate", macs), ("uuid-duplicate", uuids)):
-        claimants: dict[str, tuple[str, list[ObjectKey]]] = {}
-        for value, name, key in claims:
-            claimants.setdefault(value, (name, []))[1].append(key)
-        contests = tuple(
-            Contest(code=code, resource=name, claimants=tuple(dict.fromkeys(keys)))
-            for name, keys in claimants.values()
-            if len(keys) > 1
+    def _resolved_volume(self, key: ObjectKey) -> _Verdict:
+        document = self._wanted.get(key)
+        read: set[ObjectKey] = set()
+        if document is None:
+            self._reads.note(key, read)
+            return _Verdict()
+        live = self._live(key)
+        verdict = _verdict(
+            lambda: resolve_volume(
+                document,
+                policy=self._policy,
+                digest=self._digest,
+                classes={one.name: self._wanted[one] for one in self._general[CLASS_KIND]},
+                documents=Recorded(self._wanted.get, read),
+                live=live if isinstance(live, LiveVolume) else None,
+                owner_vm=self._declared.template_owners.get(key),
+            )
         )
-        for key, reason in _lost_contests(contests, live).items():
-            loser = state.objects.pop(key, None)
-            if key not in state.invalid and loser is not None and loser.document is not None:
-                state.invalid[key] = reason
-                place, hint = loser.document.place(), "set one of them yourself, or rename the VM or the interface"
-                state.problems[key] = problem(code, place, reason, object=key, hint=hint)
+        self._reads.note(key, read)
+        return verdict
+
+    def _resolved_vm(self, key: ObjectKey) -> _Verdict:
+        """A VM; one that lacks something is held at its last applied document, if it has one."""
+        document = self._wanted.get(key)
+        if document is None:
+            self._reads.note(key, ())
+            return _Verdict()
+        verdict = _Verdict()
+        if key not in self._on_live:
+            read: set[ObjectKey] = set()
+            references = References(
+                documents=Recorded(self._wanted.get, read),
+                volumes=Recorded(self._place, read),
+                networks=Recorded(self._network, read),
+            )
+            verdict = _verdict(lambda: self._fitting(document, references))
+            self._reads.note(key, read)
+            if verdict.thing is not None:
+                return verdict
+        live = self._live(key)
+        last = held_document(key, live)
+        if last is None:
+            return verdict
+        self._on_live.add(key)
+        on_host = References(
+            documents=self._wanted,
+            volumes=Recorded(self._place_on_host, set()),
+            networks=Recorded(self._network_on_host, set()),
+            kept_seeds=kept_seeds(live),
+        )
+        held = _verdict(lambda: resolve_vm(last, on_host, policy=self._policy, digest=self._digest))
+        return replace(
+            held,
+            invalid=verdict.invalid or held.invalid,
+            problem=verdict.problem or held.problem,
+            blocked=verdict.blocked or held.blocked,
+        )
+
+    def _fitting(self, document: Document, references: References) -> ResolvedVm:
+        """A VM that this host has room for."""
+        vm = resolve_vm(document, references, policy=self._policy, digest=self._digest)
+        require_room(vm, self._host)
+        return vm
+
+    def _place(self, key: ObjectKey) -> VolumePlace | None:
+        thing = self._state.objects.get(key)
+        return VolumePlace(key=key, pool=thing.pool, format=thing.format) if isinstance(thing, ResolvedVolume) else None
+
+    def _network(self, key: ObjectKey) -> Resolved | None:
+        thing = self._state.objects.get(key)
+        return thing if isinstance(thing, ResolvedNetwork) else None
+
+    def _place_on_host(self, key: ObjectKey) -> VolumePlace | None:
+        """What a VM that is held may stand on as well: a volume that is there, though Git dropped it."""
+        live = self._live(key)
+        there = VolumePlace(key=key, pool=live.pool, format=live.format) if isinstance(live, LiveVolume) else None
+        return self._place(key) or there
+
+    def _network_on_host(self, key: ObjectKey) -> Resolved | LiveObject | None:
+        live = self._live(key)
+        return self._network(key) or (live if isinstance(live, LiveNetwork) else None)
+
+    def _looks_new(self, key: ObjectKey, thing: Resolved | None) -> bool:
+        """Whether VMs see another network or claim than before."""
+        before = self._state.objects.get(key)
+        if isinstance(thing, ResolvedVolume) and isinstance(before, ResolvedVolume):
+            return (thing.pool, thing.format) != (before.pool, before.format)
+        return (thing is None) != (before is None)
+
+    def _take_in(self, verdicts: Mapping[ObjectKey, _Verdict]) -> None:
+        """Enter what objects came to; VMs of which a duplicate identity was rejected come back for a new judgement."""
+        before, state = self._state.objects, self._state
+        claims: dict[tuple[str, str], int] = {}
+        promised = 0
+        for key, verdict in verdicts.items():
+            rejected = self._rejected.pop(key, None)
+            old, new = rejected or before.get(key), verdict.thing
+            if key.kind == VM_KIND:
+                vms = [vm if isinstance(vm, ResolvedVm) else None for vm in (old, new)]
+                self._note_vm(key, vms[0], vms[1], claims)
+                promised += sum(step * promised_mib(vm) for vm, step in zip(vms, (-1, 1), strict=True) if vm)
+        in_use = {name: state.claims_in_use.get(name, 0) + count for name, count in claims.items()}
+        self._state = replace(
+            state,
+            objects=with_changes(state.objects, {key: verdict.thing for key, verdict in verdicts.items()}),
+            invalid=with_changes(
+                state.invalid, {key: self._why_invalid(key) or verdict.invalid for key, verdict in verdicts.items()}
+            ),
+            blocked=with_changes(state.blocked, {key: verdict.blocked for key, verdict in verdicts.items()}),
+            trouble=with_changes(state.trouble, {key: verdict.problem for key, verdict in verdicts.items()}),
+            claims_in_use=with_changes(state.claims_in_use, {name: count or None for name, count in in_use.items()}),
+            promised_memory_mib=state.promised_memory_mib + promised,
+        )
+
+    def _note_vm(
+        self, key: ObjectKey, old: ResolvedVm | None, new: ResolvedVm | None, claims: dict[tuple[str, str], int]
+    ) -> None:
+        self._identities.replace(key, old, new)
+        if new is not None and POD_NETWORK in new.networks:
+            self._pod_users.add(key)
+        else:
+            self._pod_users.discard(key)
+        for vm, step in ((old, -1), (new, 1)):
+            for claim in vm.claims if vm is not None else ():
+                name = (claim.namespace, claim.name)
+                claims[name] = claims.get(name, 0) + step
+
+    def _reject_duplicate_identity(self, judged: set[ObjectKey]) -> set[ObjectKey]:
+        """Law 9: a collision of MACs or UUIDs, derived ones included, is a fault of all claimants but the one that has it.
+        Returns the VMs whose case is another than before.
+        """
+        contests = self._identities.contests()
+        code_of = {key: contest.code for contest in reversed(contests) for key in contest.claimants}
+        before, self._why_rejected = self._why_rejected, lost_contests(contests, lambda key: bool(self._live(key)))
+        again = {key for key, _ in before.items() ^ self._why_rejected.items()} | (judged & set(self._why_rejected))
+        objects: dict[ObjectKey, Resolved | None] = {}
+        invalid: dict[ObjectKey, str | None] = {}
+        trouble: dict[ObjectKey, Problem | None] = {}
+        for key in again:
+            reason = self._why_rejected.get(key)
+            vm = self._rejected.get(key) or self._state.objects.get(key)
+            if not isinstance(vm, ResolvedVm):
+                continue
+            if reason is None:
+                if self._rejected.pop(key, None) is not None:
+                    objects[key] = vm
+                    invalid[key], trouble[key] = self._why_invalid(key), None
+                continue
+            self._rejected[key] = vm
+            objects[key] = None
+            if self._why_invalid(key) is None and vm.document is not None:
+                hint = "set one of them yourself, or rename the VM or the interface"
+                invalid[key] = reason
+                trouble[key] = problem(code_of[key], vm.document.place(), reason, object=key, hint=hint)
+        self._state = replace(
+            self._state,
+            objects=with_changes(self._state.objects, objects),
+            invalid=with_changes(self._state.invalid, invalid),
+            trouble=with_changes(self._state.trouble, trouble),
+        )
+        return again
+
+    def _finish(self, dirty: set[ObjectKey]) -> None:
+        """What is left: kinds that are not resolved, where objects belong, and the pod network while a VM uses it."""
+        state, declared = self._state, self._declared
+        others = {key for key in dirty if key.kind not in (NETWORK_KIND, VM_KIND, *CLAIM_KINDS)} - {POD_NETWORK}
+        uses_pod = bool(self._pod_users)
+        if uses_pod != (POD_NETWORK in state.objects):
+            dirty.add(POD_NETWORK)
+        pod = pod_network(self._policy) if uses_pod else None
+        self._state = replace(
+            state,
+            readings=declared.readings,
+            objects=with_changes(state.objects, {POD_NETWORK: pod} if POD_NETWORK in dirty else {}),
+            present=Present(declared, frozenset({POD_NETWORK} if uses_pod else ())),
+            invalid=with_changes(state.invalid, {key: self._why_invalid(key) for key in others}),
+            not_here=with_changes(
+                state.not_here,
+                {
+                    key: self._placement.why_not_here(key) or None if self._is_valid(key) else None
+                    for key in dirty
+                    if key.kind in (VM_KIND, *CLAIM_KINDS)
+                },
+            ),
+        )
 
 
-def claims_in_use(desired: DesiredState) -> frozenset[tuple[str, str]]:
-    """(namespace, claim) of every disk that a wanted VM stands on."""
-    return frozenset(
-        (disk.source.namespace, disk.source.claim)
-        for vm in desired.objects.values()
-        if isinstance(vm, ResolvedVm)
-        for disk in vm.domain.disks
-        if isinstance(disk.source, ClaimSource)
-    )
+def _overlapping(network: ResolvedNetwork, reason: str) -> _Verdict:
+    if network.document is None:
+        return _Verdict()
+    place, path, hint = network.document.place(CONFIG), ".".join(CONFIG), "take another subnet"
+    found = problem("network-overlap", place, reason, object=network.key, path=path, hint=hint)
+    return _Verdict(invalid=reason, problem=found)
+
+
+def _verdict(work: Callable[[], Resolved]) -> _Verdict:
+    """What resolving comes to, with the two ways it can fail."""
+    try:
+        return _Verdict(thing=work())
+    except MissingReferenceError as error:
+        return _Verdict(blocked=(str(error), (error.key,)))
+    except UnresolvableError as error:
+        return _Verdict(invalid=str(error), problem=error.problem)

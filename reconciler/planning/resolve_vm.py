@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,7 +54,7 @@ class References:
 
     documents: Mapping[ObjectKey, Document]
     volumes: Mapping[ObjectKey, VolumePlace]
-    networks: frozenset[ObjectKey]
+    networks: Container[ObjectKey]
     kept_seeds: Mapping[str, str] | None = None
 
 

@@ -82,9 +82,8 @@ def effective_mode(key: ObjectKey, around: Circumstances) -> Mode:
         return by_namespace
     if around.policy.mode is not None:
         return around.policy.mode
-    owns = any(live.marks and live.marks.owner == around.policy.owner for live in around.observation.objects.values())
     has_foreign_vms = bool(around.observation.foreign_vms)
-    return Mode.REPORT if has_foreign_vms and not owns else Mode.ENFORCE
+    return Mode.REPORT if has_foreign_vms and around.inventory.is_empty else Mode.ENFORCE
 
 
 def _own_mode(key: ObjectKey, around: Circumstances) -> Mode | None:
@@ -135,7 +134,9 @@ def hold_large_classes(
         later = [key for key in waiting if key.kind in kind_of_change.kinds and kind_of_change.action is Action.DELETE]
         recent = _recent(kind_of_change, around)
         # What is being deleted counts as deleted, so not as owned as well.
-        owned = _owned(kind_of_change, around) - (len(begun) if kind_of_change.action is Action.DELETE else 0)
+        owned = around.inventory.owned(kind_of_change.kinds) - (
+            len(begun) if kind_of_change.action is Action.DELETE else 0
+        )
         done = len(begun) + recent + len(later)
         reason = _reaches_too_far(len(new), done, owned - len(later), around, kind_of_change)
         if not new or reason is None:
@@ -170,24 +171,12 @@ def _recent(kind_of_change: Class, around: Circumstances) -> int:
     """How many of this class were done within the window, from the marks on the host."""
     since = around.now - timedelta(seconds=around.policy.blast_radius.window_s)
     if kind_of_change.action is Action.RESTART:
-        return sum(
-            1
-            for live in around.observation.objects.values()
-            if isinstance(live, LiveVm) and (at := live.history.last_restart_at) is not None and at > since
-        )
+        return around.inventory.restarts_since(since)
     owner = around.policy.owner
     return sum(
         1
         for item in around.observation.trash
         if item.owner == owner and item.key.kind in kind_of_change.kinds and item.trashed_at > since
-    )
-
-
-def _owned(kind_of_change: Class, around: Circumstances) -> int:
-    return sum(
-        1
-        for key, live in around.observation.objects.items()
-        if key.kind in kind_of_change.kinds and live.marks is not None and live.marks.owner == around.policy.owner
     )
 
 

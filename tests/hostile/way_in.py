@@ -20,9 +20,10 @@ from nodeexec.libvirt import domain_xml, network_xml, support
 from nodeexec.libvirt.flavour import Flavour
 from nodeexec.libvirt.marks import DomainMarks, from_metadata, to_metadata
 from nodeexec.libvirt.new_marks import marks_for
-from reconciler.daemon.cycle_declared import EngineChecks, SourceFiles, declare
 from reconciler.daemon.key import numbering_digest
+from reconciler.manifests.declared_set import DeclaredSet
 from reconciler.manifests.load import load_blob
+from reconciler.model.declared import Reading
 from reconciler.model.live import HostFacts, Observation
 from reconciler.model.policy import Policy
 from reconciler.model.problem import Problem
@@ -43,21 +44,15 @@ NOTHING = Observation(
 )
 
 
-class _LibvirtChecks:
-    """The one thing that `EngineChecks` asks of an engine."""
-
-    check = staticmethod(support.check)
-
-
 def take_in(files: Mapping[str, bytes]) -> tuple[tuple[Problem, ...], Mapping[Any, Resolved]]:
     """What a set of files comes to, without Git and without a host, down to the XML. Never raises for what the files hold."""
-    loaded = tuple(load_blob(data, name) for name, data in sorted(files.items()))
-    source = SourceFiles(revision="r", files=loaded)
-    declared, problems = declare([source], EngineChecks(_LibvirtChecks()))  # type: ignore[arg-type]
+    together = DeclaredSet(support.check)
+    together.update((), [load_blob(data, name) for name, data in sorted(files.items())])
+    declared = together.declared({"": Reading(revision="r")})
     desired = resolve(declared, NOTHING, policy=POLICY, digest=numbering_digest())
     for resolved in desired.objects.values():
         build_xml(resolved)
-    return (*problems, *desired.problems), desired.objects
+    return (*together.problems, *desired.trouble.values()), desired.objects
 
 
 def build_xml(resolved: Resolved) -> None:

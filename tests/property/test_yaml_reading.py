@@ -9,12 +9,12 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from reconciler.manifests.assemble import assemble
 from reconciler.manifests.limits import ParseLimits
 from reconciler.manifests.load import load_blob
 from reconciler.manifests.strict_yaml import parse_stream
 from reconciler.manifests.walk import leaves, pairs
 from reconciler.model.document import Positions
+from tests.unit.manifests.samples import joined
 
 PRINTABLE = st.characters(
     codec="utf-8", exclude_categories=("Cs", "Cc", "Cn", "Co"), exclude_characters="\u2028\u2029\ufeff"
@@ -76,7 +76,7 @@ def test_positions_point_at_the_text_of_values(value: dict[str, Any]) -> None:
 @example(b"\xef\xbb\xbf")
 @settings(max_examples=400, deadline=None)
 def test_no_bytes_break_the_way_in(data: bytes) -> None:
-    assemble([load_blob(data, "a.yaml")])
+    joined([load_blob(data, "a.yaml")])
 
 
 FRAGMENTS = st.sampled_from(
@@ -92,7 +92,7 @@ interfaces:|networks:|volumes:|running: true|dataVolumeTemplates:|\ufeff|\u2028|
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_mixture_of_yaml_breaks_the_way_in(parts: list[str]) -> None:
     loaded = load_blob("".join(parts).encode(), "a.yaml", limits=ParseLimits(depth=20, nodes=2000, documents=50))
-    found = assemble([loaded])
+    found = joined([loaded])
     for problem in found.problems:
         assert problem.message
         assert problem.place.file == "a.yaml"

@@ -18,8 +18,9 @@ from nodeexec.simulated.state import HostDomain, HostState, HostTrash, VolumePla
 from nodeexec.simulated.steps import Steps
 from nodeexec.simulated.vm_changes import VmChanges
 from nodeexec.simulated.volume_changes import VolumeChanges
-from reconciler.daemon import cycle_declared
 from reconciler.daemon.cycle_retries import Retries
+from reconciler.manifests.declared_set import DeclaredSet
+from reconciler.model.declared import Declared, Readings
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Change, Hold
 from reconciler.model.resolved import ResolvedVm, ResolvedVolume, RestartPolicy
@@ -122,22 +123,22 @@ def trash_destroys(patch: Patch) -> None:
 def blast_radius_forgotten(patch: Patch) -> None:
     """Any number of deletions goes through."""
 
-    def hold_nothing(changes: list[Change], *_: object, **__: object) -> tuple[list[Change], list[Hold]]:
-        return changes, []
+    def hold_nothing(changes: list[Change], *_: object, **__: object) -> tuple[list[Change], list[Hold], list[Hold]]:
+        return changes, [], []
 
     patch(planner, "hold_large_classes", hold_nothing)
 
 
 def incomplete_reading_taken_as_whole(patch: Patch) -> None:
     """A file that cannot be read counts as absent."""
-    good = cycle_declared.declare
+    good = DeclaredSet.declared
 
-    def declare(*arguments: Any, **named: Any) -> Any:
-        declared, problems = good(*arguments, **named)
-        whole = {name: replace(reading, complete=True) for name, reading in declared.readings.items()}
-        return replace(declared, readings=whole), problems
+    def declared(known: DeclaredSet, readings: Readings) -> Declared:
+        found = good(known, readings)
+        whole = {name: replace(reading, complete=True) for name, reading in found.readings.items()}
+        return replace(found, readings=whole)
 
-    patch(cycle_declared, "declare", declare)
+    patch(DeclaredSet, "declared", declared)
 
 
 def restore_copies_an_empty_disk(patch: Patch) -> None:

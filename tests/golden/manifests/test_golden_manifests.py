@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.manifests.assemble import assemble
 from reconciler.manifests.load import load_blob
+from tests.unit.manifests.samples import joined
 
 HERE = Path(__file__).parent
 
@@ -18,13 +18,13 @@ HERE = Path(__file__).parent
 @pytest.mark.parametrize("name", sorted(path.stem for path in HERE.glob("*.yaml")))
 def test_problems_of_a_file(name: str, request: pytest.FixtureRequest) -> None:
     file = HERE / f"{name}.yaml"
-    found = assemble([load_blob(file.read_bytes(), file.name)])
+    found = joined([load_blob(file.read_bytes(), file.name)])
     lines = [
         *map(str, found.problems),
-        *(f"valid: {key}" for key in found.documents),
-        *(f"invalid: {key}" for key in found.invalid),
+        *(f"valid: {key}" for key in sorted(found.documents)),
+        *(f"invalid: {key}" for key in sorted(found.invalid)),
     ]
-    lines += [f"contended: {one.code} {one.resource}: {', '.join(map(str, one.claimants))}" for one in found.contended]
+    lines += [f"contended: {one.code} {one.resource}: {', '.join(map(str, one.claimants))}" for one in found.contests]
     text = "\n".join(lines) + "\n"
     answer = file.with_suffix(".problems")
     if request.config.getoption("--update-golden", default=False):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from reconciler.manifests.assemble import ManifestSet, assemble
+from reconciler.manifests.joined import Joined
 from reconciler.manifests.load import LoadedFile, load_blob
 from reconciler.model.problem import Problem
 
@@ -76,9 +76,16 @@ def load(*texts: str, file: str = "vm.yaml") -> LoadedFile:
     return load_blob("---\n".join(texts).encode(), file)
 
 
-def assembled(*texts: str) -> ManifestSet:
+def joined(files: Iterable[LoadedFile]) -> Joined:
+    """Files as one set."""
+    found = Joined()
+    found.update((), files, holders={}, incomplete=False)
+    return found
+
+
+def assembled(*texts: str) -> Joined:
     """Each text in a file of its own: ``0.yaml``, ``1.yaml``, …"""
-    return assemble(load(text, file=f"{number}.yaml") for number, text in enumerate(texts))
+    return joined(load(text, file=f"{number}.yaml") for number, text in enumerate(texts))
 
 
 def only(problems: tuple[Problem, ...]) -> Problem:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.manifests.assemble import ManifestSet
-from reconciler.manifests.cross_check import check_set
+from reconciler.manifests.joined import Joined
+from reconciler.manifests.load import LoadedFile
 from reconciler.manifests.templates import template_documents
 from reconciler.model.declared import Contest
 from reconciler.model.document import NO_POSITIONS, Document
 from reconciler.model.keys import ObjectKey
-from tests.unit.manifests.samples import CLAIM, DATA_VOLUME, NETWORK, SMALL, WEBSERVER, assembled, edited, load, only
+from tests.unit.manifests.samples import (
+    CLAIM,
+    DATA_VOLUME,
+    NETWORK,
+    SMALL,
+    WEBSERVER,
+    assembled,
+    edited,
+    joined,
+    load,
+    only,
+)
 from tests.unit.manifests.test_vm_rules import TWO_DISKS
 
 WEBSERVER_KEY = ObjectKey("VirtualMachine", "default", "webserver-vm")
@@ -37,7 +48,7 @@ def vm(
 CLAIMED = "persistentVolumeClaim: {claimName: webserver-pvc}"
 
 
-def codes(found: ManifestSet) -> list[str]:
+def codes(found: Joined) -> list[str]:
     return [one.code for one in found.problems]
 
 
@@ -73,7 +84,6 @@ def test_what_is_used_must_be_declared(texts: list[str], code: str, place: str, 
     assert hint in problem.hint
     assert list(found.invalid) == [WEBSERVER_KEY]
     assert WEBSERVER_KEY not in found.documents
-    assert WEBSERVER_KEY in found.present
 
 
 def test_a_network_may_name_its_namespace() -> None:
@@ -138,7 +148,7 @@ def test_a_clone_source_may_be_live_only() -> None:
     )
     found = assembled(text)
     assert codes(found) == ["clone-source-missing"]
-    assert found.invalid == {}
+    assert dict(found.invalid.items()) == {}
     assert codes(assembled(text, edited(CLAIM, "name: webserver-pvc", "name: base, namespace: images"))) == []
 
 
@@ -155,7 +165,7 @@ def test_an_object_in_two_files() -> None:
 def test_a_valid_and_an_invalid_declaration_of_one_object() -> None:
     found = assembled(CLAIM, edited(CLAIM, "20Gi", "20GB"))
     assert codes(found) == ["object-duplicate", "object-duplicate", "schema-pattern"]
-    assert found.documents == {}
+    assert dict(found.documents.items()) == {}
 
 
 @pytest.mark.parametrize(
@@ -178,10 +188,10 @@ def test_one_disk_in_two_vms() -> None:
     assert codes(found) == ["disk-claimed-twice", "disk-claimed-twice"]
     assert "VirtualMachine/default/b at 1.yaml:3:18" in found.problems[0].message
     claimants = (ObjectKey("VirtualMachine", "default", "a"), ObjectKey("VirtualMachine", "default", "b"))
-    assert found.contended == (
+    assert found.contests == (
         Contest(code="disk-claimed-twice", resource="default/webserver-pvc", claimants=claimants),
     )
-    assert found.invalid == {}
+    assert dict(found.invalid.items()) == {}
     assert set(claimants) < set(found.documents)
 
 
@@ -197,7 +207,7 @@ def test_one_disk_in_two_vms() -> None:
 )
 def test_when_a_disk_may_be_shared(first: str, second: str, contended: bool) -> None:
     found = assembled(vm("a", disk=first, volume=CLAIMED), vm("b", disk=second, volume=CLAIMED), CLAIM)
-    assert bool(found.contended) is contended
+    assert bool(found.contests) is contended
 
 
 def test_claims_of_one_name_in_two_namespaces() -> None:
@@ -213,7 +223,7 @@ def test_addresses_and_uuids_of_two_vms() -> None:
         vm("b", mac="02-00-00-00-00-0a", uuid=uuid.upper(), namespace="other"),
         vm("c", mac=mac),
     )
-    assert [(one.code, one.resource, len(one.claimants)) for one in found.contended] == [
+    assert [(one.code, one.resource, len(one.claimants)) for one in found.contests] == [
         ("mac-duplicate", "02:00:00:00:00:0a", 3),
         ("uuid-duplicate", uuid, 2),
     ]
@@ -224,7 +234,7 @@ def test_addresses_and_uuids_of_two_vms() -> None:
 def test_documents_without_positions_can_be_checked() -> None:
     (document,) = load(WEBSERVER).documents
     bare = Document(key=document.key, api_version="", body=document.body, digest="", file="x", positions=NO_POSITIONS)
-    found = check_set({bare.key: bare})
+    found = joined([LoadedFile(file="x", documents=(bare,))])
     assert {str(one.place) for one in found.problems} == {"x"}
 
 
@@ -242,7 +252,7 @@ def test_templates_become_data_volumes_with_positions_in_the_vm() -> None:
     assert str(volume.place(("spec", "source"), key=True)) == "vm.yaml:9:7"
     assert str(volume.place(("metadata", "name"))) == "vm.yaml:7:22"
     assert str(volume.place(("kind",))) == "vm.yaml:7:5"
-    assert check_set({volume.key: volume}).problems == ()
+    assert joined([LoadedFile(file="vm.yaml", documents=(volume,))]).problems == ()
 
 
 def test_templates_with_labels_keep_their_places() -> None:

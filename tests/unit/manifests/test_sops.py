@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.manifests.assemble import assemble
 from reconciler.manifests.load import LoadedFile, load_blob
 from reconciler.manifests.sops import open_documents
 from reconciler.manifests.sops_metadata import data_key_of, read_metadata
@@ -16,6 +15,7 @@ from reconciler.manifests.strict_yaml import parse_stream
 from reconciler.manifests.unseal import open_file
 from reconciler.model.keys import ObjectKey
 from reconciler.model.secret import Secret
+from tests.unit.manifests.samples import joined
 
 FILES = Path(__file__).parent / "sops"
 DB = ObjectKey("Secret", "prod", "db")
@@ -131,7 +131,7 @@ def test_without_the_right_key_the_object_is_held_and_the_recipients_are_named()
     (problem,) = opened.problems
     assert problem.code == "sops-no-key"
     assert "age1" in problem.message
-    assert assemble([opened]).present == {DB}
+    assert set(joined([opened]).invalid) == {DB}
 
 
 def test_an_encrypted_name_that_cannot_be_read_stops_deletions() -> None:

@@ -116,7 +116,7 @@ metadata: {name: lan}
 spec:
   config: '{"type": "bridge", "ipam": {"type": "host-local", "subnet": "10.1.0.0/30"}}'
 """
-    assert [one.code for one in state(text).problems] == ["nad-ipam-invalid"]
+    assert [one.code for one in state(text).trouble.values()] == ["nad-ipam-invalid"]
 
 
 def test_cloud_init_goes_to_an_iso_and_its_content_only_into_the_digest() -> None:

@@ -1,0 +1,275 @@
+"""What is brought up to date change by change is what it would be if it were worked out from nothing."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nodeexec.libvirt.support import check
+from nodeexec.spec_difference import compare
+from reconciler.manifests.declared_set import DeclaredSet
+from reconciler.manifests.load import LoadedFile, load_blob
+from reconciler.model.declared import Declared, Reading
+from reconciler.model.document import Document
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import HostFacts, LiveObject, LiveVm, LiveVolume, Observation
+from reconciler.model.origin import Origin
+from reconciler.model.plan import Plan
+from reconciler.model.policy import Mode, Policy, StorageClassPolicy
+from reconciler.model.power import PowerState
+from reconciler.model.resolved import DesiredState, ResolvedNetwork, ResolvedVm, ResolvedVolume
+from reconciler.planning.offline import as_if_live
+from reconciler.planning.planner import Planner
+from reconciler.planning.resolve import Resolver
+from reconciler.wiring_engines import PureEngine
+
+ORIGINS = (Origin(name="a", identity="a=main"), Origin(name="b", identity="b=main"))
+POLICY = Policy(
+    mode=Mode.ENFORCE,
+    host="here",
+    host_labels={"kubernetes.io/hostname": "here"},
+    storage_classes={"fast": StorageClassPolicy(pool="nvme"), "slow": StorageClassPolicy(pool="hdd")},
+    sources=ORIGINS,
+)
+ENGINE = PureEngine("libvirt", check=check, compare=compare, describe=lambda _: "")
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+NAMES = ("one", "two", "three")
+
+VM = """\
+apiVersion: kubevirt.io/v1
+kind: VirtualMachine
+metadata: {{name: {name}, namespace: lab}}
+spec:
+  runStrategy: {strategy}
+  {templates}
+  template:
+    spec:
+      {selector}
+      domain:
+        memory: {{guest: {memory}Mi}}
+        devices:
+          disks: [{{name: root, disk: {{bus: virtio}}}}, {{name: seed, disk: {{bus: virtio}}}}]
+          interfaces: [{{name: default, masquerade: {{}}{mac}}}, {{name: lan, bridge: {{}}}}]
+      networks: [{{name: default, pod: {{}}}}, {{name: lan, multus: {{networkName: {network}}}}}]
+      volumes:
+      - name: root
+        {disk}
+      - name: seed
+        cloudInitNoCloud: {{secretRef: {{name: {secret}}}}}
+"""
+CLAIM = """\
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{name: {name}, namespace: lab}}
+spec: {{accessModes: [ReadWriteOnce], {storage_class}resources: {{requests: {{storage: {size}Gi}}}}}}
+"""
+CLONE = """\
+apiVersion: cdi.kubevirt.io/v1beta1
+kind: DataVolume
+metadata: {{name: {name}, namespace: lab}}
+spec:
+  source: {{pvc: {{namespace: lab, name: {other}}}}}
+  storage: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}}
+"""
+NETWORK = """\
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {{name: {name}, namespace: lab}}
+spec: {{config: '{{"cniVersion": "0.3.1", "name": "{name}", "type": "bridge", "bridge": "br-{bridge}"}}'}}
+"""
+SECRET = """\
+apiVersion: v1
+kind: Secret
+metadata: {{name: {name}, namespace: lab}}
+stringData: {{userdata: "#cloud-config {content}"}}
+"""
+CLASS = """\
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {{name: {name}, annotations: {{storageclass.kubernetes.io/is-default-class: "{default}"}}}}
+provisioner: gitvirt.io/pool
+"""
+BROKEN = (
+    "kind: VirtualMachine\nmetadata: {name: one, namespace: lab}\napiVersion: kubevirt.io/v1\nspec: {}\n",
+    "a: [",
+    "",
+)
+
+names = st.sampled_from(NAMES)
+templates = "dataVolumeTemplates: [{metadata: {name: %s}, spec: {source: {blank: {}}, storage: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}]"
+
+
+@st.composite
+def vms(draw: st.DrawFn) -> str:
+    claim = draw(names)
+    made = draw(st.booleans())
+    return VM.format(
+        name=draw(names),
+        strategy=draw(st.sampled_from(("Always", "Halted"))),
+        templates=templates % claim if made else "",
+        selector=draw(st.sampled_from(("", "", "nodeSelector: {kubernetes.io/hostname: elsewhere}"))),
+        memory=draw(st.sampled_from((64, 128))),
+        mac=draw(st.sampled_from(("", "", ', macAddress: "02:00:00:00:00:01"'))),
+        network=draw(names),
+        disk=f"dataVolume: {{name: {claim}}}" if made else f"persistentVolumeClaim: {{claimName: {claim}}}",
+        secret=draw(names),
+    )
+
+
+documents = st.one_of(
+    vms(),
+    vms(),
+    st.builds(
+        CLAIM.format,
+        name=names,
+        size=st.integers(1, 2),
+        storage_class=st.sampled_from(("", "storageClassName: fast, ")),
+    ),
+    st.builds(CLONE.format, name=names, other=names),
+    st.builds(NETWORK.format, name=names, bridge=names),
+    st.builds(SECRET.format, name=names, content=st.sampled_from(("x", "y"))),
+    st.builds(CLASS.format, name=st.sampled_from(("fast", "slow")), default=st.sampled_from(("true", "false"))),
+    st.sampled_from(BROKEN),
+)
+files = st.tuples(st.sampled_from(ORIGINS), st.sampled_from(("x.yaml", "y.yaml", "z.yaml")))
+commits = st.lists(st.tuples(files, st.none() | st.lists(documents, min_size=1, max_size=5)), min_size=1, max_size=3)
+wishes = st.dictionaries(
+    st.builds(ObjectKey, st.sampled_from(("VirtualMachine", "PersistentVolumeClaim", "NetworkAttachmentDefinition")),
+              st.just("lab"), names),
+    st.sampled_from(("gone", "made", "made", "foreign", "off", "growing", "old source")),
+    max_size=4,
+)  # fmt: skip
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+@functools.lru_cache(maxsize=4096)
+def _loaded(text: str, path: str, origin: Origin) -> LoadedFile:
+    return load_blob(text.encode(), origin.shown(path), origin=origin.identity)
+
+
+def loaded(text: str, path: str, origin: Origin) -> LoadedFile:
+    """Another file each time, as a reader makes it, of what was parsed once."""
+    file = _loaded(text, path, origin)
+    return replace(file, documents=tuple(copy.copy(one) for one in file.documents),
+                   invalid=tuple(copy.copy(one) for one in file.invalid))  # fmt: skip
+
+
+class World:
+    """Files, what is live, and everything that follows from them by change."""
+
+    def __init__(self) -> None:
+        self.files: dict[tuple[Origin, str], LoadedFile] = {}
+        self.live: dict[ObjectKey, LiveObject] = {}
+        self.set, self.resolver, self.planner = DeclaredSet(check), Resolver(POLICY, digest), Planner(POLICY, ENGINE)
+        self.declared = self.set.declared(self.readings())
+        self.desired = DesiredState(readings={})
+
+    def readings(self) -> Mapping[str, Reading]:
+        return {origin.identity: Reading(source=origin.name, revision="r") for origin in ORIGINS}
+
+    def commit(self, changes: list[tuple[tuple[Origin, str], list[str] | None]]) -> frozenset[ObjectKey]:
+        touched: set[tuple[Origin, str]] = {name for name, _ in changes}
+        before = [self.files.pop(name) for name in sorted(touched, key=str) if name in self.files]
+        for (origin, path), texts in changes:
+            self.files.pop((origin, path), None)
+            if texts is not None:
+                self.files[origin, path] = loaded("---\n".join(texts), path, origin)
+        after = [self.files[name] for name in touched if name in self.files]
+        changed = self.set.update(before, after, holders=self.holders())
+        self.declared = self.set.declared(self.readings())
+        return changed
+
+    def holders(self) -> dict[ObjectKey, str]:
+        return dict.fromkeys(self.live, "a=main")
+
+    def change_live(self, wished: Mapping[ObjectKey, str]) -> frozenset[ObjectKey]:
+        for key, what in wished.items():
+            wanted = self.desired.objects.get(key)
+            if what == "gone":
+                self.live.pop(key, None)
+            elif wanted is not None:
+                self.live[key] = _live(as_if_live(wanted, POLICY, "r"), what)
+        return frozenset(wished)
+
+    def observation(self) -> Observation:
+        host = HostFacts(hostname="here", labels=POLICY.host_labels, bridges=("br-one",))
+        return Observation(taken_at=NOW, host=host, objects=dict(self.live))
+
+    def fresh(self) -> tuple[Declared, tuple[object, ...], DesiredState, Plan]:
+        one = DeclaredSet(check)
+        one.update((), self.files.values(), holders=self.holders())
+        declared = one.declared(self.readings())
+        desired = Resolver(POLICY, digest).update(declared, self.observation(), None)
+        return declared, one.problems, desired, Planner(POLICY, ENGINE).plan(
+            desired, self.observation(), touched=None, now=NOW
+        )  # fmt: skip
+
+
+def _live(thing: LiveObject, what: str) -> LiveObject:
+    marks = thing.marks
+    assert marks is not None
+    if what == "foreign":
+        return replace(thing, marks=None)
+    if what == "off" and isinstance(thing, LiveVm):
+        return replace(thing, running=None, power=PowerState.OFF)
+    if what == "growing" and isinstance(thing, LiveVolume):
+        return replace(thing, phase="ImportInProgress")
+    return thing
+
+
+def same(one: Mapping[object, object], other: Mapping[object, object]) -> bool:
+    return {key: _plain(value) for key, value in one.items()} == {key: _plain(value) for key, value in other.items()}
+
+
+def _plain(value: object) -> object:
+    """Documents of templates, and last applied ones, are other objects each time they are made."""
+    if isinstance(value, Document):
+        return value.key, value.digest, value.file, value.place()
+    if isinstance(value, ResolvedVm | ResolvedVolume | ResolvedNetwork) and value.document is not None:
+        return replace(value, document=None), value.document.body, value.document.file
+    return value
+
+
+def live_through(steps: list[tuple[list, dict]]) -> None:
+    """A history, compared after each step with what a beginner makes of the same files and the same host."""
+    world = World()
+    for changes, wished in steps:
+        touched = world.change_live(wished)
+        changed = world.commit(changes)
+        observation = world.observation()
+        world.desired = world.resolver.update(world.declared, observation, changed | touched)
+        plan = world.planner.plan(
+            world.desired, observation, touched=world.resolver.touched | changed | touched, now=NOW
+        )
+        declared, problems, desired, expected = world.fresh()
+        assert sorted(world.set.problems, key=repr) == sorted(problems, key=repr)
+        assert same(world.declared.documents, declared.documents)
+        assert same(world.declared.invalid, declared.invalid)
+        assert same(world.declared.template_owners, declared.template_owners)
+        assert (world.declared.contests, world.declared.readings) == (declared.contests, declared.readings)
+        for field in ("objects", "invalid", "blocked", "not_here", "trouble", "claims_in_use"):
+            assert same(getattr(world.desired, field), getattr(desired, field)), field
+        assert (plan.plan_id, plan.to_dict(), plan.retry_after_s) == (
+            expected.plan_id,
+            expected.to_dict(),
+            expected.retry_after_s,
+        )
+
+
+histories = st.lists(st.tuples(commits, wishes), min_size=1, max_size=4)
+
+
+@given(histories)
+@settings(max_examples=40, deadline=None)
+def test_by_change_is_as_from_nothing(steps: list[tuple[list, dict]]) -> None:
+    live_through(steps)
