@@ -13,7 +13,7 @@ from tests.unit.manifests.samples import CLAIM, NETWORK, SMALL, WEBSERVER, assem
 def test_the_webserver_loads_without_problems() -> None:
     found = assembled(WEBSERVER + "---\n" + CLAIM + "---\n" + NETWORK)
     assert found.problems == ()
-    assert [str(key) for key in found.documents] == [
+    assert [str(key) for key in sorted(found.documents)] == [
         "NetworkAttachmentDefinition/default/multus-external-network",
         "PersistentVolumeClaim/default/webserver-pvc",
         "VirtualMachine/default/webserver-vm",

@@ -49,7 +49,7 @@ def test_a_vm_with_more_memory_than_the_host_is_invalid_alone() -> None:
     (blocked,) = (one for one in made.blocked if one.key == WEB)
     assert "the VM has 2Gi of memory, and the host 1Gi" in blocked.by
     observation = replace(observed(), host=HOST)
-    (found,) = resolve(declared(big("web", "2Gi")), observation, policy=POLICY, digest=digest).problems
+    (found,) = resolve(declared(big("web", "2Gi")), observation, policy=POLICY, digest=digest).trouble.values()
     assert (found.code, found.path) == ("host-memory-exceeded", "spec.template.spec.domain.memory.guest")
 
 
