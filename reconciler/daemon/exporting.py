@@ -10,10 +10,11 @@ from typing import Any
 
 import yaml
 
-from reconciler.daemon.cycle_declared import EngineChecks, SourceFiles, declare
 from reconciler.daemon.key import Digest
+from reconciler.manifests.declared_set import DeclaredSet
 from reconciler.manifests.load import load_blob
 from reconciler.manifests.scalars import read_plain
+from reconciler.model.declared import Reading
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import HostFacts, Observation
@@ -67,11 +68,14 @@ def _export(engine: Engine, name: str, *, namespace: str, policy: Policy, digest
         )
     exported = export_vm(found, namespace=namespace, policy=policy)
     loaded = load_blob(_stream(exported.documents.values()).encode(), f"{exported.vm.name}.yaml")
-    declared, problems = declare([SourceFiles(revision="", files=[loaded])], EngineChecks(engine))
-    faults = tuple(f"{p.path or p.place}: {p.message}" for p in problems if p.severity is Severity.ERROR)
+    together = DeclaredSet(engine.check)
+    together.update((), [loaded])
+    faults = tuple(f"{p.path or p.place}: {p.message}" for p in together.problems if p.severity is Severity.ERROR)
     host = HostFacts(hostname=policy.host, labels=policy.host_labels)
     nothing = Observation(taken_at=now, host=host, objects={})
-    desired = resolve(declared, nothing, policy=_with_settings(policy, exported), digest=digest)
+    desired = resolve(
+        together.declared({"": Reading()}), nothing, policy=_with_settings(policy, exported), digest=digest
+    )
     wanted = desired.objects.get(exported.vm)
     if not isinstance(wanted, ResolvedVm):
         reason = desired.invalid.get(exported.vm) or desired.blocked.get(exported.vm, ("", ()))[0]
