@@ -28,8 +28,8 @@ def state(text: str, live: str = "") -> DesiredState:
 
 
 def lost(found: DesiredState) -> set[str]:
-    assert {key.name for key in found.invalid} == {one.object.name for one in found.problems if one.object}
-    assert {one.code for one in found.problems} <= {"network-overlap"}
+    assert {key.name for key in found.invalid} == {one.object.name for one in found.trouble.values() if one.object}
+    assert {one.code for one in found.trouble.values()} <= {"network-overlap"}
     return {key.name for key in found.invalid}
 
 
@@ -53,7 +53,7 @@ def test_the_one_that_is_there_keeps_its_addresses() -> None:
     first, second = network("a", "10.1.0.0/24"), network("b", "10.1.0.0/16")
     found = state(first + second, live=first)
     assert lost(found) == {"b"}
-    (problem,) = found.problems
+    (problem,) = found.trouble.values()
     assert (problem.path, problem.message) == (
         "spec.config",
         "its addresses overlap 10.1.0.0/24 of NetworkAttachmentDefinition/default/a",
@@ -76,4 +76,4 @@ def test_a_vm_on_such_a_network_is_blocked_by_it() -> None:
     found = state(network("a", "10.77.0.0/24") + on_it + claim("web-root"))
     (reason, by) = next(iter(found.blocked.values()))
     assert [key.name for key in by] == ["a"] and "not in the repository or not valid" in reason
-    assert "the pod network (settings.podNetwork)" in found.problems[0].message
+    assert all("the pod network (settings.podNetwork)" in one.message for one in found.trouble.values())
