@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from reconciler.daemon.control_client import ask
+from reconciler.daemon.control_client import RemoteFaultError, ask
 from reconciler.journal.audit import Wanted
+from reconciler.model.errors import DaemonError
 from reconciler.model.keys import ObjectKey
 from reconciler.settings import Settings
 
@@ -17,6 +18,7 @@ EventView = Mapping[str, Any]
 
 _WAIT_S = 20.0
 _PAUSE_S = 1.0
+_PATIENCE = 5
 
 
 class EventStream:
@@ -47,20 +49,27 @@ class EventStream:
         Raises:
             DaemonError: there is a daemon that may not be asked.
         """
+        hung_up = 0
         while True:
-            answer = self._ask(_WAIT_S)
+            try:
+                answer = self._ask(_WAIT_S)
+            except RemoteFaultError:
+                raise
+            except DaemonError:
+                # A daemon that ends does so in the middle of our waiting.
+                hung_up += 1
+                if hung_up > _PATIENCE:
+                    raise
+                answer = None
             if answer is None:
                 time.sleep(_PAUSE_S)
                 continue
+            hung_up = 0
             yield from self._chosen(answer["events"], None)
 
     def _ask(self, wait_s: float) -> Mapping[str, Any] | None:
-        arguments = {"after": self._last, **({"wait_s": wait_s} if wait_s else {})}
+        arguments = {"book": self._book, "after": self._last, **({"wait_s": wait_s} if wait_s else {})}
         answer: Mapping[str, Any] | None = ask(self._settings.control_socket, "events", arguments)
-        if answer is not None and answer["book"] != self._book and self._last:
-            # Another daemon, which counts from 1 again.
-            self._last = 0
-            answer = ask(self._settings.control_socket, "events", {"after": 0})
         if answer is not None:
             self._book, self._last = answer["book"], answer["last"]
         return answer

@@ -45,14 +45,16 @@ class EventBook:
             self._changed.notify_all()
 
     def serve(self, arguments: Arguments) -> Mapping[str, Any]:
-        """Events after a number, waiting a while for the first one.
+        """Events after a number of this book, waiting a while for the first one; of another daemon's book all there are.
 
         Raises:
             DaemonError: an argument is not as it must be.
         """
+        name, book = time_text(self._began_at), arguments.text("book")
         after, wait_s = arguments.number("after"), arguments.seconds("wait_s")
         arguments.finish()
+        after = after if book in ("", name) else 0
         with self._changed:
             self._changed.wait_for(lambda: self._last > after, min(wait_s or 0.0, LONGEST_WAIT_S))
             events = [event_view(event) for number, event in self._events if number > after]
-            return {"book": time_text(self._began_at), "last": self._last, "events": events}
+            return {"book": name, "last": self._last, "events": events}

@@ -140,13 +140,18 @@ def test_watched_as_a_command_and_asked_when_no_daemon_runs(
     eventually(lambda: "Created" in out.read_text(), 20)
     home.commit({"db.yaml": vm_text("db")}, "add db")
     eventually(lambda: "VirtualMachine/default/db" in out.read_text(), 20)
+    told = out.read_text().count("SourceReady")
+    assert daemon.end() == 0
+    again = Process(home)
+    started.append(again.process)
+    eventually(lambda: out.read_text().count("SourceReady") > told, 20)
     watching.send_signal(signal.SIGINT)
     assert watching.wait(10) == 130
-    assert daemon.end() == 0
+    assert again.end() == 0
     seen = [json.loads(line) for line in out.read_text().splitlines()]
     assert all(datetime.fromisoformat(event["at"]) <= datetime.now(UTC) for event in seen)
     past = gitvirt(home, "events", "--vm", "db", "-o", "json")
-    assert [event["reason"] for event in json.loads(past.stdout)["items"]] == ["Created"]
+    assert {event["reason"] for event in json.loads(past.stdout)["items"]} == {"Created"}
     table = gitvirt(home, "events", "--since", "1d").stdout
     assert table.splitlines()[0].split() == ["TIME", "TYPE", "REASON", "OBJECT", "MESSAGE"]
     assert str(ObjectKey("VirtualMachine", "default", "web")) in table
