@@ -18,22 +18,26 @@ class Repository:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._repository = pygit2.init_repository(str(directory / "repo.git"), bare=True, initial_head="main")
+        self.git = pygit2.init_repository(str(directory / "repo.git"), bare=True, initial_head="main")
 
     def blob(self, data: bytes) -> str:
         """The id of a file's content."""
-        return str(self._repository.create_blob(data))
+        return str(self.git.create_blob(data))
 
     def tree(self, entries: Iterable[Entry]) -> str:
         """The id of a tree."""
         raw = b"".join(mode + b" " + name + b"\0" + bytes.fromhex(oid) for mode, name, oid in entries)
-        return str(self._repository.odb.write(pygit2.enums.ObjectType.TREE, raw))
+        return self.raw_tree(raw)
+
+    def raw_tree(self, data: bytes) -> str:
+        """The id of a tree object with these bytes."""
+        return str(self.git.odb.write(pygit2.enums.ObjectType.TREE, data))
 
     def commit(self, tree: str) -> None:
         """A commit on main, without parents."""
         who = pygit2.Signature("Mallory", "mallory@example.org", 1_700_000_000, 0)
-        head = self._repository.create_commit(None, who, who, "hostile", pygit2.Oid(hex=tree), [])
-        self._repository.references.create("refs/heads/main", head, force=True)
+        head = self.git.create_commit(None, who, who, "hostile", pygit2.Oid(hex=tree), [])
+        self.git.references.create("refs/heads/main", head, force=True)
 
     def commit_files(self, files: Mapping[str, bytes], more: Iterable[Entry] = ()) -> None:
         """Files in one directory, and whatever else."""
