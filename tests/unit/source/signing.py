@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +66,7 @@ def _configuration(values: dict[str, str]) -> dict[str, str]:
 
 
 def make_keys(directory: Path) -> Keys:
-    """The keys; ``directory`` has a short path, because an agent's socket lies below it."""
+    """The keys; ``directory`` has a short path, because the socket of gpg's agent lies below it."""
     keys = Keys(directory)
     keys.gpg_home.mkdir(mode=0o700)
     for name, faked in (("gpg", ""), ("old-gpg", f"--faked-system-time {FAKED_TIME}")):
@@ -88,8 +91,18 @@ def revoke(keys: Keys) -> None:
     keys.gpg("--import", data=certificate.replace(b"\n:-----BEGIN", b"\n-----BEGIN"))
 
 
-def end_agent(keys: Keys) -> None:
-    """gpg starts an agent of its own; it ends with this."""
+@contextmanager
+def throw_away_keys() -> Iterator[Keys]:
+    """Keys that go away with the context, and the agent with them."""
+    with tempfile.TemporaryDirectory(prefix="gv", dir="/tmp") as directory:
+        keys = make_keys(Path(directory))
+        try:
+            yield keys
+        finally:
+            _end_agent(keys)
+
+
+def _end_agent(keys: Keys) -> None:
     subprocess.run(
         ["gpgconf", "--kill", "all"],
         env={"PATH": os.environ["PATH"], "GNUPGHOME": str(keys.gpg_home)},

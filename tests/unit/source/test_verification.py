@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,19 +16,15 @@ from reconciler.model.source_spec import VerifyMode, VerifySpec
 from reconciler.source import signature_programs
 from reconciler.source.limits import SourceLimits
 from tests.unit.source.conftest import SteppedClock
-from tests.unit.source.signing import Keys, end_agent, make_keys, revoke
+from tests.unit.source.signing import Keys, revoke, throw_away_keys
 
 WEB = {"web.yaml": "kind: VirtualMachine\n"}
 
 
 @pytest.fixture(scope="module")
 def keys() -> Iterator[Keys]:
-    with tempfile.TemporaryDirectory(prefix="gv", dir="/tmp") as directory:
-        made = make_keys(Path(directory))
-        try:
-            yield made
-        finally:
-            end_agent(made)
+    with throw_away_keys() as made:
+        yield made
 
 
 class Verified:
@@ -108,18 +103,14 @@ def test_an_expired_openpgp_key(upstream, verified, keys):
 
 
 def test_a_revoked_openpgp_key(upstream, verified, keys, tmp_path):
-    with tempfile.TemporaryDirectory(prefix="gv", dir="/tmp") as directory:
-        own = make_keys(Path(directory))
-        try:
-            verified.keyring.write_bytes(own.keyring("revoked"))
-            commit = upstream.commit(WEB, **own.gpg_signing("revoked"))
-            verified.accepted(commit)
-            revoke(own)
-            verified.keyring.write_bytes(own.keyring("revoked"))
-            verified.refused("revoked@example.org", "has been revoked", f"{commit[:12]} stays enforced")
-            verified.stays(commit)
-        finally:
-            end_agent(own)
+    with throw_away_keys() as own:
+        verified.keyring.write_bytes(own.keyring("revoked"))
+        commit = upstream.commit(WEB, **own.gpg_signing("revoked"))
+        verified.accepted(commit)
+        revoke(own)
+        verified.keyring.write_bytes(own.keyring("revoked"))
+        verified.refused("revoked@example.org", "has been revoked", f"{commit[:12]} stays enforced")
+        verified.stays(commit)
 
 
 @pytest.mark.parametrize(
