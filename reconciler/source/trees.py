@@ -7,7 +7,7 @@ A revision that changes one file costs the trees on the way to it: equal tree id
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -140,7 +140,15 @@ class TreeReader:
         plain = in_order(found)
         if not plain:
             entries = dict(sorted(entries.items(), key=_order))
-        return _directory(tree, entries, refused, plain=plain)
+        files, refusals = _counts(entries, entries)
+        return Directory(
+            tree=tree,
+            entries=entries,
+            refused=refused,
+            files=files,
+            refusals=refusals + len(refused),
+            plain=plain,
+        )
 
     def _changed(
         self,
@@ -176,7 +184,16 @@ class TreeReader:
                 insort(ordered, one, key=_order)
             entries = dict(ordered)
         changed = tuple(old | new)
-        return _directory(tree, entries, refused, since=known.tree, changed=changed)
+        before, after = _counts(known.entries, changed), _counts(entries, changed)
+        return Directory(
+            tree=tree,
+            entries=entries,
+            refused=refused,
+            files=known.files + after[0] - before[0],
+            refusals=known.refusals + after[1] - before[1] + len(refused) - len(known.refused),
+            since=known.tree,
+            changed=changed,
+        )
 
     def _read(self, entry: TreeEntry, prefix: str, depth: int, known: Mapping[str, str | Directory]) -> _Found:
         """What one entry stands for."""
@@ -263,26 +280,17 @@ def _order(item: tuple[str, str | Directory]) -> str:
     return item[0] if isinstance(item[1], str) else item[0] + "/"
 
 
-def _directory(
-    tree: bytes,
-    entries: Mapping[str, str | Directory],
-    refused: Mapping[str, tuple[str, str]],
-    *,
-    plain: bool = True,
-    since: bytes = b"",
-    changed: tuple[str, ...] = (),
-) -> Directory:
-    below = [entry for entry in entries.values() if isinstance(entry, Directory)]
-    return Directory(
-        tree=tree,
-        entries=entries,
-        refused=refused,
-        files=len(entries) - len(below) + sum(directory.files for directory in below),
-        refusals=len(refused) + sum(directory.refusals for directory in below),
-        plain=plain,
-        since=since,
-        changed=changed,
-    )
+def _counts(entries: Mapping[str, str | Directory], names: Iterable[str]) -> tuple[int, int]:
+    """How many files, and how many refusals within directories, stand below these names."""
+    files = refusals = 0
+    for name in names:
+        entry = entries.get(name)
+        if isinstance(entry, Directory):
+            files += entry.files
+            refusals += entry.refusals
+        elif entry is not None:
+            files += 1
+    return files, refusals
 
 
 def _damaged(tree: bytes, fault: object) -> DamagedError:

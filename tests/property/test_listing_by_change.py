@@ -67,6 +67,7 @@ def test_by_change_equals_from_nothing(repository: pygit2.Repository, described:
         assert list(files) == sorted(files) == list(anew.files)
         assert len(known.files) == len(files)
         assert known.refused == anew.refused
+        assert known.files.root.refusals == anew.files.root.refusals
         assert all(known.files[path] == blob for path, blob in files.items())
         old = dict(before.files.items())
         wanted = {(path, old.get(path), files.get(path)) for path in old | files if old.get(path) != files.get(path)}
