@@ -22,6 +22,7 @@ from reconciler.source.signatures import (
     Signed,
     Verdict,
     binary_keyring,
+    binary_signature,
     openpgp_verdict,
     ssh_verdict,
 )
@@ -106,7 +107,10 @@ class SignaturePrograms:
                 hint=f"Name them by verify.{setting}, or sign with the other kind",
             )
         path = self._directory / f"{name}.sig"
-        path.write_bytes(signed.signature)
+        try:
+            path.write_bytes(binary_signature(signed.signature) if kind is Format.OPENPGP else signed.signature)
+        except ValueError:
+            return NO_ANSWER
         try:
             return self._openpgp(path, signed) if kind is Format.OPENPGP else self._ssh(path, signed)
         finally:

@@ -19,6 +19,7 @@ _STATUS = re.compile(r"\[GNUPG:\] ([A-Z0-9_]+) ?(.*)")
 _MISSING_KEY = "9"
 _DOCUMENT_CLASSES = ("00", "01")
 _SSH_MAGIC = b"SSHSIG"
+_SIGNATURE_TAG = 2
 
 
 class Format(StrEnum):
@@ -32,7 +33,7 @@ class Format(StrEnum):
 
 _BEGINNINGS = {
     b"-----BEGIN PGP SIGNATURE-----": Format.OPENPGP,
-    b"-----BEGIN PGP MESSAGE-----": Format.OPENPGP,
+    b"-----BEGIN PGP MESSAGE-----": Format.OTHER,
     b"-----BEGIN SSH SIGNATURE-----": Format.SSH,
     b"-----BEGIN SIGNED MESSAGE-----": Format.OTHER,
 }
@@ -190,6 +191,39 @@ def ssh_fingerprint(signature: bytes) -> str:
     if not blob.startswith(_SSH_MAGIC) or len(key) != size or not key:
         return ""
     return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+
+
+def binary_signature(armored: bytes) -> bytes:
+    """An armored OpenPGP signature as the bytes of its one packet. Nothing else is handed on: in a compressed packet, a few
+    hundred bytes keep gpgv busy for minutes.
+
+    Raises:
+        ValueError: it is anything but one whole signature packet.
+    """
+    found = re.fullmatch(
+        rb"-----BEGIN PGP SIGNATURE-----\n(.*)\n-----END PGP SIGNATURE-----", armored.strip(), re.DOTALL
+    )
+    data = _armored(b"\n" + found.group(1)) if found else b""
+    if not data:
+        raise ValueError("is no armored signature")
+    is_new, length_type = data[0] & 0xC0 == 0xC0, data[0] & 0x03
+    if (data[0] & 0x3F if is_new else data[0] >> 2) != (_SIGNATURE_TAG if is_new else 0x20 | _SIGNATURE_TAG):
+        raise ValueError("is no signature packet")
+    # Source: RFC 4880, 4.2. The lengths of streams (partial, indeterminate) are for other packets.
+    if is_new and data[1:2] < b"\xc0":
+        start, size = 2, data[1] if len(data) > 1 else 0
+    elif is_new and data[1:2] < b"\xe0" and len(data) > 2:
+        start, size = 3, ((data[1] - 192) << 8) + data[2] + 192
+    elif is_new and data[1:2] == b"\xff":
+        start, size = 6, int.from_bytes(data[2:6], "big")
+    elif not is_new and length_type < 3:
+        start = 1 + (1 << length_type)
+        size = int.from_bytes(data[1:start], "big")
+    else:
+        raise ValueError("has a length that a signature cannot have")
+    if start + size != len(data):
+        raise ValueError("is not one packet")
+    return data
 
 
 def binary_keyring(data: bytes) -> bytes:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import textwrap
+import zlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +14,7 @@ from hypothesis import strategies as st
 from reconciler.source.signatures import (
     GOOD,
     Format,
+    binary_signature,
     openpgp_verdict,
     signed_commit,
     signed_tag,
@@ -96,3 +102,44 @@ def test_a_tag_names_one_commit_and_itself():
     for commit, name in (("abc", "v2"), ("abd", "v1"), ("abc", "v1\ntagger"), ("", "")):
         assert not tag_names(payload, commit=commit, name=name)
     assert not tag_names(payload.replace(b"type commit", b"type tag"), commit="abc", name="v1")
+
+
+def armored(data: bytes, headers: bytes = b"") -> bytes:
+    body = b"\n".join(
+        textwrap.wrap(base64.b64encode(data).decode(), 64)[i].encode() for i in range(-(-len(data) // 48))
+    )
+    return b"-----BEGIN PGP SIGNATURE-----\n" + headers + b"\n" + body + b"\n=AAAA\n-----END PGP SIGNATURE-----\n"
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"\x88\x05hello",
+        b"\x89\x00\x05hello",
+        b"\x8a\x00\x00\x00\x05hello",
+        b"\xc2\x05hello",
+        b"\xc2\xc0\x00" + b"x" * 192,
+        b"\xc2\xff\x00\x00\x00\x05hello",
+    ],
+)
+def test_one_signature_packet_is_taken_as_it_is(packet):
+    assert binary_signature(armored(packet)) == packet
+    assert binary_signature(armored(packet, b"Version: GnuPG v1\nComment: x\n")) == packet
+    for broken in (packet + b"x", packet[:-1], packet * 2, packet + b"\xa3\x01"):
+        with pytest.raises(ValueError):
+            binary_signature(armored(broken))
+
+
+@pytest.mark.parametrize(
+    "first", [b"\xa3\x01", b"\xc8\x01", b"\x8b", b"\xc2\xe1", b"\xaf", b"\x08\x00", b"\xc2", b"\x88"]
+)
+def test_packets_that_unpack_or_never_end_are_none(first):
+    with pytest.raises(ValueError):
+        binary_signature(armored(first + zlib.compress(b"\0" * 100_000)))
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_break_the_reader(data):
+    for text in (data, armored(data) if data else b""):
+        with contextlib.suppress(ValueError):
+            assert binary_signature(text) == data
