@@ -12,8 +12,9 @@ from reconciler.cli.command_table import FILES, CommandRow, OperandRow, OptionRo
 
 Table = Sequence[CommandRow]
 
+# zsh has special parameters named options and commands: neither may be a variable of these scripts.
 _WALK = """\
-    local word command='' options='' operands='' kind='' settings='' seen=0
+    local word command='' switches='' operands='' kind='' settings='' seen=0
     local -a found
 """
 
@@ -41,7 +42,7 @@ def _data(table: Table) -> Iterator[str]:
     for row in table:
         options = " ".join(name for option in row.options for name in option.names)
         operands = ":" + ",".join(row.commands) if row.commands else " ".join(map(_operand, row.operands))
-        yield f"        {shlex.quote(row.path)}) options={shlex.quote(options)} operands={shlex.quote(operands)} ;;"
+        yield f"        {shlex.quote(row.path)}) switches={shlex.quote(options)} operands={shlex.quote(operands)} ;;"
     yield "        *) return 1 ;;"
     yield "    esac"
     yield "}"
@@ -99,8 +100,8 @@ def _bash(table: Table) -> str:
         "    done",
         '    if ((skip)); then _gitvirt_value "$command" "$word"',
         "    elif [[ $current == -* ]]; then",
-        "        _gitvirt_command \"$command\"; local own=$options; _gitvirt_command ''",
-        '        COMPREPLY=($(compgen -W "$own $options" -- "$current"))',
+        "        _gitvirt_command \"$command\"; local own=$switches; _gitvirt_command ''",
+        '        COMPREPLY=($(compgen -W "$own $switches" -- "$current"))',
         "        return",
         "    else",
         '    _gitvirt_command "$command"',
@@ -125,10 +126,9 @@ def _zsh(table: Table) -> str:
         "# zsh completion for gitvirt, made by `gitvirt completion zsh`",
         *_data(table),
         "_gitvirt() {",
-        "    emulate -L zsh",
         "    local index skip=0 next",
         _WALK.rstrip("\n"),
-        f"    local -a commands=({' '.join(map(shlex.quote, described))})",
+        f"    local -a described=({' '.join(map(shlex.quote, described))})",
         "    _gitvirt_command ''",
         "    for ((index = 2; index < CURRENT; index++)); do",
         "        if ((skip)); then skip=0; continue; fi",
@@ -137,10 +137,10 @@ def _zsh(table: Table) -> str:
         "    done",
         '    if ((skip)); then _gitvirt_value "$command" "$word"',
         "    elif [[ $words[CURRENT] == -* ]]; then",
-        "        _gitvirt_command \"$command\"; found=(${=options}); _gitvirt_command ''; found+=(${=options})",
+        "        _gitvirt_command \"$command\"; found=(${=switches}); _gitvirt_command ''; found+=(${=switches})",
         "        compadd -a found",
         "        return",
-        "    elif [[ -z $command ]]; then _describe command commands; return",
+        "    elif [[ -z $command ]]; then _describe command described; return",
         "    else",
         '    _gitvirt_command "$command"',
         _WANTED.rstrip("\n"),

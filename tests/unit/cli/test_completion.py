@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
+import re
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -28,6 +32,7 @@ while read -r -a COMP_WORDS; do
 done
 """
 ZSH = """
+zmodload zsh/parameter
 compadd() { if [[ $1 == -a ]]; then print -l -- "${(@P)2}"; fi }
 _describe() { print -l -- "${(@P)2}"; }
 _files() { print -l -- *(N); }
@@ -129,6 +134,41 @@ def test_what_is_offered(shell: str, scripts: Path, home: Home) -> None:
         found = {text.split("\t")[0].split(":")[0].rstrip("/") for text in answer.splitlines()}
         # zsh filters by what is typed itself.
         assert {text for text in found if text and text.startswith(words[-1])} == offered, words
+
+
+def test_zsh_takes_it_up_with_its_own_completion_system(scripts: Path, tmp_path: Path) -> None:
+    if shutil.which("zsh") is None:
+        pytest.skip("zsh is not installed")
+    (tmp_path / "_gitvirt").write_text((scripts / "zsh").read_text())
+    environment = {"PATH": f"{scripts}:{os.environ['PATH']}", "HOME": str(tmp_path), "TERM": "vt100", "LC_ALL": "C"}
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT / "sample-repo")
+        os.execvpe("zsh", ["zsh", "-f", "-i"], environment)
+    try:
+        setup = f"fpath=({tmp_path} $fpath); autoload -U compinit; compinit -D -u; print -r -- REA''DY\n"
+        for typed, shown in (
+            (setup, "READY"),
+            ("gitvirt valid\t", "validate"),
+            ("--form\t", "--format"),
+            ("sar\t", "sarif"),
+        ):
+            os.write(terminal, typed.encode())
+            assert shown in read_until(terminal, shown), typed
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+
+
+def read_until(terminal: int, wanted: str) -> str:
+    """What a terminal shows, without its own codes, until the text is there or twenty seconds are over."""
+    shown, end = "", time.monotonic() + 20
+    while wanted not in shown and time.monotonic() < end:
+        if select.select([terminal], [], [], 0.5)[0]:
+            shown += os.read(terminal, 4096).decode(errors="replace")
+            shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]|\x00", "", shown)
+    return shown
 
 
 def test_names_come_quickly_and_nothing_is_said_where_nobody_answers(scripts: Path, home: Home, tmp_path: Path) -> None:
