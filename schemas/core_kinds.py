@@ -37,6 +37,8 @@ CORE_DEFINITIONS: dict[str, dict[str, Any]] = {
         "description": "An amount: a number and a unit, such as 4Gi, 500m or 1.5G.",
         "type": ["string", "number"],
         "pattern": r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$",
+        # Of yaml-language-server's own; validators pass it over.
+        "patternErrorMessage": "An amount is a number and a unit, such as 4Gi, 500m or 1.5G.",
     },
     "Time": TIME,
     "ObjectMeta": closed(
