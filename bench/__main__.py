@@ -21,12 +21,13 @@ from bench.figure import Figure, shown
 
 BENCHES = {
     "load": "bench.load:measure",
+    "plan": "bench.planning:measure",
     "ten-vms": "bench.ten_vms:measure",
     "libvirt": "bench.libvirt_domains:measure",
     "idle": "bench.idle_daemon:measure",
     "remote": "bench.remote:measure",
 }
-LONG = {"load-100k": "bench.load:measure_large"}
+LONG = {"load-100k": "bench.load:measure_large", "plan-100k": "bench.planning:measure_large"}
 """What takes many minutes is measured when it is named."""
 
 RESULTS = Path(__file__).parent / "results"

@@ -47,14 +47,17 @@ def _measure(sizes: tuple[int, ...]) -> list[Figure]:
 
 def _loads(corpus: Corpus, directory: Path) -> list[Figure]:
     """Cold, from the cache, and the peak of memory."""
-    repository, state = _fetched(corpus, directory)
+    repository, state = fetched(corpus, directory)
     bounds: list[float] = []
     cold: list[float] = []
     cached: list[float] = []
     peaks: list[float] = []
     for number in range(ROUNDS[corpus.count]):
         shutil.rmtree(state / "cache", ignore_errors=True)
-        rounds = [_once("bound", repository, state), *(_once("load", repository, state) for _ in (cold, cached))]
+        rounds = [
+            once("bench.load_once", "bound", repository, state),
+            *(once("bench.load_once", "load", repository, state) for _ in (cold, cached)),
+        ]
         for found, times in zip(rounds, (bounds, cold, cached), strict=True):
             times.extend(found["seconds"])
             peaks.extend(found.get("peak_mb", ()))
@@ -80,14 +83,14 @@ def _loads(corpus: Corpus, directory: Path) -> list[Figure]:
 
 def _changes(corpus: Corpus, directory: Path, smallest: dict[tuple[int, str], tuple[float, ...]]) -> list[Figure]:
     """One VM changed; the same at 1,000 VMs in that layout is the bound."""
-    repository, state = _fetched(corpus, directory)
+    repository, state = fetched(corpus, directory)
     own = directory / f"{corpus.name}.changing"
     shutil.copytree(state, own, symlinks=True)
-    tips = _git(repository, "rev-parse", "refs/heads/main").strip()
+    tips = git(repository, "rev-parse", "refs/heads/main").strip()
     try:
-        found = _once("change", repository, own)
+        found = once("bench.load_once", "change", repository, own)
     finally:
-        _git(repository, "update-ref", "refs/heads/main", tips)
+        git(repository, "update-ref", "refs/heads/main", tips)
         shutil.rmtree(own)
     passed = sorted(found["passed"])[len(found["passed"]) // 2]
     print(
@@ -110,7 +113,7 @@ def _changes(corpus: Corpus, directory: Path, smallest: dict[tuple[int, str], tu
     return figures
 
 
-def _fetched(corpus: Corpus, directory: Path) -> tuple[Path, Path]:
+def fetched(corpus: Corpus, directory: Path) -> tuple[Path, Path]:
     """The remote, and a state directory with its fetched mirror; made once."""
     repository, state = build(corpus, directory), directory / f"{corpus.name}.state"
     if not state.exists():
@@ -119,9 +122,9 @@ def _fetched(corpus: Corpus, directory: Path) -> tuple[Path, Path]:
     return repository, state
 
 
-def _once(what: str, repository: Path, state: Path) -> dict[str, list[float]]:
+def once(module: str, *arguments: str | Path) -> dict[str, list[float]]:
     """One measurement in a process of its own."""
-    command = [sys.executable, "-m", "bench.load_once", what, str(repository), str(state)]
+    command = [sys.executable, "-m", module, *map(str, arguments)]
     done = subprocess.run(
         command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONHASHSEED": "0"}
     )
@@ -129,5 +132,6 @@ def _once(what: str, repository: Path, state: Path) -> dict[str, list[float]]:
     return found
 
 
-def _git(repository: Path, *arguments: str) -> str:
+def git(repository: Path, *arguments: str) -> str:
+    """What git answers."""
     return subprocess.run(["git", "-C", str(repository), *arguments], check=True, capture_output=True, text=True).stdout

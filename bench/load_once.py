@@ -47,7 +47,7 @@ def load(repository: Path, state: Path) -> Found:
     seconds, passed = watch.cpu_s, watch.passed_s
     assert not any(file.problems for file in files.files.values())
     documents = sum(len(file.documents) for file in files.files.values())
-    return {"seconds": [seconds], "passed": [passed], "peak_mb": [_peak_mb()], "documents": [documents]}
+    return {"seconds": [seconds], "passed": [passed], "peak_mb": [peak_mb()], "documents": [documents]}
 
 
 def change(repository: Path, state: Path) -> Found:
@@ -101,7 +101,8 @@ def _accepted(source: GitSource) -> Snapshot:
     return snapshot
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
+    """The most memory that this process ever had, in MiB."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 

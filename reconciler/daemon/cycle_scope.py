@@ -8,7 +8,7 @@ from dataclasses import replace
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveNetwork, LiveObject, LiveVolume, Observation
 from reconciler.model.multimap import MultiMap
-from reconciler.model.persistent import PersistentMap, with_changes
+from reconciler.model.persistent import persistent, with_changes
 from reconciler.model.plan import Action, Plan
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume
 from reconciler.planning.resolve_volume import CLAIM_KINDS
@@ -36,7 +36,7 @@ def merged(old: Observation | None, fresh: Observation) -> tuple[Observation, fr
         before: Mapping[ObjectKey, LiveObject] = old.objects if old is not None else {}
         keys = {*before, *fresh.objects}
         moved = frozenset(key for key in keys if before.get(key) != fresh.objects.get(key))
-        return replace(fresh, objects=PersistentMap(fresh.objects)), moved
+        return replace(fresh, objects=persistent(fresh.objects)), moved
     asked = fresh.asked
     moved = frozenset(key for key in {*asked, *fresh.objects} if old.objects.get(key) != fresh.objects.get(key))
     identities = {(key.kind, key.namespace, key.name) for key in asked}
@@ -48,7 +48,7 @@ def merged(old: Observation | None, fresh: Observation) -> tuple[Observation, fr
         old,
         taken_at=fresh.taken_at,
         host=fresh.host,
-        objects=with_changes(PersistentMap(old.objects), {key: fresh.objects.get(key) for key in moved}),
+        objects=with_changes(persistent(old.objects), {key: fresh.objects.get(key) for key in moved}),
         trash=(*kept_trash, *fresh.trash),
         unreadable=(*kept_gaps, *fresh.unreadable),
     )

@@ -18,6 +18,11 @@ PersistentMap = HashTrieMap
 """A mapping that is never written to. Its order is arbitrary: sort what is shown."""
 
 
+def persistent(known: Mapping[K, V]) -> PersistentMap[K, V]:
+    """The mapping as such a map; one that is one already is not copied."""
+    return known if isinstance(known, PersistentMap) else PersistentMap(known)
+
+
 def with_changes(known: PersistentMap[K, V], changes: Mapping[K, V | None]) -> PersistentMap[K, V]:
     """The map with some entries replaced; None takes an entry away. Costs follow ``changes``."""
     for key, value in changes.items():
