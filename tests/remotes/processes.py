@@ -1,12 +1,15 @@
-"""Servers of the tests: started by path, on loopback, ended by their process id."""
+"""Servers of the tests: started by path, on loopback, ended by their process group."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 _SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/lib/git-core"
@@ -33,11 +36,13 @@ def listens(port: int) -> bool:
 
 
 class Running:
-    """A server process and where it writes what it says."""
+    """A server process with its children, and where it writes what it says."""
 
     def __init__(self, arguments: list[str], log: Path, is_up: Callable[[], bool]) -> None:
         with log.open("ab") as stream:
-            self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+            self._process = subprocess.Popen(
+                arguments, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True
+            )
         self.log = log
         until = time.monotonic() + _PATIENCE_S
         while not is_up():
@@ -47,9 +52,9 @@ class Running:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        """End it and what it started: its own process group, and nothing else."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(5)
