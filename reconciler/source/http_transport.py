@@ -48,7 +48,7 @@ class HttpTransport:
         self._spec = spec
         self._limits = limits
         self._auth = spec.auth
-        if url.is_plain and not _is_loopback(url.host):
+        if url.is_plain and (spec.proxy or not _is_loopback(url.host)):
             if not spec.allow_plain_http:
                 raise SourceError(
                     f"{self.shown} is not encrypted: whoever is on the way could change what VMs are to be. Use https, "

@@ -212,6 +212,8 @@ def test_plain_http_is_for_loopback_or_where_it_is_allowed(upstream, web, make_s
     auth = SourceAuth(token_file=secret(tmp_path / "token", TOKEN))
     with pytest.raises(SourceError, match="no password or token is sent there"):
         make_source("http://git.example.org/x.git", allow_plain_http=True, auth=auth)
+    with pytest.raises(SourceError, match="allowPlainHttp"):
+        make_source(web.plain_url("open", upstream.served), proxy="http://proxy.example.org:3128")
 
 
 def test_a_tag_a_range_and_a_commit(upstream, web, make_source):
