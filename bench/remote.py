@@ -24,7 +24,7 @@ from tests.remotes.web import WebServer
 
 SIZES = (100, 10_000)
 HISTORY = 200
-LOOKS, FETCHES = 100, 10
+LOOKS, FETCHES = 100, 20
 LOOK_CPU_S = 0.010
 _FILE = "vms/0/0.yaml"
 
