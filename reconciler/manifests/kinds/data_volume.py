@@ -9,7 +9,7 @@ from reconciler.manifests.kinds.data_volume_sources import check_source
 from reconciler.manifests.kinds.findings import Findings
 from reconciler.manifests.kinds.persistent_volume_claim import DATA_SOURCES, check_access_modes, check_place
 from reconciler.model.document import FieldPath
-from reconciler.model.quantity import MIB, parse_quantity
+from reconciler.model.quantity import MIB, bytes_of
 
 CLONE_SOURCES = ("pvc", "snapshot")
 
@@ -59,6 +59,6 @@ def _check_one_source(findings: Findings, given: list[str], outside: list[str], 
 
 def _is_tiny(size: Any) -> bool:
     try:
-        return size is not None and 0 < parse_quantity(size) < MIB
+        return size is not None and 0 < bytes_of(size) < MIB
     except ValueError:
         return False

@@ -43,7 +43,7 @@ def check_memory(findings: Findings, vmi: Section) -> None:
         text = f"guest memory {memory['guest']} is above the memory limit {resources['limits']['memory']}"
         findings.add("vm-memory-limit", _GUEST, text, "raise the limit, or leave it out")
     for path, amount in ((_GUEST, guest), ((*DOMAIN, "resources", "requests", "memory"), requested)):
-        if amount and amount < LEAST_MEMORY:
+        if amount and int(amount) < LEAST_MEMORY:
             findings.add("vm-memory-small", path, f"{int(amount)} bytes of memory are less than 1M", "mind the unit")
     if "hugepages" in memory:
         _check_hugepages(findings, vmi, guest, requested)
@@ -100,15 +100,13 @@ def _check_hotplug(findings: Findings, vmi: Section, guest: Fraction | None, mos
     domain = vmi["domain"]
     path = (*DOMAIN, "memory", "maxGuest")
     cpu: Mapping[str, Any] = domain.get("cpu", {})
-    other = (
-        "launchSecurity"
-        if "launchSecurity" in domain
-        else "cpu.realtime"
-        if "realtime" in cpu
-        else "cpu.numa.guestMappingPassthrough"
-        if "guestMappingPassthrough" in cpu.get("numa", {})
-        else ""
+    ruled_out = (
+        ("launchSecurity", "launchSecurity" in domain),
+        ("cpu.realtime", "realtime" in cpu),
+        ("cpu.numa.guestMappingPassthrough", "guestMappingPassthrough" in cpu.get("numa", {})),
+        ("an architecture other than amd64", vmi.get("architecture", "amd64") not in ("", "amd64")),
     )
+    other = next((name for name, is_there in ruled_out if is_there), "")
     if other:
         text = f"maxGuest lets memory grow while the VM runs, which {other} rules out"
         findings.add("vm-max-guest", path, text, f"remove maxGuest, or {other}")

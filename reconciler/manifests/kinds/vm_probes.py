@@ -7,6 +7,7 @@ from reconciler.manifests.kinds.vm_paths import TEMPLATE, Section
 
 HANDLERS = ("httpGet", "tcpSocket", "exec", "guestAgentPing")
 BY_NETWORK = ("httpGet", "tcpSocket")
+NUMBERS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
 MAX_PORT = 65535
 
 
@@ -38,15 +39,9 @@ def _check_probe(findings: Findings, vmi: Section, field: str) -> None:
             _check_port(findings, vmi, field, name)
     if "exec" in probe and not probe["exec"].get("command"):
         findings.add("vm-probe-handler", (*path, "exec"), "the probe has no command", "add exec.command")
-    for name, least in (
-        ("initialDelaySeconds", 0),
-        ("timeoutSeconds", 0),
-        ("periodSeconds", 0),
-        ("successThreshold", 0),
-        ("failureThreshold", 0),
-    ):
-        if probe.get(name, least) < least:
-            findings.add("vm-probe-numbers", (*path, name), f"{name} {probe[name]} is below {least}")
+    for name in NUMBERS:
+        if probe.get(name, 0) < 0:
+            findings.add("vm-probe-numbers", (*path, name), f"{name} {probe[name]} is below 0")
 
 
 def _check_port(findings: Findings, vmi: Section, field: str, handler: str) -> None:

@@ -122,6 +122,8 @@ def test_the_bases_are_valid(text: str) -> None:
         (GROWING, "guest: 1Gi", "guest: 1025Mi", "vm-max-guest", "memory.guest"),
         (GROWING, "maxGuest: 4Gi", "maxGuest: 4000001Ki", "vm-max-guest", "memory.maxGuest"),
         (GROWING, "guest: 1Gi, ", "", "vm-max-guest", "memory.maxGuest"),
+        (GROWING, "      domain:", "      architecture: arm64\n      domain:", "vm-max-guest", "memory.maxGuest"),
+        (GROWING, "cpu: {sockets", "launchSecurity: {tdx: {}}\n        cpu: {sockets", "vm-max-guest", "memory.maxGuest"),
         (GROWING, "sockets: 2", "sockets: 5", "vm-cpu-sockets", "cpu.sockets"),
         (GROWING, "sockets: 2", "sockets: 0", "vm-cpu-invalid", "cpu.sockets"),
         (GROWING, "SN-1_2.3+4", "SN 1", "vm-serial-invalid", "firmware.serial"),
