@@ -55,7 +55,7 @@ A_DIRECTORY = (b"d.yaml", (True, [(b"a.yaml", 0o100644, b"1")]))
 @given(st.lists(TREES, min_size=2, max_size=5))
 @example([(True, [A_FILE]), (False, [A_FILE, A_DIRECTORY]), (True, [A_DIRECTORY]), (True, [A_FILE])])
 @example([(True, [A_DIRECTORY]), (False, [A_DIRECTORY, A_FILE]), (True, [A_FILE])])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_by_change_equals_from_nothing(repository: pygit2.Repository, described: list) -> None:
     reader = TreeReader(repository, DEFAULT_LIMITS)
     known = reader.list(write(repository, described[0]), "p/")
@@ -78,7 +78,7 @@ def test_by_change_equals_from_nothing(repository: pygit2.Repository, described:
 
 
 @given(st.lists(FILES, max_size=12), st.lists(FILES, max_size=12), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_differing_entries_are_those_that_a_set_finds(
     repository: pygit2.Repository, one: list, other: list, proper: bool
 ) -> None:
