@@ -31,7 +31,7 @@ def recorded_only(
     """Leaves that differ between two applied documents and lie under none of the ``explained`` paths. ``before`` None
     (unknown) gives none.
     """
-    if before is None:
+    if before is None or before == after:
         return ()
     old, new = dict(leaves(before)), dict(leaves(after))
     changed = [path for path in sorted({*old, *new}) if old.get(path, _ABSENT) != new.get(path, _ABSENT)]

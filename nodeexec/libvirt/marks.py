@@ -16,6 +16,7 @@ from lxml import etree
 
 from nodeexec.libvirt.safe_xml import parse_xml
 from reconciler.model.live import Marks
+from reconciler.model.packed import packed
 from reconciler.model.power import Override, OverrideAction, RunHistory, StopReason
 
 MARKS_URI = "https://gitvirt.io/xmlns/1"
@@ -54,7 +55,7 @@ def to_json(marks: DomainMarks) -> str:
         "owner": own.owner,
         "host": own.host,
         "revision": own.revision,
-        "applied": own.applied,
+        "applied": dict(own.applied) if own.applied is not None else None,
         "createdAt": _time(own.created_at),
         "suspended": own.suspended,
         "suspendedUntil": _time(own.suspended_until),
@@ -112,13 +113,13 @@ def from_metadata(xml: str) -> DomainMarks | UnreadableMarks | None:
 
 def _marks_of(content: Mapping[str, Any]) -> DomainMarks:
     override, history = content.get("override"), content.get("history") or {}
-    end_reason = content.get("endReason")
+    end_reason, applied = content.get("endReason"), _mapping(content.get("applied"))
     return DomainMarks(
         marks=Marks(
             owner=_owner(content),
             host=str(content.get("host", "")),
             revision=str(content.get("revision", "")),
-            applied=_mapping(content.get("applied")),
+            applied=packed(applied) if applied is not None else None,
             created_at=_moment(content.get("createdAt")),
             override=_override(override) if override else None,
             suspended=str(content.get("suspended", "")),

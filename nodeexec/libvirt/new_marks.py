@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from reconciler.model.live import Marks
+from reconciler.model.packed import packed
 from reconciler.model.policy import Policy
 from reconciler.model.resolved import Resolved
 
@@ -14,7 +15,7 @@ def marks_for(wanted: Resolved, revision: str, old: Marks | None, *, policy: Pol
     """The marks of an object that is now as ``wanted``. The revision stays when the document is the same: a corrected
     drift is no new revision.
     """
-    applied = dict(wanted.applied)
+    applied = packed(wanted.applied)
     if old is None:
         return Marks(owner=policy.owner, host=policy.host, revision=revision, applied=applied, created_at=now)
     same = old.applied == applied

@@ -187,7 +187,7 @@ def _new_item(pool: Pool, facts: TrashItem, volume: str, marks: DomainMarks | No
             "storage_class": facts.storage_class,
             "format": facts.format,
             "revision": facts.revision,
-            "applied": facts.applied,
+            "applied": dict(facts.applied) if facts.applied is not None else None,
             "volume": volume,
             "marks": to_json(marks) if marks is not None else None,
         }

@@ -12,6 +12,7 @@ from typing import Any
 
 from reconciler.model.document import Document
 from reconciler.model.keys import POD_NETWORK
+from reconciler.model.packed import packed
 from reconciler.model.policy import Policy
 from reconciler.model.problem_codes import problem
 from reconciler.model.resolved import NetworkSpec, ResolvedNetwork
@@ -47,7 +48,7 @@ def resolve_network(
     return ResolvedNetwork(
         key=document.key,
         document=document,
-        applied=applied_document(document, digest),
+        applied=packed(applied_document(document, digest)),
         network=NetworkSpec(
             bridge=bridge,
             host_bridge=on_host,
@@ -74,7 +75,7 @@ def _macvlan(document: Document, config: Mapping[str, Any], *, policy: Policy, d
     return ResolvedNetwork(
         key=document.key,
         document=document,
-        applied=applied_document(document, digest),
+        applied=packed(applied_document(document, digest)),
         network=NetworkSpec(master=master, mode=str(config.get("mode") or "bridge")),
     )
 

@@ -20,6 +20,7 @@ from reconciler.model.domain import (
     SeedSource,
 )
 from reconciler.model.keys import POD_NETWORK, ObjectKey
+from reconciler.model.packed import packed
 from reconciler.model.policy import Policy
 from reconciler.model.power import RunStrategy
 from reconciler.model.problem_codes import problem
@@ -113,7 +114,7 @@ def resolve_vm(document: Document, references: References, *, policy: Policy, di
     return ResolvedVm(
         key=key,
         document=document,
-        applied=applied_document(document, digest),
+        applied=packed(applied_document(document, digest)),
         domain=spec,
         run_strategy=strategy,
         restart_policy=_restart_policy(document),

@@ -9,6 +9,7 @@ from reconciler.model.adoption import ADOPT
 from reconciler.model.document import Document, dotted
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVolume
+from reconciler.model.packed import packed
 from reconciler.model.policy import Policy
 from reconciler.model.problem_codes import problem
 from reconciler.model.quantity import bytes_of
@@ -60,7 +61,7 @@ def resolve_volume(
     return ResolvedVolume(
         key=document.key,
         document=document,
-        applied=applied,
+        applied=packed(applied),
         pool=pool,
         storage_class=storage_class,
         format=class_format or ("raw" if block else "qcow2"),
