@@ -212,7 +212,9 @@ def libvirt_engine() -> Iterator[LiveHost]:
         console_log_directory=str(directory / "consoles"),
         runtime_directory=str(directory / "run"),
         agent_refresh_s=1.0,
-        imports=ImportLimits(first_retry_s=1.0, addresses=ImportAddresses(allowed=(ip_network("127.0.0.1/32"),))),
+        imports=ImportLimits(
+            first_retry_s=1.0, addresses=ImportAddresses(allowed=(ip_network("127.0.0.1/32"), ip_network("::1/128")))
+        ),
     )
     engines: list[Any] = []
 

@@ -189,6 +189,27 @@ def test_deleting_an_import_under_way_stops_it(libvirt_engine: LiveHost, server:
     assert not list((host.pool / ".gitvirt" / "incoming").iterdir())
 
 
+def test_a_slow_server_keeps_nobody_else_from_importing(libvirt_engine: LiveHost, server: ImageServer) -> None:
+    """Two places are all that one server gets; who waits is told so, and is called when it is his turn."""
+    host = libvirt_engine
+    server.files |= {"slow.raw": CONTENT, "quick.raw": CONTENT[: MIB // 2]}
+    server.delay_s = 0.15
+    slow = [host.site.data_volume(f"slow-{number}", http(server, "slow.raw")) for number in range(3)]
+    for volume in slow:
+        host.engine.apply(create(volume))
+    waiting = host.volume(slow[2].key)
+    assert (waiting.phase, waiting.reason) == ("ImportScheduled", "it waits for its turn")
+    other = server.url("quick.raw").replace("127.0.0.1", "localhost")
+    quick = host.site.data_volume("quick", {"http": {"url": other}})
+    host.forget_events()
+    host.made(quick)
+    assert not is_ready(host.look(slow[2].key))
+    host.next_event(slow[2].key, 20)
+    host.engine.apply(create(slow[2]))
+    for volume in slow:
+        host.until(lambda key=volume.key: is_ready(host.look(key)), 30)
+
+
 def test_a_full_pool_fails_the_import_and_stays_usable(libvirt_engine: LiveHost, server: ImageServer) -> None:
     host = libvirt_engine
     host.pool.mkdir(parents=True)
