@@ -10,32 +10,26 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from reconciler.daemon.cycle_execution import execute
+from reconciler.daemon.cycle_look import Look, Lookout
 from reconciler.daemon.cycle_retries import Retries
-from reconciler.daemon.cycle_scope import HOST_KINDS, LiveUsers, dependencies, merged, still_released
 from reconciler.daemon.cycle_secrets import NO_SECRETS
 from reconciler.daemon.cycle_sources import CycleSources
-from reconciler.daemon.cycle_status import StatusBook
 from reconciler.daemon.file_cache import FileCache
 from reconciler.daemon.wake import Wake
 from reconciler.manifests.limits import DEFAULT_REVISION_LIMITS, RevisionLimits
-from reconciler.model.declared import Declared
 from reconciler.model.errors import EngineError, JournalError, SourceError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import Observation
 from reconciler.model.outcome import Outcome, Result
-from reconciler.model.plan import Action, Plan
+from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.problem import Problem
 from reconciler.model.record import AppliedChange, CycleRecord
 from reconciler.model.resolved import DesiredState
 from reconciler.model.revision import Revision, SourceStatus
 from reconciler.model.status import ObjectStatus
-from reconciler.planning.planner import Planner
-from reconciler.planning.resolve import Resolver
-from reconciler.planning.safety import Approvals
 from reconciler.ports import Clock, Engine, Journal, SecretStore, Source, Workers
 
 ENGINE_RETRY_S = 5.0
@@ -57,16 +51,6 @@ class CycleReport:
     finished_at: datetime
     journal_commit: str = ""
     idle: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
-    """An observation, what was wanted at the time, and the plan between them."""
-
-    observation: Observation
-    desired: DesiredState
-    plan: Plan
-    suspended: str
 
 
 class Cycle:
@@ -91,23 +75,15 @@ class Cycle:
         self._journal = journal
         self._clock = clock
         self._workers = workers
-        self._policy = policy
-        self._resolver = Resolver(policy, digest)
-        self._planner = Planner(policy, engine)
-        self._statuses = StatusBook(engine, policy.owner)
-        self._users = LiveUsers()
         self._lock = threading.RLock()
         self._sources = CycleSources(sources, engine, workers, policy, secrets, file_cache, limits)
-        self._observation: Observation | None = None
-        self._is_blind = False
-        self._look: _Look | None = None
-        self._seen: dict[ObjectKey, Mapping[str, Any]] = {}
         self._retries = Retries()
-        self._released: frozenset[tuple[ObjectKey, Action]] = frozenset()
+        self._lookout = Lookout(
+            sources=self._sources, engine=engine, clock=clock, policy=policy, digest=digest, retries=self._retries
+        )
         self._in_progress: dict[ObjectKey, AppliedChange] = {}
         self._heard: dict[ObjectKey, datetime] = {}
         self._told_faults: dict[ObjectKey, str] = {}
-        self.suspended = ""
         self.journal_fault = ""
         self.report: CycleReport | None = None
 
@@ -118,17 +94,16 @@ class Cycle:
             messages: list[str] = []
             statuses = self._sources.fetch(wake)
             has_new_revision = self._load(messages)
-            scope = self._scope(wake)
+            scope = self._lookout.scope(wake)
             if self._sources.declared is None or not (scope is None or scope or has_new_revision or wake.operator):
                 return self._finish(self._idle_record(started_at, wake, messages), None, statuses, None, idle=True)
             try:
-                before = self._look = self._look_at(scope, wake)
+                before = self._lookout.at(scope, wake)
             except EngineError as error:
                 record = self._idle_record(started_at, wake, [*messages, str(error)])
                 return self._finish(record, None, statuses, ENGINE_RETRY_S)
             attempted = self._apply(before.plan, wake, scope)
             after = self._look_again(before, attempted, messages)
-            self._look = after
             finished = self._settle(after, attempted)
             record = self._record(started_at, wake, (*attempted, *finished), after, messages)
             return self._finish(record, after.plan, statuses, self._next_s(after))
@@ -147,17 +122,21 @@ class Cycle:
             if self._sources.declared is None:
                 said = [*messages, *(status.message for status in self._sources.statuses().values())]
                 raise SourceError(next(filter(None, said), "no revision accepted yet"))
-            self._look = self._look_at(None, Wake(everything=True))
-            return self._look.plan
+            return self._lookout.at(None, Wake(everything=True)).plan
 
     def status(self) -> tuple[ObjectStatus, ...]:
         """What is true of every object, as of the last look."""
         with self._lock:
-            if self._look is None:
-                return ()
-            look = self._look
-            now = self._clock.now()
-            return self._statuses.read(look.desired, look.observation, look.plan, self._retries.outcomes, now)
+            return self._lookout.statuses(self._clock.now())
+
+    @property
+    def suspended(self) -> str:
+        """Why nothing may be done at the moment; empty when it may."""
+        return self._lookout.suspended
+
+    @suspended.setter
+    def suspended(self, reason: str) -> None:
+        self._lookout.suspended = reason
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -177,12 +156,12 @@ class Cycle:
     @property
     def desired(self) -> DesiredState | None:
         """What was wanted at the last look at the host."""
-        return self._look.desired if self._look else None
+        return self._lookout.last.desired if self._lookout.last else None
 
     @property
     def observation(self) -> Observation | None:
         """The last look at the host."""
-        return self._look.observation if self._look else None
+        return self._lookout.last.observation if self._lookout.last else None
 
     def _load(self, messages: list[str]) -> bool:
         """Make the accepted revisions the declared state; whether any is another than before."""
@@ -190,90 +169,8 @@ class Cycle:
         if has_new:
             self._retries.forget()
         elif self._sources.changed:
-            self._retries.forget(self._affected(self._sources.changed))
+            self._retries.forget(self._lookout.affected(self._sources.changed))
         return has_new
-
-    def _scope(self, wake: Wake) -> frozenset[ObjectKey] | None:
-        """The objects to look at; None means all of them, an empty set none."""
-        look = self._look
-        if wake.everything or wake.approvals or self._is_blind or look is None or look.suspended != self.suspended:
-            return None
-        due = self._retries.due_keys(self._clock.monotonic())
-        named = wake.keys | wake.restarts | {action.key for action in wake.operator if action.key} | due
-        if look.plan.retry_after_s is not None:
-            named |= {entry.key for entry in look.plan.blocked if entry.retry_after_s is not None}
-            named |= {key for key, said in self._planner.speaking.items() if said.retry_after_s is not None}
-        changed = {key for key in self._affected(self._sources.changed) if key.kind in HOST_KINDS}
-        return frozenset(named | changed | self._affected(named))
-
-    def _affected(self, keys: Collection[ObjectKey]) -> set[ObjectKey]:
-        """The objects themselves, and those about which something else may be true because of them."""
-        if self._look is None:
-            return set(keys)
-        waiting = (self._look.desired.objects.get(key) for key in self._planner.speaking)
-        on_them = {one.key for one in waiting if one is not None and not dependencies(one).isdisjoint(keys)}
-        return {*keys, *self._resolver.readers(keys), *on_them}
-
-    def _look_at(self, scope: frozenset[ObjectKey] | None, wake: Wake) -> _Look:
-        """Observe, resolve, plan: of what is known already only what changed."""
-        moved = self._observe(scope)
-        observation, declared = self._observation, self._sources.declared
-        assert declared is not None and observation is not None  # noqa: S101  (callers checked)
-        changed = self._sources.take_changed()
-        first = self._look is None
-        desired = self._resolver.update(declared, observation, None if first else changed | moved)
-        touched = changed | moved | self._resolver.touched
-        plan = self._planner.plan(
-            desired,
-            observation,
-            touched=None if first else touched,
-            now=self._clock.now(),
-            approvals=Approvals(ids=wake.approvals, confined=self._sources.approvals, changes=self._released),
-            asked=frozenset(action.key for action in wake.operator if action.key),
-            restarts=wake.restarts,
-            failed=self._retries.failed,
-            suspended=self.suspended,
-            seen=self._seen,
-        )
-        self._statuses.note(None if first or scope is None else touched | self._planner.thought_about)
-        self._released = still_released(self._released, plan, desired, observation)
-        self._remember(touched, desired, observation)
-        return _Look(observation=observation, desired=desired, plan=plan, suspended=self.suspended)
-
-    def _observe(self, scope: frozenset[ObjectKey] | None) -> frozenset[ObjectKey]:
-        """Look at the host; the objects that are others than they were at the last look.
-
-        Raises:
-            EngineError: the host cannot be observed.
-        """
-        old = self._observation
-        if scope is not None and not scope:
-            return frozenset()
-        fresh = self._engine.observe(scope)
-        if scope is None and self._sources.declared is not None:
-            fresh = self._with_named(fresh, self._sources.declared)
-        self._is_blind = self._is_blind and scope is not None
-        self._observation, moved = merged(old, fresh)
-        self._users.move(moved, old.objects if old is not None else {}, self._observation.objects)
-        self._sources.settle(self._observation)
-        return moved
-
-    def _remember(self, touched: Collection[ObjectKey], desired: DesiredState, observation: Observation) -> None:
-        """The applied documents of what was seen here, for as long as it is here or declared."""
-        for key in touched:
-            live = observation.objects.get(key)
-            if live is not None and live.marks and live.marks.owner == self._policy.owner and live.marks.applied:
-                self._seen[key] = live.marks.applied
-            elif key not in desired.present:
-                self._seen.pop(key, None)
-
-    def _with_named(self, fresh: Observation, declared: Declared) -> Observation:
-        """A full look finds what is owned; what is declared and not among it may be there as somebody else's."""
-        missing = {key for key in declared.present if key.kind in HOST_KINDS} - set(fresh.objects)
-        if not missing:
-            return fresh
-        whole, _ = merged(fresh, self._engine.observe(missing))
-        return replace(whole, asked=None)
 
     def _apply(self, plan: Plan, wake: Wake, scope: frozenset[ObjectKey] | None) -> tuple[AppliedChange, ...]:
         """Carry out what is due, and remember how it went. ``scope`` are the objects that were looked at for a reason."""
@@ -299,24 +196,18 @@ class Cycle:
             self._heard[key] = heard_at or applied.started_at
         return replace(applied, detected_at=heard_at)
 
-    def _look_again(
-        self,
-        before: _Look,
-        attempted: Collection[AppliedChange],
-        messages: list[str],
-    ) -> _Look:
+    def _look_again(self, before: Look, attempted: Collection[AppliedChange], messages: list[str]) -> Look:
         """Compare what was reached with what was planned; never assume."""
         if not attempted:
             return before
-        touched = frozenset(applied.change.key for applied in attempted)
         try:
-            return self._look_at(touched | self._affected(touched) | self._users.used_by(touched), Wake())
+            return self._lookout.again(frozenset(applied.change.key for applied in attempted))
         except EngineError as error:
             messages.append(f"what was done could not be verified: {error}")
-            self._is_blind = True
+            self._lookout.is_blind = True
             return before
 
-    def _settle(self, look: _Look, attempted: Collection[AppliedChange]) -> list[AppliedChange]:
+    def _settle(self, look: Look, attempted: Collection[AppliedChange]) -> list[AppliedChange]:
         """Work that was in progress and is done now, as changes that ended: the journal tells the end as well."""
         open_keys = {change.key for change in look.plan.changes} | {entry.key for entry in look.plan.blocked}
         open_keys |= {change.key for hold in look.plan.held for change in hold.changes}
@@ -338,7 +229,7 @@ class Cycle:
         started_at: datetime,
         wake: Wake,
         attempted: Collection[AppliedChange],
-        look: _Look,
+        look: Look,
         messages: Collection[str],
     ) -> CycleRecord:
         """What the journal is told: everything but repetition."""
@@ -382,7 +273,7 @@ class Cycle:
             started_at=started_at,
             ended_at=self._clock.now(),
             revisions=self._sources.revisions,
-            held=self._look.plan.held if self._look else (),
+            held=self._lookout.last.plan.held if self._lookout.last else (),
             problems=self.problems,
             operator=wake.operator,
             detected_at=wake.detected_at,
@@ -390,7 +281,7 @@ class Cycle:
             source_events=self._sources.events,
         )
 
-    def _next_s(self, look: _Look) -> float | None:
+    def _next_s(self, look: Look) -> float | None:
         """When to run again without an event."""
         now_s = self._clock.monotonic()
         waits = [look.plan.retry_after_s, self._retries.next_due_s(now_s)]
@@ -420,7 +311,7 @@ class Cycle:
             self.journal_fault = ""
         self.report = CycleReport(
             record=record,
-            plan=plan if plan is not None else (self._look.plan if self._look else None),
+            plan=plan if plan is not None else (self._lookout.last.plan if self._lookout.last else None),
             sources=sources,
             problems=self.problems,
             retry_after_s=retry_after_s if not idle else self._retries.next_due_s(self._clock.monotonic()),

@@ -7,8 +7,8 @@ from one cycle to the next and resolves again only what an update may have chang
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from reconciler.model.declared import Declared
 from reconciler.model.document import Document
@@ -29,28 +29,16 @@ from reconciler.planning.redact import Digest
 from reconciler.planning.resolve_network import pod_network, resolve_network
 from reconciler.planning.resolve_vm import References, VolumePlace, resolve_vm
 from reconciler.planning.resolve_volume import CLAIM_KINDS, resolve_volume
-from reconciler.planning.seed import MissingReferenceError
-from reconciler.planning.unresolvable import UnresolvableError
+from reconciler.planning.verdict import Verdict, overlapping, verdict_of
 
 NETWORK_KIND = "NetworkAttachmentDefinition"
 VM_KIND = "VirtualMachine"
 CLASS_KIND = "StorageClass"
-CONFIG = ("spec", "config")
 
 
 def resolve(declared: Declared, observation: Observation, *, policy: Policy, digest: Digest) -> DesiredState:
     """Join everything with everything, on the host that was observed."""
     return Resolver(policy, digest).update(declared, observation, None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Verdict:
-    """What one object came to: itself, or why it is not there."""
-
-    thing: Resolved | None = None
-    invalid: str | None = None
-    problem: Problem | None = None
-    blocked: tuple[str, tuple[ObjectKey, ...]] | None = None
 
 
 class Resolver:
@@ -188,36 +176,36 @@ class Resolver:
             more |= {key for kind in CLAIM_KINDS for key in self._general[kind]}
         return more
 
-    def _resolved_networks(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, _Verdict]:
+    def _resolved_networks(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, Verdict]:
         """All networks, if any: one more may overlap any other."""
         verdicts = {key: self._resolved_network(key) for key in keys}
         made = {key: verdict.thing for key, verdict in verdicts.items() if verdict.thing is not None}
         there = [key for key in self._networks_here if self._live(key) is not None]
         for lost, reason in overlaps(made, self._policy.pod_network, there):
-            verdicts[lost.key] = _overlapping(lost, reason)
+            verdicts[lost.key] = overlapping(lost, reason)
         return verdicts
 
-    def _resolved_volumes(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, _Verdict]:
+    def _resolved_volumes(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, Verdict]:
         return {key: self._resolved_volume(key) for key in keys}
 
-    def _resolved_vms(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, _Verdict]:
+    def _resolved_vms(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, Verdict]:
         return {key: self._resolved_vm(key) for key in keys}
 
-    def _resolved_network(self, key: ObjectKey) -> _Verdict:
+    def _resolved_network(self, key: ObjectKey) -> Verdict:
         document = self._wanted.get(key)
         if document is None:
-            return _Verdict()
+            return Verdict()
         policy, digest, bridges = self._policy, self._digest, self._bridges
-        return _verdict(lambda: resolve_network(document, policy=policy, digest=digest, host_bridges=bridges))
+        return verdict_of(lambda: resolve_network(document, policy=policy, digest=digest, host_bridges=bridges))
 
-    def _resolved_volume(self, key: ObjectKey) -> _Verdict:
+    def _resolved_volume(self, key: ObjectKey) -> Verdict:
         document = self._wanted.get(key)
         read: set[ObjectKey] = set()
         if document is None:
             self._reads.note(key, read)
-            return _Verdict()
+            return Verdict()
         live = self._live(key)
-        verdict = _verdict(
+        verdict = verdict_of(
             lambda: resolve_volume(
                 document,
                 policy=self._policy,
@@ -231,13 +219,13 @@ class Resolver:
         self._reads.note(key, read)
         return verdict
 
-    def _resolved_vm(self, key: ObjectKey) -> _Verdict:
+    def _resolved_vm(self, key: ObjectKey) -> Verdict:
         """A VM; one that lacks something is held at its last applied document, if it has one."""
         document = self._wanted.get(key)
         if document is None:
             self._reads.note(key, ())
-            return _Verdict()
-        verdict = _Verdict()
+            return Verdict()
+        verdict = Verdict()
         if key not in self._on_live:
             read: set[ObjectKey] = set()
             references = References(
@@ -245,7 +233,7 @@ class Resolver:
                 volumes=Recorded(self._place, read),
                 networks=Recorded(self._network, read),
             )
-            verdict = _verdict(lambda: self._fitting(document, references))
+            verdict = verdict_of(lambda: self._fitting(document, references))
             self._reads.note(key, read)
             if verdict.thing is not None:
                 return verdict
@@ -260,7 +248,7 @@ class Resolver:
             networks=Recorded(self._network_on_host, set()),
             kept_seeds=kept_seeds(live),
         )
-        held = _verdict(lambda: resolve_vm(last, on_host, policy=self._policy, digest=self._digest))
+        held = verdict_of(lambda: resolve_vm(last, on_host, policy=self._policy, digest=self._digest))
         return replace(
             held,
             invalid=verdict.invalid or held.invalid,
@@ -299,7 +287,7 @@ class Resolver:
             return (thing.pool, thing.format) != (before.pool, before.format)
         return (thing is None) != (before is None)
 
-    def _take_in(self, verdicts: Mapping[ObjectKey, _Verdict]) -> None:
+    def _take_in(self, verdicts: Mapping[ObjectKey, Verdict]) -> None:
         """Enter what objects came to; VMs of which a duplicate identity was rejected come back for a new judgement."""
         before, state = self._state.objects, self._state
         claims: dict[tuple[str, str], int] = {}
@@ -395,21 +383,3 @@ class Resolver:
                 },
             ),
         )
-
-
-def _overlapping(network: ResolvedNetwork, reason: str) -> _Verdict:
-    if network.document is None:
-        return _Verdict()
-    place, path, hint = network.document.place(CONFIG), ".".join(CONFIG), "take another subnet"
-    found = problem("network-overlap", place, reason, object=network.key, path=path, hint=hint)
-    return _Verdict(invalid=reason, problem=found)
-
-
-def _verdict(work: Callable[[], Resolved]) -> _Verdict:
-    """What resolving comes to, with the two ways it can fail."""
-    try:
-        return _Verdict(thing=work())
-    except MissingReferenceError as error:
-        return _Verdict(blocked=(str(error), (error.key,)))
-    except UnresolvableError as error:
-        return _Verdict(invalid=str(error), problem=error.problem)

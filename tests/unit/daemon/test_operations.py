@@ -251,7 +251,7 @@ def test_a_pause_for_a_time_ends_by_itself(bench: Bench) -> None:
     assert bench.ask("pause", name="web", for_s=60)["retry_after_s"] == pytest.approx(60, abs=5)
     assert bench.state("web") == "Paused"
     clock = bench.core.engine._host.clock  # type: ignore[attr-defined]
-    bench.core.cycle._clock = clock
+    bench.core.cycle._clock = bench.core.cycle._lookout._clock = clock
     clock.advance(61.0)
     bench.core.cycle.run(Wake())
     assert bench.state("web") == "Running"
