@@ -121,7 +121,8 @@ def same_source(before: DiskSource, after: DiskSource) -> bool:
     A scratch disk whose size nobody wrote down (0) is as it should be.
     """
     if isinstance(before, ClaimSource) and isinstance(after, ClaimSource):
-        return (before.namespace, before.claim) == (after.namespace, after.claim)
+        names = [(source.namespace, source.claim, source.passphrase) for source in (before, after)]
+        return names[0] == names[1]
     if isinstance(before, ScratchSource) and isinstance(after, ScratchSource):
         return before.capacity_bytes in (0, after.capacity_bytes)
     return before == after
@@ -130,8 +131,8 @@ def same_source(before: DiskSource, after: DiskSource) -> bool:
 def show_source(source: DiskSource) -> str | None:
     """A disk's source in a few words."""
     match source:
-        case ClaimSource(namespace=namespace, claim=claim):
-            return f"claim {namespace}/{claim}"
+        case ClaimSource(namespace=namespace, claim=claim, passphrase=passphrase):
+            return f"claim {namespace}/{claim}{', encrypted' if passphrase else ''}"
         case SeedSource(digest=digest):
             return f"digest:{digest}"
         case ScratchSource(capacity_bytes=size):

@@ -16,6 +16,7 @@ from reconciler.model.plan import Difference
 from reconciler.model.problem import Problem
 from reconciler.model.resolved import Resolved
 from reconciler.ports import Clock, Engine, Workers
+from reconciler.secrets.passphrase import read_passphrase
 from reconciler.settings import ImportSettings, Settings
 
 if TYPE_CHECKING:
@@ -95,7 +96,14 @@ class _Libvirt:
             if error.name != "libvirt" and not str(error.name).startswith("libvirt"):
                 raise
             raise RequirementError(MISSING_LIBVIRT) from error
-        return LibvirtEngine(libvirt_settings(settings), settings.policy, clock, workers)
+        classes = settings.policy.storage_classes
+        return LibvirtEngine(
+            libvirt_settings(settings),
+            settings.policy,
+            clock,
+            workers,
+            passphrase=lambda storage_class: read_passphrase(storage_class, classes),
+        )
 
     def pure(self, settings: Settings) -> Engine:
         from nodeexec.libvirt.compare import compare  # noqa: PLC0415

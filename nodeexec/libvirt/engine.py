@@ -13,6 +13,7 @@ from nodeexec.libvirt import compare as comparison
 from nodeexec.libvirt import domain_xml, live_document, network_xml, support
 from nodeexec.libvirt.attached_volumes import AttachedVolumes
 from nodeexec.libvirt.connection import Connection
+from nodeexec.libvirt.disk_keys import DiskKeys, Passphrase, no_passphrase
 from nodeexec.libvirt.domain_index import DomainIndex
 from nodeexec.libvirt.domain_names import DomainNames
 from nodeexec.libvirt.domains import Domains
@@ -61,7 +62,15 @@ class LibvirtEngine:
 
     name = "libvirt"
 
-    def __init__(self, settings: LibvirtSettings, policy: Policy, clock: Clock, workers: Workers) -> None:
+    def __init__(
+        self,
+        settings: LibvirtSettings,
+        policy: Policy,
+        clock: Clock,
+        workers: Workers,
+        passphrase: Passphrase = no_passphrase,
+    ) -> None:
+        """``passphrase`` reads that of a storage class whose volumes are encrypted."""
         self._settings = settings
         self._policy = policy
         this_boot = boot_id()
@@ -74,9 +83,12 @@ class LibvirtEngine:
         self._agents = GuestAgents(self._connection, settings, clock, workers, self._events, names)
         self._events.serve(record_end=self._domains.record_end, agent_changed=self._agents.forget)
         self._host = Host(settings, policy)
+        keys = DiskKeys(self._connection, policy, passphrase)
         pools = Pools(self._connection, settings, policy.default_pool, self._events)
         index = DomainIndex(self._domains, self._events, policy.owner)
-        imports = Imports(pools=pools, events=self._events, clock=clock, workers=workers, limits=settings.imports)
+        imports = Imports(
+            pools=pools, events=self._events, clock=clock, workers=workers, limits=settings.imports, keys=keys
+        )
         vms, volumes = VmReader(this_boot), VolumeReader(imports, policy.owner)
         self._survey = Survey(
             connection=self._connection, domains=self._domains, pools=pools, vms=vms, owner=policy.owner
@@ -108,7 +120,8 @@ class LibvirtEngine:
                 observer=self._observer,
                 pools=pools,
                 attached=AttachedVolumes(pools, policy, clock),
-                power=PowerControl(self._domains, clock, settings, this_boot),
+                power=PowerControl(self._domains, clock, settings, this_boot, keys),
+                keys=keys,
                 credentials=GuestCredentials(self._connection, self._domains, settings, workers, self._events),
                 flavour=self._flavour,
                 boot_id=this_boot,
@@ -121,6 +134,7 @@ class LibvirtEngine:
                 observer=self._observer,
                 pools=pools,
                 imports=imports,
+                keys=keys,
             ),
             networks=NetworkChanges(
                 connection=self._connection, policy=policy, clock=clock, domains=self._domains, index=index

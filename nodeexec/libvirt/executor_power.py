@@ -9,12 +9,14 @@ from typing import Any
 
 import libvirt
 
+from nodeexec.libvirt.disk_keys import DiskKeys
 from nodeexec.libvirt.domains import DomainReading, Domains
 from nodeexec.libvirt.errors import ApplyEndedError
 from nodeexec.libvirt.marks import DomainMarks
 from nodeexec.libvirt.observe_vms import STARTING, history_of
 from nodeexec.libvirt.settings import LibvirtSettings
 from nodeexec.libvirt.steps import Steps
+from nodeexec.libvirt.volume_files import VolumeError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change
@@ -52,8 +54,9 @@ class PowerControl:
     press more.
     """
 
-    def __init__(self, domains: Domains, clock: Clock, settings: LibvirtSettings, boot_id: str) -> None:
+    def __init__(self, domains: Domains, clock: Clock, settings: LibvirtSettings, boot_id: str, keys: DiskKeys) -> None:
         self._domains = domains
+        self._keys = keys
         self._clock = clock
         self._settings = settings
         self._boot_id = boot_id
@@ -139,8 +142,9 @@ class PowerControl:
         after = started(before, guest, self._clock.now(), self._boot_id)
         self._write(guest, steps, "marked start", after)
         try:
-            steps.do("started guest", guest.handle.create)
-        except libvirt.libvirtError:
+            with self._keys.at_hand(guest.reading.stored_xml or ""):
+                steps.do("started guest", guest.handle.create)
+        except (libvirt.libvirtError, VolumeError):
             if not guest.handle.isActive():
                 self._domains.write_marks(guest.handle, before)
             raise

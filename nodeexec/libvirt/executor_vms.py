@@ -16,6 +16,8 @@ from nodeexec.libvirt.adopted import ADOPTED
 from nodeexec.libvirt.attached_volumes import AttachedVolumes
 from nodeexec.libvirt.compare import compare
 from nodeexec.libvirt.connection import Connection
+from nodeexec.libvirt.disk_keys import DiskKeys
+from nodeexec.libvirt.domain_xml import build
 from nodeexec.libvirt.domains import Domains
 from nodeexec.libvirt.errors import ApplyEndedError, Fault, fault_of
 from nodeexec.libvirt.executor_live import change_running
@@ -30,7 +32,7 @@ from nodeexec.libvirt.observe import Observer
 from nodeexec.libvirt.pools import Pool, Pools
 from nodeexec.libvirt.steps import Steps
 from nodeexec.libvirt.stored_xml import changed_definition, new_definition
-from nodeexec.libvirt.volume_files import read_volume
+from nodeexec.libvirt.volume_files import VolumeError, read_volume
 from nodeexec.recorded import RECORDED_ONLY
 from nodeexec.vm_difference import ACCESS_PATH
 from reconciler.model.domain import ClaimSource
@@ -60,6 +62,7 @@ class VmChanges:
     attached: AttachedVolumes
     power: PowerControl
     credentials: GuestCredentials
+    keys: DiskKeys
     flavour: Callable[[], Flavour]
     boot_id: str
 
@@ -115,9 +118,11 @@ class VmChanges:
             self.power.start(self._guest(change, handle), steps)
             return
         try:
-            steps.do("started guest", handle.create)
-        except libvirt.libvirtError as error:
-            if fault_of(error) is Fault.LOST or handle.isActive():
+            with self.keys.at_hand(handle.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)):
+                steps.do("started guest", handle.create)
+        except (libvirt.libvirtError, VolumeError) as error:
+            lost = isinstance(error, libvirt.libvirtError) and fault_of(error) is Fault.LOST
+            if lost or handle.isActive():
                 raise
             # It never ran: the next attempt is the first start again.
             guest = self._guest(change, handle)
@@ -211,7 +216,8 @@ class VmChanges:
         if not doable:
             return ""
         devices = tuple(d for d in doable if d.path != ACCESS_PATH)
-        pending = change_running(handle, wanted.domain, self._flavour(), devices, steps)
+        with self.keys.at_hand(build(wanted.domain, self._flavour())):
+            pending = change_running(handle, wanted.domain, self._flavour(), devices, steps)
         after = self.observer.vm(wanted.key)
         if not isinstance(after, LiveVm) or after.running is None:
             return ""

@@ -8,6 +8,7 @@ from typing import Any
 import libvirt
 
 from nodeexec.libvirt.compare import compare
+from nodeexec.libvirt.disk_keys import DiskKeys
 from nodeexec.libvirt.domain_index import DomainIndex
 from nodeexec.libvirt.domains import Domains
 from nodeexec.libvirt.errors import ApplyEndedError
@@ -23,7 +24,7 @@ from nodeexec.libvirt.safe_xml import parse_xml
 from nodeexec.libvirt.steps import Steps
 from nodeexec.libvirt.trash import StoredItem, find_item, take_back, trash_volume
 from nodeexec.libvirt.volume_files import VolumeError, VolumeFile, create_file, grow_file, read_volume, write_marks
-from nodeexec.libvirt.volume_marks import claim_marks
+from nodeexec.libvirt.volume_marks import claim_marks, storage_class_of
 from reconciler.model.live import LiveVolume, Unreadable
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Action, Change
@@ -46,6 +47,7 @@ class VolumeChanges:
     observer: Observer
     pools: Pools
     imports: Imports
+    keys: DiskKeys
 
     def apply(self, change: Change, steps: Steps) -> Outcome:
         """Re-observe, then act.
@@ -91,10 +93,13 @@ class VolumeChanges:
         if change.restore:
             return self._take_back(change, wanted, steps)
         if wanted.source.kind is SourceKind.BLANK:
-            steps.do(
-                "created volume",
-                lambda: create_file(pool, name, format=wanted.format, size_bytes=wanted.size_bytes, marks=marks),
-            )
+            with self.keys.of_volume(wanted.storage_class, wanted.encrypted) as key:
+                steps.do(
+                    "created volume",
+                    lambda: create_file(
+                        pool, name, format=wanted.format, size_bytes=wanted.size_bytes, marks=marks, key=key
+                    ),
+                )
             self.pools.refresh(pool)
             return steps.outcome()
         copy_from = self._clone_source(wanted) if wanted.source.kind is SourceKind.CLONE else None
@@ -107,6 +112,7 @@ class VolumeChanges:
             storage_class=wanted.storage_class,
             marks=marks,
             copy_from=copy_from,
+            encrypted=wanted.encrypted,
         )
         word = "clone" if copy_from else "import"
         if self.imports.begin(pool, request, wanted.access):
@@ -154,7 +160,8 @@ class VolumeChanges:
         self.pools.refresh(self.pools.require(pool.name))
         file = self._file(pool, name)
         if wanted.size_bytes > file.size_bytes:
-            steps.do("grew volume", lambda: grow_file(file, wanted.size_bytes))
+            with self.keys.of_volume(wanted.storage_class, file.encrypted) as key:
+                steps.do("grew volume", lambda: grow_file(file, wanted.size_bytes, key))
         return steps.outcome()
 
     def _trash_item(self, name: str) -> tuple[Pool, StoredItem]:
@@ -192,7 +199,9 @@ class VolumeChanges:
         for name in sorted(self.domains.name(key) if key.namespace else key.name for key in running):
             self._grow_under(name, pool, file, size_bytes, steps)
         if not running:
-            steps.do("grew volume", lambda: grow_file(file, size_bytes))
+            storage_class = storage_class_of(file.marks) if isinstance(file.marks, DomainMarks) else ""
+            with self.keys.of_volume(storage_class, file.encrypted) as key:
+                steps.do("grew volume", lambda: grow_file(file, size_bytes, key))
         self.pools.refresh(pool)
 
     def _grow_under(self, name: str, pool: Pool, file: VolumeFile, size_bytes: int, steps: Steps) -> None:

@@ -64,7 +64,9 @@ def _source_of(disk: Element, reading: Reading) -> DiskSource:
         return SeedSource(digest=seed[2])
     claim = claim_of_volume(volume)
     if claim is not None:
-        return ClaimSource(namespace=claim[0], claim=claim[1], pool=pool, format=claim[2])
+        secret = find(source, "encryption/secret")
+        passphrase = secret.get("uuid", "") if secret is not None else ""
+        return ClaimSource(namespace=claim[0], claim=claim[1], pool=pool, format=claim[2], passphrase=passphrase)
     return ForeignSource(text=f"volume {pool}/{volume}")
 
 
@@ -107,7 +109,10 @@ def write_source(element: Element, disk: DiskSpec, writing: Writing) -> None:
     driver.set("type", format)
     if isinstance(disk.source, ClaimSource | ScratchSource) and disk.binding is Binding.DISK:
         driver.set("discard", "unmap")
-    add(element, "source", pool=pool, volume=volume)
+    source = add(element, "source", pool=pool, volume=volume)
+    if isinstance(disk.source, ClaimSource) and disk.source.passphrase:
+        encryption = add(source, "encryption", format="luks")
+        add(encryption, "secret", type="passphrase", uuid=disk.source.passphrase)
 
 
 def source_volume(disk: DiskSpec, writing: Writing) -> tuple[str, str, str] | None:

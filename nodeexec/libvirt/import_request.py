@@ -28,6 +28,7 @@ class ImportRequest:
     storage_class: str
     marks: DomainMarks
     copy_from: tuple[str, str] | None = None
+    encrypted: bool = False
 
 
 def load_request(directory: Path) -> dict[str, Any] | None:
@@ -77,6 +78,7 @@ def as_data(request: ImportRequest) -> dict[str, Any]:
         "storage_class": request.storage_class,
         "marks": to_json(request.marks),
         "copy_from": list(request.copy_from) if request.copy_from else None,
+        "encrypted": request.encrypted,
     }
 
 
@@ -100,6 +102,7 @@ def request_from(data: Mapping[str, Any]) -> ImportRequest:
             storage_class=str(data["storage_class"]),
             marks=marks,
             copy_from=(str(copy_from[0]), str(copy_from[1])) if copy_from else None,
+            encrypted=data.get("encrypted") is True,
         )
     except (KeyError, TypeError, IndexError) as error:
         raise ValueError(f"the request of a volume in the making is damaged: {error}") from error

@@ -14,8 +14,8 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,26 @@ from urllib.parse import urlsplit
 import libvirt
 import structlog
 
+from nodeexec.libvirt.disk_keys import DiskKeys
 from nodeexec.libvirt.download import ImportFailedError, download, unpack
 from nodeexec.libvirt.errors import translate
 from nodeexec.libvirt.events import EventStream
 from nodeexec.libvirt.image_check import bounded, inspect_image
 from nodeexec.libvirt.import_request import ImportRequest, as_data, load_request, request_from, same_wish, store_request
 from nodeexec.libvirt.import_turns import ImportTurns
+from nodeexec.libvirt.luks import NEW_ENCRYPTION, encrypted_image, key_argument
+from nodeexec.libvirt.marks import DomainMarks
 from nodeexec.libvirt.pools import Pool, Pools
 from nodeexec.libvirt.settings import ImportLimits
-from nodeexec.libvirt.volume_files import VolumeError, read_volume, run_tool, take_name, write_marks
+from nodeexec.libvirt.volume_files import (
+    VolumeError,
+    VolumeFile,
+    read_volume,
+    resize_image,
+    take_name,
+    write_marks,
+)
+from nodeexec.libvirt.volume_marks import storage_class_of
 from reconciler.model.keys import ObjectKey
 from reconciler.model.resolved import SourceAccess, SourceKind, VolumeSource
 from reconciler.ports import Clock, Workers
@@ -62,13 +73,14 @@ class Imports:
     """Starts, resumes, watches and discards imports and clones."""
 
     def __init__(
-        self, *, pools: Pools, events: EventStream, clock: Clock, workers: Workers, limits: ImportLimits
+        self, *, pools: Pools, events: EventStream, clock: Clock, workers: Workers, limits: ImportLimits, keys: DiskKeys
     ) -> None:
         self._pools = pools
         self._events = events
         self._clock = clock
         self._workers = workers
         self._limits = limits
+        self._keys = keys
         self._turns = ImportTurns(limits.at_once, limits.at_once_a_host, events.emit)
         self._cancelled: set[str] = set()
 
@@ -215,6 +227,7 @@ class Imports:
                 (directory / name).unlink()
         if read_volume(pool, request.volume) is not None:
             return
+        source: VolumeFile | None = None
         if request.source.kind is SourceKind.HTTP:
             if access is None:
                 raise ImportFailedError(f"{request.source}: its whole address is not at hand; make the manifest valid")
@@ -230,20 +243,26 @@ class Imports:
             )
             image = unpack(part, directory / "image", limits=limits, keep_going=keep_going)
             facts = inspect_image(image, self._limits)
-            source_format, size_bytes = facts.format, facts.size_bytes
+            copy = _Copy(image=image, image_format=facts.format, disk=disk, format=request.format)
+            size_bytes = facts.size_bytes
         else:
-            image, source_format, size_bytes = self._clone_source(request)
+            source = self._clone_source(request)
+            copy = _Copy(image=source.path, image_format=source.format, disk=disk, format=request.format)
+            size_bytes = source.size_bytes
         if request.size_bytes and size_bytes > request.size_bytes:
             raise ImportFailedError(
                 f"the disk has {size_bytes} bytes and the claim asks for {request.size_bytes}; "
                 f"raise resources.requests.storage"
             )
-        _convert(image, source_format, disk, request.format, keep_going, limits)
-        if request.size_bytes > size_bytes:
-            run_tool(
-                ["qemu-img", "resize", "-q", "-f", request.format, str(disk), str(request.size_bytes)],
-                f"growing {request.volume}",
-            )
+        with ExitStack() as keys:
+            key = keys.enter_context(self._keys.of_volume(request.storage_class, request.encrypted))
+            if source is not None and source.encrypted:
+                marks = source.marks if isinstance(source.marks, DomainMarks) else None
+                storage_class = storage_class_of(marks) if marks is not None else ""
+                copy = replace(copy, image_key=keys.enter_context(self._keys.of_volume(storage_class, encrypted=True)))
+            _convert(replace(copy, key=key), keep_going, limits)
+            if request.size_bytes > size_bytes:
+                resize_image(disk, request.format, request.size_bytes, f"growing {request.volume}", key)
         keep_going()
         write_marks(pool, disk, request.volume, request.marks)
         with disk.open("rb") as file:
@@ -251,14 +270,18 @@ class Imports:
         take_name(disk, pool.path(request.volume))
         self._pools.refresh(pool)
 
-    def _clone_source(self, request: ImportRequest) -> tuple[Path, str, int]:
+    def _clone_source(self, request: ImportRequest) -> VolumeFile:
         if request.copy_from is None:
             raise ImportFailedError(f"{request.source} names no volume")
         pool_name, volume = request.copy_from
         found = read_volume(self._pools.require(pool_name), volume)
         if found is None:
             raise ImportFailedError(f"{request.source.claim} is not there to be cloned")
-        return found.path, found.format, found.size_bytes
+        if found.encrypted and not request.encrypted:
+            raise ImportFailedError(
+                f"{request.source.claim} is encrypted and the storage class of its clone is not; name one that is"
+            )
+        return found
 
     def _failed(self, directory: Path, data: Mapping[str, Any], reason: str) -> None:
         failures = int(data.get("failures", 0)) + 1
@@ -272,17 +295,41 @@ class Imports:
             store_request(directory, said)
 
 
-def _convert(
-    image: Path, source_format: str, disk: Path, format: str, keep_going: Callable[[], None], limits: ImportLimits
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Copy:
+    """What is copied where. The keys are descriptors of passphrases, None for what is not encrypted."""
+
+    image: Path
+    image_format: str
+    disk: Path
+    format: str
+    image_key: int | None = None
+    key: int | None = None
+
+    @property
+    def arguments(self) -> list[str]:
+        """``qemu-img``'s, after ``convert``."""
+        source = ["-f", self.image_format, "-O", self.format, str(self.image)]
+        if self.image_key is not None:
+            # With --image-opts the target's format has to stand in front.
+            opened = encrypted_image(self.image, of_source=True)
+            source = [*key_argument(self.image_key, of_source=True), "-O", self.format, *opened]
+        target = [*key_argument(self.key), *NEW_ENCRYPTION] if self.key is not None else []
+        return [*target, *source, str(self.disk)]
+
+
+def _convert(copy: _Copy, keep_going: Callable[[], None], limits: ImportLimits) -> None:
     """A stand-alone copy in the wanted format, interruptible."""
-    command = bounded(
-        ["qemu-img", "convert", "-f", source_format, "-O", format, str(image), str(disk)],
-        memory_bytes=limits.convert_memory_bytes,
-    )
+    command = bounded(["qemu-img", "convert", *copy.arguments], memory_bytes=limits.convert_memory_bytes)
+    inherited = tuple(key for key in (copy.key, copy.image_key) if key is not None)
     try:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, umask=0o077
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            umask=0o077,
+            pass_fds=inherited,
         )
     except OSError as error:
         raise VolumeError(f"qemu-img cannot be run ({error.strerror}); install qemu-utils") from error

@@ -130,6 +130,7 @@ def _finished_volume(
         size_bytes=file.size_bytes,
         source=source_of(marks) if marks is not None else None,
         storage_class=storage_class_of(marks) if marks is not None else "",
+        encrypted=file.encrypted,
     )
     return replace(
         live,

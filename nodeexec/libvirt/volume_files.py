@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodeexec.libvirt.luks import NEW_ENCRYPTION, encrypted_image, key_argument
 from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks, from_json, to_json
 from nodeexec.libvirt.pools import Pool
 
@@ -22,6 +23,7 @@ XATTR = "user.gitvirt"
 FORMAT = "format"
 """``extra`` entry of the marks of an adopted volume, whose name need not tell its format."""
 _QCOW2_MAGIC = b"QFI\xfb"
+_QCOW2_LUKS = 2
 _NO_XATTR = frozenset({errno.ENOTSUP, errno.ENOSPC, errno.E2BIG, errno.ERANGE, errno.EPERM})
 _NO_LINK = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 _TOOL_TIMEOUT_S = 120.0
@@ -45,6 +47,7 @@ class VolumeFile:
     path: Path
     format: str
     size_bytes: int
+    encrypted: bool
     allocated_bytes: int
     identity: str
     marks: DomainMarks | UnreadableMarks | None
@@ -67,7 +70,7 @@ def read_volume(pool: Pool, name: str) -> VolumeFile | None:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise VolumeError(f"{path} is not a plain file")
-        head = os.pread(descriptor, 32, 0)
+        head = os.pread(descriptor, 36, 0)
         marks = _marks_text(descriptor, pool, name)
     except OSError as error:
         raise VolumeError(f"{path}: {error.strerror}") from error
@@ -80,6 +83,7 @@ def read_volume(pool: Pool, name: str) -> VolumeFile | None:
         path=path,
         format="qcow2" if qcow2 else "raw",
         size_bytes=int.from_bytes(head[24:32], "big") if qcow2 else facts.st_size,
+        encrypted=qcow2 and int.from_bytes(head[32:36], "big") == _QCOW2_LUKS,
         allocated_bytes=facts.st_blocks * 512,
         identity=f"{facts.st_dev}:{facts.st_ino}",
         marks=read_marks,
@@ -179,8 +183,11 @@ def take_name(source: Path, final: Path) -> None:
     sync_directory(final.parent)
 
 
-def create_file(pool: Pool, name: str, *, format: str, size_bytes: int, marks: DomainMarks) -> None:
-    """A blank volume. Something half made by an earlier attempt is made anew.
+def create_file(
+    pool: Pool, name: str, *, format: str, size_bytes: int, marks: DomainMarks, key: int | None = None
+) -> None:
+    """A blank volume. Something half made by an earlier attempt is made anew. ``key`` is a descriptor of the passphrase that
+    it is encrypted with.
 
     Raises:
         VolumeError: the pool is full, or ``qemu-img`` fails.
@@ -196,7 +203,9 @@ def create_file(pool: Pool, name: str, *, format: str, size_bytes: int, marks: D
     except OSError as error:
         raise VolumeError(f"creating {fresh}: {error.strerror}") from error
     if format != "raw":
-        run_tool(["qemu-img", "create", "-q", "-f", format, str(fresh), str(size_bytes)], f"creating {name}")
+        encryption = [*key_argument(key), *NEW_ENCRYPTION] if key is not None else []
+        command = ["qemu-img", "create", "-q", *encryption, "-f", format, str(fresh), str(size_bytes)]
+        run_tool(command, f"creating {name}", key=key)
     write_marks(pool, fresh, name, marks)
     take_name(fresh, pool.path(name))
 
@@ -222,27 +231,43 @@ def write_file(pool: Pool, name: str, content: bytes, marks: DomainMarks) -> Non
     take_name(fresh, pool.path(name))
 
 
-def grow_file(volume: VolumeFile, size_bytes: int) -> None:
-    """Grow a volume that no running guest has open. QEMU's own lock refuses one that is open after all.
+def grow_file(volume: VolumeFile, size_bytes: int, key: int | None = None) -> None:
+    """Grow a volume that no running guest has open. QEMU's own lock refuses one that is open after all. ``key`` is a descriptor
+    of its passphrase, where it is encrypted.
 
     Raises:
         VolumeError: smaller than it is, or ``qemu-img`` fails.
     """
     if size_bytes < volume.size_bytes:
         raise VolumeError(f"{volume.path} has {volume.size_bytes} bytes; disks only grow")
-    run_tool(
-        ["qemu-img", "resize", "-q", "-f", volume.format, str(volume.path), str(size_bytes)], f"growing {volume.name}"
-    )
+    resize_image(volume.path, volume.format, size_bytes, f"growing {volume.name}", key)
 
 
-def run_tool(command: list[str], doing: str, *, timeout_s: float = _TOOL_TIMEOUT_S) -> bytes:
-    """Run ``qemu-img``, bounded in time; its output.
+def resize_image(path: Path, format: str, size_bytes: int, doing: str, key: int | None = None) -> None:
+    """``qemu-img resize`` of a file, with its passphrase where it has one.
+
+    Raises:
+        VolumeError: ``qemu-img`` fails.
+    """
+    image = ["-f", format, str(path)] if key is None else [*key_argument(key), *encrypted_image(path)]
+    run_tool(["qemu-img", "resize", "-q", *image, str(size_bytes)], doing, key=key)
+
+
+def run_tool(command: list[str], doing: str, *, timeout_s: float = _TOOL_TIMEOUT_S, key: int | None = None) -> bytes:
+    """Run ``qemu-img``, bounded in time; its output. It inherits the descriptor ``key``.
 
     Raises:
         VolumeError: it is missing, fails, or takes too long.
     """
     try:
-        ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False)
+        ended = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+            pass_fds=() if key is None else (key,),
+        )
     except subprocess.TimeoutExpired as error:
         raise VolumeError(f"{doing}: {command[0]} did not end in {timeout_s:.0f} s") from error
     except OSError as error:

@@ -248,6 +248,7 @@ class Reading:
             size_bytes=volume.size_bytes,
             source=volume.source,
             storage_class=volume.storage_class,
+            encrypted=volume.encrypted,
             phase=incoming.phase(self.under_way(copy_name(volume.place))) if incoming else "Succeeded",
             reason=incoming.reason if incoming else "",
             retry_at=incoming.retry_at if incoming else None,

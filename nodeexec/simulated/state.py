@@ -79,6 +79,7 @@ class HostVolume:
     marks: Marks | None = None
     source: VolumeSource | None = None
     storage_class: str = ""
+    encrypted: bool = False
 
     @property
     def place(self) -> VolumePlace:

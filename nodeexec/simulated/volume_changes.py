@@ -102,6 +102,7 @@ class VolumeChanges:
             marks=self._executor.new_marks(wanted, change.revision, None),
             source=wanted.source,
             storage_class=wanted.storage_class,
+            encrypted=wanted.encrypted,
         )
 
         def begin(state: HostState) -> None:

@@ -32,12 +32,15 @@ class Binding(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimSource:
-    """A disk's bytes are a claim's volume. ``pool`` and ``format`` (``qcow2`` or ``raw``) are those of the volume."""
+    """A disk's bytes are a claim's volume. ``pool`` and ``format`` (``qcow2`` or ``raw``) are those of the volume.
+    ``passphrase`` is the UUID of an encrypted volume's passphrase (`passphrase_id`), empty for a plain one.
+    """
 
     namespace: str
     claim: str
     pool: str
     format: str
+    passphrase: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,6 +109,7 @@ class LiveVolume:
     allocated_bytes: int = 0
     source: VolumeSource | None = None
     storage_class: str = ""
+    encrypted: bool = False
     phase: str = "Succeeded"
     progress: float | None = None
     reason: str = ""

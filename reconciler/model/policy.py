@@ -19,10 +19,13 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageClassPolicy:
-    """Where a StorageClass puts its volumes. ``format`` empty means qcow2 for Filesystem, raw for Block."""
+    """Where a StorageClass puts its volumes. ``format`` empty means qcow2 for Filesystem, raw for Block. ``passphrase_file``
+    is the path of the passphrase that new volumes are encrypted with (then they are qcow2); empty for none.
+    """
 
     pool: str
     format: str = ""
+    passphrase_file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,7 +130,8 @@ class ResolvedVolume:
     ``storage_class`` is the name as declared, empty for none. ``size_path`` is the manifest path of the size. ``format``
     is ``qcow2`` or ``raw``. ``fresh_disk`` names a trash item that must not be taken back (``gitvirt.io/fresh-disk``).
     ``owner_vm`` is the VM whose dataVolumeTemplates declare it. ``access`` is None for sources that need none, and for a
-    volume that has its content. ``adopt`` names the existing volume of the pool that it is.
+    volume that has its content. ``adopt`` names the existing volume of the pool that it is. ``encrypted`` says that it is,
+    or is to be made, with the passphrase of its class.
     """
 
     key: ObjectKey
@@ -146,6 +147,7 @@ class ResolvedVolume:
     owner_vm: ObjectKey | None = None
     access: SourceAccess | None = None
     adopt: str = ""
+    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,7 @@ def as_if_live(resolved: Resolved, policy: Policy, revision: str) -> LiveObject:
                 size_bytes=resolved.size_bytes,
                 source=resolved.source,
                 storage_class=resolved.storage_class,
+                encrypted=resolved.encrypted,
             )
         case ResolvedNetwork():
             return LiveNetwork(key=resolved.key, fingerprint="base", marks=marks, network=resolved.network, active=True)

@@ -264,7 +264,7 @@ class Resolver:
 
     def _place(self, key: ObjectKey) -> VolumePlace | None:
         thing = self._state.objects.get(key)
-        return VolumePlace(key=key, pool=thing.pool, format=thing.format) if isinstance(thing, ResolvedVolume) else None
+        return VolumePlace.of(thing, self._policy.owner) if isinstance(thing, ResolvedVolume) else None
 
     def _network(self, key: ObjectKey) -> Resolved | None:
         thing = self._state.objects.get(key)
@@ -273,7 +273,7 @@ class Resolver:
     def _place_on_host(self, key: ObjectKey) -> VolumePlace | None:
         """What a VM that is held may stand on as well: a volume that is there, though Git dropped it."""
         live = self._live(key)
-        there = VolumePlace(key=key, pool=live.pool, format=live.format) if isinstance(live, LiveVolume) else None
+        there = VolumePlace.of(live, self._policy.owner) if isinstance(live, LiveVolume) else None
         return self._place(key) or there
 
     def _network_on_host(self, key: ObjectKey) -> Resolved | LiveObject | None:
@@ -284,7 +284,7 @@ class Resolver:
         """Whether VMs see another network or claim than before."""
         before = self._state.objects.get(key)
         if isinstance(thing, ResolvedVolume) and isinstance(before, ResolvedVolume):
-            return (thing.pool, thing.format) != (before.pool, before.format)
+            return VolumePlace.of(thing, "") != VolumePlace.of(before, "")
         return (thing is None) != (before is None)
 
     def _take_in(self, verdicts: Mapping[ObjectKey, Verdict]) -> None:

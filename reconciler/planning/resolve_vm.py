@@ -19,13 +19,15 @@ from reconciler.model.domain import (
     ScratchSource,
     SeedSource,
 )
+from reconciler.model.encryption import passphrase_id
 from reconciler.model.keys import POD_NETWORK, ObjectKey
 from reconciler.model.packed import packed
+from reconciler.model.live import LiveVolume
 from reconciler.model.policy import Policy
 from reconciler.model.power import RunStrategy
 from reconciler.model.problem_codes import problem
 from reconciler.model.quantity import bytes_of
-from reconciler.model.resolved import ResolvedVm, RestartPolicy, Seed
+from reconciler.model.resolved import ResolvedVm, ResolvedVolume, RestartPolicy, Seed
 from reconciler.planning import resolve_domain as hardware
 from reconciler.planning.guest_access import cloud_init_keys, guest_access
 from reconciler.planning.identity import derived_mac, derived_serial, derived_uuid
@@ -40,11 +42,18 @@ _DISK_TYPES = (("disk", Binding.DISK, "sata"), ("cdrom", Binding.CDROM, "sata"),
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumePlace:
-    """Where a claim's volume is: what a disk has to know of it."""
+    """Where a claim's volume is, and by which passphrase it opens: what a disk has to know of it."""
 
     key: ObjectKey
     pool: str
     format: str
+    passphrase: str = ""
+
+    @classmethod
+    def of(cls, volume: ResolvedVolume | LiveVolume, owner: str) -> VolumePlace:
+        """The place of a volume that is wanted or there."""
+        passphrase = passphrase_id(owner, volume.storage_class) if volume.encrypted else ""
+        return cls(key=volume.key, pool=volume.pool, format=volume.format, passphrase=passphrase)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +191,13 @@ def _disks(
         if claim is not None:
             resolved = claim_volume(namespace, claim, references.volumes)
             claims.append(resolved.key)
-            source = ClaimSource(namespace=namespace, claim=claim, pool=resolved.pool, format=resolved.format)
+            source = ClaimSource(
+                namespace=namespace,
+                claim=claim,
+                pool=resolved.pool,
+                format=resolved.format,
+                passphrase=resolved.passphrase,
+            )
         elif any(kind in volume for kind in SEED_VOLUME_TYPES):
             if references.kept_seeds is None:
                 method = "configDrive" if "cloudInitConfigDrive" in volume else "noCloud"

@@ -45,10 +45,13 @@ def resolve_volume(
     storage_class = claim.get("storageClassName") or _default_class(classes)
     if live is not None and not claim.get("storageClassName"):
         storage_class = live.storage_class
+    is_filled = live is not None and live.phase == "Succeeded"
     pool, class_format = _pool(document, storage_class, policy)
     if live is not None and storage_class == live.storage_class:
         pool, class_format = live.pool, live.format
-    block = claim.get("volumeMode") == "Block"
+    chosen = policy.storage_classes.get(storage_class)
+    encrypted = live.encrypted if is_filled and live is not None else bool(chosen and chosen.passphrase_file)
+    block = claim.get("volumeMode") == "Block" and not encrypted
     size = ((claim.get("resources") or {}).get("requests") or {}).get("storage")
     applied = applied_document(document, digest)
     if owner_vm is not None:
@@ -57,7 +60,6 @@ def resolve_volume(
             "ownerReferences": [{"apiVersion": "kubevirt.io/v1", "kind": owner_vm.kind, "name": owner_vm.name}],
         }
     source, http = _source(document, claim, digest), (document.spec.get("source") or {}).get("http") or {}
-    is_filled = live is not None and live.phase == "Succeeded"
     return ResolvedVolume(
         key=document.key,
         document=document,
@@ -70,6 +72,7 @@ def resolve_volume(
         source=source,
         fresh_disk=document.annotations.get(FRESH_DISK, ""),
         owner_vm=owner_vm,
+        encrypted=encrypted,
         access=source_access(document, http, documents) if source.kind is SourceKind.HTTP and not is_filled else None,
         adopt=document.annotations.get(ADOPT, ""),
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from reconciler.model.errors import SettingsError
 from reconciler.model.policy import BlastRadius, Mode, Policy, StorageClassPolicy
 from reconciler.settings.durations import format_duration
 from reconciler.settings.file import RawSettings
@@ -34,8 +37,7 @@ def read_policy(raw: RawSettings, hostname: str) -> Policy:
         mode=Mode(mode) if mode else None,
         namespace_modes={name: Mode(value) for name, value in (body.get("namespaceModes") or {}).items()},
         storage_classes={
-            name: StorageClassPolicy(pool=entry["pool"], format=entry.get("format", ""))
-            for name, entry in (body.get("storageClasses") or {}).items()
+            name: _read_storage_class(raw, name, entry) for name, entry in (body.get("storageClasses") or {}).items()
         },
         default_pool=body.get("defaultPool", default.default_pool),
         pod_network=read_pod_network(raw),
@@ -52,12 +54,28 @@ def read_policy(raw: RawSettings, hostname: str) -> Policy:
     )
 
 
+def _read_storage_class(raw: RawSettings, name: str, entry: Mapping[str, Any]) -> StorageClassPolicy:
+    """Raises SettingsError for an encrypted class of raw volumes, and for a passphrase in the state directory."""
+    passphrase_file = (entry.get("encryption") or {}).get("passphraseFile", "")
+    place = raw.place(["storageClasses", name, "encryption"])
+    if passphrase_file and entry.get("format") == "raw":
+        raise SettingsError(f"{place}: storageClasses.{name}: an encrypted class holds qcow2 volumes; take format out.")
+    state = raw.body.get("stateDirectory")
+    if passphrase_file and state and Path(passphrase_file).is_relative_to(state):
+        raise SettingsError(f"{place}: storageClasses.{name}: passphraseFile lies in stateDirectory; put it elsewhere.")
+    return StorageClassPolicy(pool=entry["pool"], format=entry.get("format", ""), passphrase_file=passphrase_file)
+
+
 def policy_as_file(policy: Policy) -> dict[str, Any]:
     """The settings as the file would say them."""
     return {
         "owner": policy.owner,
         "storageClasses": {
-            name: {"pool": entry.pool, **({"format": entry.format} if entry.format else {})}
+            name: {
+                "pool": entry.pool,
+                **({"format": entry.format} if entry.format else {}),
+                **({"encryption": {"passphraseFile": entry.passphrase_file}} if entry.passphrase_file else {}),
+            }
             for name, entry in policy.storage_classes.items()
         },
         "defaultPool": policy.default_pool,

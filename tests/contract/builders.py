@@ -129,9 +129,7 @@ class Site:
         }
         spec = {"runStrategy": run_strategy, "template": template}
         manifest = document("VirtualMachine", self.namespace, name, spec, annotations)
-        places = {
-            key: VolumePlace(key=key, pool=volume.pool, format=volume.format) for key, volume in self.volumes.items()
-        }
+        places = {key: VolumePlace.of(volume, self.policy.owner) for key, volume in self.volumes.items()}
         references = References(documents={}, volumes=places, networks=frozenset(self.networks))
         return resolve_vm(manifest, references, policy=self.policy, digest=digest)
 

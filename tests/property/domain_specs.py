@@ -77,7 +77,12 @@ def clocks(draw: st.DrawFn) -> ClockSpec:
 def sources(binding: Binding) -> st.SearchStrategy[DiskSource]:
     """What a disk's bytes may be."""
     claims: st.SearchStrategy[DiskSource] = st.builds(
-        ClaimSource, namespace=labels, claim=subdomains, pool=labels, format=st.sampled_from(("qcow2", "raw"))
+        ClaimSource,
+        namespace=labels,
+        claim=subdomains,
+        pool=labels,
+        format=st.sampled_from(("qcow2", "raw")),
+        passphrase=st.sampled_from(("", "5d1d0f0e-7f0c-5a53-9a5e-3b0a4c6c5a11")),
     )
     digests = st.text("0123456789abcdef", min_size=12, max_size=12)
     seeds: st.SearchStrategy[DiskSource] = st.builds(SeedSource, digest=digests)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from reconciler.model.domain import ClaimSource, CpuSpec, InterfaceSpec, SeedSource
 from reconciler.model.keys import POD_NETWORK, ObjectKey
-from reconciler.model.policy import StorageClassPolicy
+from reconciler.model.live import LiveVolume, Marks
+from reconciler.model.policy import Policy, StorageClassPolicy
 from reconciler.model.power import RunStrategy
 from reconciler.model.resolved import DesiredState, ResolvedNetwork, ResolvedVm, ResolvedVolume, SourceKind
 from reconciler.planning.offline import as_if_live
@@ -248,3 +249,31 @@ def test_two_vms_with_one_mac_are_both_invalid_unless_one_has_it() -> None:
     holder = as_if_live(the_vm(with_mac("a")), POLICY, "r0")
     kept = resolve(declared(both), observed(holder), policy=POLICY, digest=digest)
     assert keys[0] in kept.objects and "VirtualMachine/default/a" in kept.invalid[keys[1]]
+
+
+def test_whether_a_volume_is_encrypted_is_settled_when_it_is_made() -> None:
+    text = (
+        "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: a}\nspec:\n  storageClassName: vault\n"
+        "  volumeMode: Block\n  accessModes: [ReadWriteOnce]\n  resources: {requests: {storage: 1Gi}}\n"
+    )
+    key = ObjectKey("PersistentVolumeClaim", "default", "a")
+    plain, vault = (
+        replace(POLICY, storage_classes={"vault": StorageClassPolicy(pool="default", passphrase_file=file)})
+        for file in ("", "/etc/luks")
+    )
+
+    def resolved(policy: Policy, *live: LiveVolume) -> ResolvedVolume:
+        found = resolve(declared(text), observed(*live), policy=policy, digest=digest).objects[key]
+        assert isinstance(found, ResolvedVolume)
+        return found
+
+    fresh = resolved(vault)
+    assert (fresh.encrypted, fresh.format) == (True, "qcow2")
+    assert not resolved(plain).encrypted
+    for encrypted in (True, False):
+        marks = Marks(owner=POLICY.owner, host="host-a", revision="r", applied=None)
+        live = LiveVolume(
+            key=key, fingerprint="", marks=marks, pool="default", volume="v", format="qcow2", size_bytes=1 << 30,
+            storage_class="vault", encrypted=encrypted,
+        )  # fmt: skip
+        assert {resolved(policy, live).encrypted for policy in (plain, vault)} == {encrypted}

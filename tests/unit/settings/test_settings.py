@@ -301,3 +301,25 @@ def test_sources_that_contradict_each_other(tmp_path: Path, text: str, message: 
     with pytest.raises(SettingsError) as caught:
         _load(tmp_path, text)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("storageClasses: {v: {pool: p, format: raw, encryption: {passphraseFile: /k}}}", "qcow2"),
+        ("stateDirectory: /s\nstorageClasses: {v: {pool: p, encryption: {passphraseFile: /s/k}}}", "stateDirectory"),
+        ("stateDirectory: /s\nsecrets: {directory: /s/x}", "stateDirectory"),
+        ("secrets: {ageKeyFile: relative}", "must be a path"),
+        ("storageClasses: {v: {pool: p, encryption: {}}}", "passphraseFile"),
+    ],
+)
+def test_secrets_that_would_not_be_safe(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        _load(tmp_path, text)
+
+
+def test_secrets_are_dumped_as_file_names(tmp_path: Path) -> None:
+    text = "secrets: {directory: /d, ageKeyFile: /a}\nstorageClasses: {v: {pool: p, encryption: {passphraseFile: /k}}}"
+    said = _load(tmp_path, text).to_dict()
+    assert said["secrets"] == {"directory": "/d", "ageKeyFile": "/a"}
+    assert said["storageClasses"]["v"] == {"pool": "p", "encryption": {"passphraseFile": "/k"}}
