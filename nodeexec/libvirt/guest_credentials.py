@@ -18,7 +18,6 @@ from nodeexec.libvirt.domains import Domains
 from nodeexec.libvirt.errors import translate
 from nodeexec.libvirt.events import EventStream
 from nodeexec.libvirt.marks import DomainMarks
-from nodeexec.libvirt.naming import domain_name
 from nodeexec.libvirt.settings import LibvirtSettings
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import ObjectKey
@@ -58,7 +57,7 @@ class GuestCredentials:
     def _set(self, key: ObjectKey, access: GuestAccess, runs: int) -> None:
         doing = "asking the guest agent"
         try:
-            handle = self._connection.get().lookupByName(domain_name(key))
+            handle = self._connection.get().lookupByName(self._domains.name(key))
             handle.agentSetResponseTimeout(self._timeout_s)
             for credential in access.credentials:
                 doing = f"setting {credential.what} of {credential.user!r} through the guest agent"

@@ -21,8 +21,8 @@ from reconciler.model.domain import (
 )
 from reconciler.model.encryption import passphrase_id
 from reconciler.model.keys import POD_NETWORK, ObjectKey
-from reconciler.model.packed import packed
 from reconciler.model.live import LiveVolume
+from reconciler.model.packed import packed
 from reconciler.model.policy import Policy
 from reconciler.model.power import RunStrategy
 from reconciler.model.problem_codes import problem
