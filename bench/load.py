@@ -76,7 +76,9 @@ def _loads(corpus: Corpus, directory: Path) -> list[Figure]:
     if corpus.count in MEMORY_MB:
         limit = (MEMORY_MB[corpus.count],)
         figures.append(
-            Figure(what=f"{what}: peak memory", bound="its limit", measured=(*peaks,), bounds=limit, aim=1.0, unit="MB")
+            Figure(
+                what=f"{what}: peak memory", bound="its limit", measured=(max(peaks),), bounds=limit, aim=1.0, unit="MB"
+            )
         )
     return figures
 

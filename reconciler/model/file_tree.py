@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Directory:
-    """One directory as a Git tree object says it is; never written to.
+    """One directory as a Git tree object says it is; never written to. ``tree`` is the object's id, ``raw`` its bytes.
 
     ``entries`` maps a name to a file's blob hash or to a directory, in the order of whole paths (a directory sorts as if its
     name ended in ``/``). ``refused`` maps the name of what was not read to (name to show, reason). ``files`` and
@@ -22,6 +22,7 @@ class Directory:
     """
 
     tree: bytes
+    raw: bytes
     entries: Mapping[str, str | Directory]
     refused: Mapping[str, tuple[str, str]]
     files: int

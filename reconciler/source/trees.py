@@ -118,19 +118,18 @@ class TreeReader:
             return known
         data = self.raw(tree)
         try:
-            changes = differing(self.raw(known.tree), data) if known and known.plain else None
+            changes = differing(known.raw, data) if known and known.plain else None
             if known and changes:
-                changed = self._changed(known, tree, *changes, prefix, depth)
+                changed = self._changed(known, tree, data, *changes, prefix, depth)
                 if changed is not None:
                     return changed
-            return self._whole(tree, parse_tree(data), prefix, depth, known)
+            return self._whole(tree, data, prefix, depth, known)
         except ValueError as fault:
             raise _damaged(tree, fault) from fault
 
-    def _whole(
-        self, tree: bytes, found: Sequence[TreeEntry], prefix: str, depth: int, known: Directory | None
-    ) -> Directory:
+    def _whole(self, tree: bytes, raw: bytes, prefix: str, depth: int, known: Directory | None) -> Directory:
         """A directory from all entries of its tree. Of a name that stands there twice the last counts."""
+        found = parse_tree(raw)
         self._visit(len(found))
         before = known.entries if known else {}
         entries: dict[str, str | Directory] = {}
@@ -143,6 +142,7 @@ class TreeReader:
         files, refusals = _counts(entries, entries)
         return Directory(
             tree=tree,
+            raw=raw,
             entries=entries,
             refused=refused,
             files=files,
@@ -154,6 +154,7 @@ class TreeReader:
         self,
         known: Directory,
         tree: bytes,
+        raw: bytes,
         gone: Sequence[TreeEntry],
         came: Sequence[TreeEntry],
         prefix: str,
@@ -187,6 +188,7 @@ class TreeReader:
         before, after = _counts(known.entries, changed), _counts(entries, changed)
         return Directory(
             tree=tree,
+            raw=raw,
             entries=entries,
             refused=refused,
             files=known.files + after[0] - before[0],

@@ -132,7 +132,7 @@ def test_unchanged_trees_are_not_opened(tmp_path, monkeypatch):
     real = reader.raw
     monkeypatch.setattr(reader, "raw", lambda tree: (opened.append(tree), real(tree))[1])
     assert len(reader.list(changed, "", known).files) == 200
-    assert len(opened) == 4  # root and dir7, old and new
+    assert len(opened) == 2  # root and dir7
 
 
 def test_more_files_than_allowed(tmp_path):
