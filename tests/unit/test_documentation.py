@@ -1,0 +1,122 @@
+"""The pages of ``docs/`` are reachable, name what there is, and lead nowhere that is not there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from reconciler.cli.app import build_app
+from reconciler.cli.command_table import command_table
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))
+ADRS = sorted((DOCS / "adr").glob("*.md"))
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_LONG = re.compile(r"--[a-z][a-z-]+")
+_CODE = re.compile(r"`([^`]+)`")
+_FENCED = re.compile(r"^```.*?^```", re.M | re.S)
+
+
+def _rows(page: str) -> Iterator[list[str]]:
+    """The cells of every row of every table of a page."""
+    for line in (DOCS / page).read_text().splitlines():
+        if line.startswith("|"):
+            yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def _row_of(command: str) -> tuple[bool, set[str]]:
+    """Whether a table of the page names a command, and the options that it or the table of shared options gives it."""
+    is_named, options = False, set()
+    for first, *rest in _rows("cli.md"):
+        names = [re.sub(r"^gitvirt ", "", name) for name in _CODE.findall(first) if name.startswith("gitvirt ")]
+        if any(f"{name} ".startswith(f"{command} ") for name in names):
+            is_named = True
+            options.update(_LONG.findall(" ".join((first, *rest))))
+        elif first.startswith("`-") and command in _CODE.findall(rest[0]):
+            options.update(_LONG.findall(first))
+    return is_named, options
+
+
+COMMANDS = {row.path: row for row in command_table(get_command(build_app()))[1:]}
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_the_page_of_the_command_line_names_every_command_and_option(path: str) -> None:
+    is_named, told = _row_of(path)
+    assert is_named
+    assert {name for option in COMMANDS[path].options for name in option.names if name.startswith("--")} <= told
+
+
+def test_the_page_of_the_command_line_names_no_other_command() -> None:
+    named = {word for first, *_ in _rows("cli.md") for word in re.findall(r"`gitvirt ([a-z]+)", first)}
+    assert named == {path.split(" ")[0] for path in COMMANDS}
+
+
+def _settings(schema: Mapping[str, Any], whole: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """The dotted path of every setting that holds a value."""
+    if "$ref" in schema:
+        schema = {**whole["$defs"][schema["$ref"].rsplit("/", 1)[1]], **schema}
+    inner = schema.get("additionalProperties")
+    if schema.get("properties"):
+        for name, one in schema["properties"].items():
+            yield from _settings(one, whole, f"{path}.{name}" if path else name)
+    elif isinstance(inner, dict) and inner.get("properties"):
+        yield from _settings(inner, whole, f"{path}.NAME")
+    else:
+        yield path
+
+
+def _documented_settings() -> set[str]:
+    """First cells of the table; ``.name`` stands for another entry of what the name before it is in."""
+    found: set[str] = set()
+    for first, *_ in _rows("settings.md"):
+        last = ""
+        for name in _CODE.findall(first):
+            last = f"{last.rpartition('.')[0]}{name}" if name.startswith(".") else name
+            found.add(last)
+    return found
+
+
+def test_the_page_of_the_settings_names_every_one() -> None:
+    schema = json.loads((ROOT / "schemas/settings.json").read_text())
+    told = {name.replace("sources[].", "source.") for name in _documented_settings()}
+    assert set(_settings(schema, schema)) - told == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_what_is_there(page: Path) -> None:
+    for link in _LINK.findall(_FENCED.sub("", page.read_text())):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in _anchors(target), link
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", _FENCED.sub("", page.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    linked = {(ROOT / link.partition("#")[0]).resolve() for link in _LINK.findall((ROOT / "README.md").read_text())}
+    assert {page for page in DOCS.iterdir() if page.suffix in (".md", ".1")} - linked == set()
+
+
+def test_decisions_have_numbers_of_their_own_and_say_what_was_asked_chosen_and_paid() -> None:
+    numbers = [path.name[:4] for path in ADRS]
+    assert len(set(numbers)) == len(numbers)
+    for path in ADRS:
+        text = path.read_text()
+        assert text.startswith(f"# {int(path.name[:4])}. "), path.name
+        if int(path.name[:4]) > 2:
+            assert [word for word in ("**Question.**", "**Choice.**", "**Cost.**") if word not in text] == [], path.name
