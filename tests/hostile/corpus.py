@@ -261,7 +261,7 @@ LARGE: tuple[Case, ...] = (
 
 LARGER: tuple[Case, ...] = (
     Case(name="tiny-documents", code="", data=lambda: tiny_documents(99_000)),
-    Case(name="invalid-documents", code="problems-untold", data=lambda: invalid_documents(60_000)),
+    Case(name="more-invalid-documents", code="problems-untold", data=lambda: invalid_documents(50_000)),
     Case(name="items", code="yaml-too-large", data=lambda: b"a: [" + b"1," * 1_100_000 + b"]\n"),
     Case(name="anchors", code="yaml-too-large", data=lambda: b"a: [" + b"".join(b"&a%d x," % n for n in range(550_000)) + b"]\n"),
     Case(name="keys", code="document-unidentified", data=lambda: "".join(f"k{n}: v\n" for n in range(480_000)).encode()),
