@@ -20,6 +20,8 @@ from reconciler.model.live import HostFacts
 from reconciler.model.quantity import GIB
 from reconciler.model.source_spec import VerifySpec
 from reconciler.ports import Engine
+from reconciler.secrets.host_store import HostStore
+from reconciler.secrets.passphrase import read_passphrase
 from reconciler.settings import Settings, SourceSettings, redacted_url
 from reconciler.source.limits import DEFAULT_LIMITS
 from reconciler.source.local_remote import LocalRemote
@@ -71,6 +73,7 @@ def examine(
         *(_source(source) for source in settings.sources),
         *(_signatures(source) for source in settings.sources if source.verify),
         *_webhook(settings),
+        *_secrets(settings),
         _socket(settings.control_socket),
     )
 
@@ -213,6 +216,27 @@ def _signatures(source: SourceSettings) -> Check:
         remedy = f"whoever writes there decides whose commits count: chmod go-w {' '.join(map(str, writable))}"
         return Check(name=name, state=State.WARNING, found=f"{found}, which others may write", remedy=remedy)
     return _ok(name, found)
+
+
+def _secrets(settings: Settings) -> Iterator[Check]:
+    """What the host keeps secret, without a word of it."""
+    kept = settings.secrets
+    found = HostStore(kept.directory, kept.age_key_file).read()
+    problems = [*found.problems, *(one for secret in found.secrets for one in secret.problems)]
+    for one in problems:
+        yield _failed("secrets", one.message, one.hint)
+    if kept.directory and not any(one.place.file == str(kept.directory) for one in found.problems):
+        yield _ok("secrets", f"{len(found.secrets)} in {kept.directory}")
+    if found.identities:
+        yield _ok("age keys", f"{len(found.identities)} in {kept.age_key_file}")
+    for name, entry in settings.policy.storage_classes.items():
+        if entry.passphrase_file:
+            try:
+                read_passphrase(name, settings.policy.storage_classes)
+            except EngineError as fault:
+                yield _failed(f"class {name}", "no passphrase", str(fault))
+            else:
+                yield _ok(f"class {name}", f"encrypted, passphrase in {entry.passphrase_file}")
 
 
 def _webhook(settings: Settings) -> Iterator[Check]:

@@ -74,7 +74,16 @@ class CanaryHome:
 
     def ask_about_now(self, settings: Path) -> None:
         """What changes when secrets and keys do."""
-        for arguments in (("status",), ("plan", "-o", "json"), ("diff",), ("get", "all", "-o", "yaml"), ("doctor",)):
+        for arguments in (
+            ("status",),
+            ("plan", "-o", "json"),
+            ("diff",),
+            ("get", "all", "-o", "yaml"),
+            ("doctor",),
+            ("events",),
+            ("history", "vm", "inline"),
+            ("export", "vm", "inline"),
+        ):
             self.ask(settings, *arguments)
 
     def ask_everything(self, settings: Path, repository: Path, base: str) -> None:
@@ -85,6 +94,8 @@ class CanaryHome:
             ("status",), ("status", "-o", "json"), ("plan",), ("plan", "-o", "json"), ("diff",), ("audit",),
             ("settings",), ("doctor",), ("trash", "list"), ("reconcile",),
             ("validate", str(repository)), ("validate", str(repository), "-o", "json"),
+            *(("validate", str(repository), "--format", form) for form in ("junit", "sarif", "github")),
+            ("events", "-o", "json"), ("history", "inline", "-p"), ("logs", "--vm", "inline"), ("export", "--all"),
             ("plan", "--head", str(repository)), ("plan", "--head", str(repository), "-o", "json"),
             ("plan", "--head", str(repository), "-o", "markdown"),
             ("plan", "--base", f"{repository}@{base}", "--head", f"{repository}@HEAD", "-o", "json"),

@@ -66,6 +66,7 @@ def test_no_canary_is_ever_seen(world: tuple[Any, CanaryHome]) -> None:
         canary.ask_about_now(made.settings)
         for name in VMS:
             canary.ask(made.settings, "describe", "vm", name)
+            canary.ask(made.settings, "export", f"{made.namespace}_{name}")
         for name in VMS:
             domain = made.domain(name)
             canary.said[f"definition of {name}"] = domain.XMLDesc(
