@@ -170,6 +170,15 @@ class Engine(Protocol):
         """
         ...
 
+    def console(self, key: ObjectKey, *, take_over: bool) -> Console | None:
+        """A session on a guest's serial console; None while the guest is off. ``take_over`` ends the session of somebody
+        else, who would be in the way.
+
+        Raises:
+            EngineError: there is no such VM, it has no serial console, or another session has it.
+        """
+        ...
+
     def empty_trash(self, item: str) -> Outcome:
         """Destroy one trash item for good. The only call that destroys data, and only ever asked for by name."""
         ...
@@ -194,6 +203,30 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Let go of connections and threads. Guests and background copies of other processes are left alone."""
+        ...
+
+
+class Console(Protocol):
+    """One session on a guest's serial console."""
+
+    def fileno(self) -> int:
+        """For `select`: readable when the guest has said something, or the session has ended."""
+        ...
+
+    def receive(self) -> bytes:
+        """What the guest said; empty when the session has ended: the guest stopped, or another session took it over."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """Keys for the guest.
+
+        Raises:
+            EngineError: the session has ended.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the session. The guest goes on."""
         ...
 
 

@@ -14,6 +14,7 @@ from nodeexec.libvirt import domain_xml, live_document, network_xml, support
 from nodeexec.libvirt.attached_volumes import AttachedVolumes
 from nodeexec.libvirt.connection import Connection
 from nodeexec.libvirt.disk_keys import DiskKeys, Passphrase, no_passphrase
+from nodeexec.libvirt.console import GuestConsole
 from nodeexec.libvirt.domain_index import DomainIndex
 from nodeexec.libvirt.domain_names import DomainNames
 from nodeexec.libvirt.domains import Domains
@@ -207,6 +208,25 @@ class LibvirtEngine:
     ) -> Outcome:
         """Write gitvirt's marks on a domain and its volumes."""
         return self._executor.adopt(adoption, wanted, claims, revision, expected)
+
+    def console(self, key: ObjectKey, *, take_over: bool) -> GuestConsole | None:
+        """The serial console of a running guest; None when it is off.
+
+        Raises:
+            EngineError: there is no such VM, it has no serial console, or another session has it.
+        """
+
+        def open_console() -> GuestConsole | None:
+            handle = self._domains.find_vm(key)
+            if handle is None:
+                raise EngineError(
+                    f"there is no VM {key.namespace}/{key.name} on this host; `gitvirt get vm` lists them."
+                )
+            if not handle.isActive():
+                return None
+            return GuestConsole(self._connection.get(), handle, take_over=take_over)
+
+        return self._looked(f"opening the console of {key}", open_console)
 
     def empty_trash(self, item: str) -> Outcome:
         """Destroy one trash item for good."""

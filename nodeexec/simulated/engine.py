@@ -30,7 +30,7 @@ from reconciler.model.plan import Action, Change, Difference
 from reconciler.model.power import Override
 from reconciler.model.problem import Problem
 from reconciler.model.resolved import Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
-from reconciler.ports import Clock, Workers
+from reconciler.ports import Clock, Console, Workers
 
 T = TypeVar("T")
 
@@ -179,6 +179,11 @@ class SimulatedEngine:
             return Outcome(result=Result.APPLIED, steps=("adopt",))
 
         return self._answered(f"adopt {adoption.domain}", act)
+
+    def console(self, key: ObjectKey, *, take_over: bool) -> Console | None:
+        """Simulated guests have nothing to say; see `ports.Engine`."""
+        del take_over
+        raise EngineError(f"{key} is simulated and has no console.")
 
     def empty_trash(self, item: str) -> Outcome:
         """Destroy one trash item; see `ports.Engine`."""

@@ -37,6 +37,7 @@ MODULE_OF = {
     "events": "events",
     "history": "history",
     "logs": "logs",
+    "console": "console",
     **dict.fromkeys(
         ("start", "stop", "pause", "restart", "suspend", "resume", "release", "approve", "reconcile"), "operate"
     ),

@@ -59,7 +59,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
         "doctor",
     ),
     "Make it so": ("run", "apply", "reconcile", "approve"),
-    "By hand": ("start", "stop", "pause", "restart", "suspend", "resume", "adopt", "release", "trash"),
+    "By hand": ("console", "start", "stop", "pause", "restart", "suspend", "resume", "adopt", "release", "trash"),
 }
 """The commands as `gitvirt --help` groups them."""
 
