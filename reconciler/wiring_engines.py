@@ -18,6 +18,7 @@ from reconciler.model.resolved import Resolved
 from reconciler.ports import Clock, Engine, Workers
 from reconciler.secrets.passphrase import read_passphrase
 from reconciler.settings import ImportSettings, Settings
+from reconciler.settings import ImportSettings, Settings, user_places
 
 if TYPE_CHECKING:
     from nodeexec.libvirt.settings import ImportLimits, LibvirtSettings
@@ -88,6 +89,8 @@ class _Libvirt:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.uri: str = libvirt_settings(settings).uri
+        if settings.policy.user_network:
+            self.programs = tuple(program for program in self.programs if program.name != "dnsmasq")
 
     def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
         try:
@@ -141,6 +144,9 @@ def libvirt_settings(settings: Settings) -> LibvirtSettings:
 
     options = settings.engine.options if settings.engine.name == "libvirt" else {}
     given: dict[str, Any] = {"runtime_directory": str(settings.runtime_directory)}
+    if settings.policy.user_network:
+        places = user_places()
+        given |= {"default_pool_target": str(places.images), "console_log_directory": str(places.consoles)}
     for name, own in (("uri", "uri"), ("accelerator", "accelerator"), ("consoleLogs", "console_log_directory"),
                       ("defaultPoolTarget", "default_pool_target")):  # fmt: skip
         if name in options:

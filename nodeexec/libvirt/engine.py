@@ -297,6 +297,7 @@ class LibvirtEngine:
             owner=self._policy.owner,
             seed_pool=self._policy.default_pool,
             console_log_directory=self._settings.console_log_directory,
+            user_network=self._policy.user_network,
         )
 
     def _known_accelerator(self) -> str:

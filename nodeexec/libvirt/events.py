@@ -15,10 +15,11 @@ from typing import Any
 import libvirt
 import structlog
 
+from nodeexec.libvirt import stored_watch
 from nodeexec.libvirt.domain_names import DomainNames
 from nodeexec.libvirt.errors import Fault, fault_of
 from nodeexec.libvirt.naming import key_of_network
-from nodeexec.libvirt.stored_watch import SYSTEM_DIRECTORY, SYSTEM_URI, StoredWatch
+from nodeexec.libvirt.stored_watch import SYSTEM_DIRECTORY, StoredWatch, session_directory
 from reconciler.model.keys import ObjectKey
 from reconciler.model.power import StopReason
 from reconciler.ports import EVERYTHING
@@ -99,8 +100,11 @@ class EventStream:
             self._recorder = threading.Thread(target=self._record_ends, name="libvirt-ends", daemon=True)
             self._recorder.start()
         self.register(connection)
-        if connection.getURI() == SYSTEM_URI:
-            self._stored.begin(SYSTEM_DIRECTORY)
+        match connection.getURI():
+            case stored_watch.SYSTEM_URI:
+                self._stored.begin(SYSTEM_DIRECTORY)
+            case stored_watch.SESSION_URI:
+                self._stored.begin(session_directory(), networks=False)
 
     def start(self, connection: Any) -> Iterator[ObjectKey]:
         """Listen, and hand the keys out. The iterator blocks between events and ends with `close`.

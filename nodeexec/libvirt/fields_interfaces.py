@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodeexec.libvirt.codecs import LOWER, NUMBER, TEXT, Codec
-from nodeexec.libvirt.naming import FOREIGN, DeviceKind, interface_network, network_of_interface
+from nodeexec.libvirt.naming import FOREIGN, DeviceKind, interface_network, name_of, network_of_interface
 from nodeexec.libvirt.safe_xml import Element
 from nodeexec.libvirt.table import Devices, Joint, Reading, Row, Writing
 from nodeexec.libvirt.xml_place import add, find, read
 from reconciler.model.domain import InterfaceSpec
+from reconciler.model.keys import POD_NETWORK
 
 
 def read_network(nic: Element, reading: Reading) -> Mapping[str, Any]:
@@ -24,6 +25,8 @@ def read_network(nic: Element, reading: Reading) -> Mapping[str, Any]:
         return {"network": given}
     if network is not None:
         return {"network": interface_network(network, reading.owner)}
+    if nic.get("type") == "user" and name_of(read(nic, "alias@name") or "", DeviceKind.INTERFACE) is not None:
+        return {"network": str(POD_NETWORK)}
     return {"network": f"{FOREIGN}{place_of(nic)}"}
 
 
@@ -52,6 +55,9 @@ def write_network(element: Element, nic: InterfaceSpec, writing: Writing) -> Non
     """Raises ValueError for a foreign network, which is only ever read and never built."""
     if nic.network.startswith(FOREIGN):
         raise ValueError(f"interface {nic.name!r} is plugged into {nic.network} and cannot be built")
+    if writing.host.user_network and nic.network == str(POD_NETWORK):
+        element.set("type", "user")
+        return
     element.set("type", "network")
     add(element, "source", network=network_of_interface(nic.network, writing.host.owner))
 

@@ -22,6 +22,7 @@ class Flavour:
     network guests are plugged into. ``emulator`` empty lets libvirt choose. ``seed_pool`` holds the generated ISOs and
     scratch disks. Consoles are logged to ``<console_log_directory>/<domain>.log`` (empty: not logged). ``hotplug_ports``
     are the PCIe root ports beyond those in use, one for each device that can be plugged into the running guest.
+    ``user_network``: the pod network is QEMU's own way out for each guest.
     """
 
     accelerator: str = "qemu"
@@ -37,6 +38,7 @@ class Flavour:
         code="/usr/share/OVMF/OVMF_CODE_4M.ms.fd", variables="/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
     )
     hotplug_ports: int = DEFAULT_HOTPLUG_PORTS
+    user_network: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ import ctypes
 import os
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import structlog
 
 SYSTEM_URI = "qemu:///system"
 SYSTEM_DIRECTORY = Path("/etc/libvirt/qemu")
+SESSION_URI = "qemu:///session"
 NETWORKS = "networks"
 _MOVED_TO = 0x80
 _OVERFLOWED = 0x4000
@@ -31,6 +32,12 @@ _READ_BYTES = 64 * 1024
 
 _log = structlog.get_logger("gitvirt.libvirt")
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def session_directory(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the libvirt of an ordinary user stores definitions."""
+    said = environment.get("XDG_CONFIG_HOME", "")
+    return (Path(said) if said.startswith("/") else Path.home() / ".config") / "libvirt/qemu"
 
 
 class StoredWatch:
@@ -48,7 +55,7 @@ class StoredWatch:
         self._handle = -1
         self._lock = threading.Lock()
 
-    def begin(self, directory: Path) -> None:
+    def begin(self, directory: Path, *, networks: bool = True) -> None:
         """Watch the definitions in ``directory`` and its ``networks``. What cannot be watched is logged and left."""
         if self._descriptor >= 0:
             return
@@ -56,7 +63,7 @@ class StoredWatch:
         if descriptor < 0:
             _log.warning("definitions.not_watched", error=os.strerror(ctypes.get_errno()))
             return
-        for part in self._tell:
+        for part in self._tell if networks else ("",):
             path = directory / part
             number = _libc.inotify_add_watch(descriptor, os.fsencode(path), _MOVED_TO)
             if number < 0:

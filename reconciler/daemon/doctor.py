@@ -68,6 +68,7 @@ def examine(
     """
     return (
         *_machine(settings, programs),
+        *_session(settings),
         *_host(settings, open_engine, why_slow),
         *_files(settings),
         *(_source(source) for source in settings.sources),
@@ -92,6 +93,21 @@ def _machine(settings: Settings, programs: Sequence[Program]) -> Iterator[Check]
         else:
             state = State.WARNING if program.optional else State.FAILED
             yield Check(name=program.name, state=state, found="not found", remedy=f"apt-get install {program.package}")
+
+
+def _session(settings: Settings) -> Iterator[Check]:
+    """An ordinary user's libvirt works, with limits."""
+    if not settings.policy.user_network:
+        return
+    yield Check(
+        name="session",
+        state=State.WARNING,
+        found="an ordinary user's libvirt: each guest has a way out of its own, and nothing reaches in",
+        remedy="other networks need root and qemu:///system; docs/session.md has all limits",
+    )
+    if not os.environ.get("XDG_RUNTIME_DIR"):
+        remedy = "log in as this user (su and sudo do not set it), or set it to a directory that is this user's alone"
+        yield Check(name="XDG_RUNTIME_DIR", state=State.WARNING, found="not set", remedy=remedy)
 
 
 def _host(settings: Settings, open_engine: Callable[[], Engine], why_slow: Callable[[Engine], str]) -> Iterator[Check]:

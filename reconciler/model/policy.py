@@ -40,7 +40,8 @@ class BlastRadius:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What decisions depend on. ``host`` is this host's name as marks carry it; ``host_labels`` always hold
+    """What decisions depend on. ``user_network``: networks cannot be made here (an ordinary user's libvirt), and ``pod: {}`` is
+    each guest's own way out. ``host`` is this host's name as marks carry it; ``host_labels`` always hold
     ``kubernetes.io/hostname``. ``mode`` None means: report on a host with foreign VMs and nothing owned, else enforce.
     ``identity_seed`` feeds every derived UUID, serial and MAC. ``allowed_bridges`` are host bridges that a
     NetworkAttachmentDefinition may use, ``allowed_interfaces`` those that guests may be put beside (macvlan); gitvirt never alters
@@ -64,6 +65,7 @@ class Policy:
         nat=True,
         domain="gitvirt.internal",
     )
+    user_network: bool = False
     allowed_bridges: tuple[str, ...] = ()
     allowed_interfaces: tuple[str, ...] = ()
     default_machine: str = "q35"

@@ -29,6 +29,16 @@ def resolve_network(
     Raises:
         UnresolvableError: the configuration asks for something this host does not give.
     """
+    if policy.user_network:
+        raise UnresolvableError(
+            problem(
+                "network-needs-root",
+                document.place(),
+                "networks cannot be made here: an ordinary user's libvirt has no bridges",
+                object=document.key,
+                hint="plug the VMs into the pod network, or run gitvirt as root with qemu:///system",
+            )
+        )
     config = cni_config(document)
     if config.get("type") == "macvlan":
         return _macvlan(document, config, policy=policy, digest=digest)

@@ -275,7 +275,8 @@ def _interfaces(
         target = _network_key(key.namespace, networks.get(name, {}))
         if target != POD_NETWORK and target not in references.networks:
             raise MissingReferenceError(target, f"{target} is not in the repository or not valid")
-        needed.append(target)
+        if target != POD_NETWORK or not policy.user_network:
+            needed.append(target)
         mac = str(interface.get("macAddress") or derived_mac(policy.identity_seed, key.namespace, key.name, name))
         interfaces.append(
             InterfaceSpec(

@@ -9,6 +9,7 @@ from reconciler.settings.engine import EngineSettings
 from reconciler.settings.imports import ImportSettings
 from reconciler.settings.limits import LimitSettings
 from reconciler.settings.load import DEFAULT_PATH, LogSettings, Settings, build_settings, load_settings
+from reconciler.settings.places import UserPlaces, user_places
 from reconciler.settings.secrets import SecretsSettings
 from reconciler.settings.source import SourceSettings, redacted_url
 from reconciler.settings.web import WebhookSettings, WebSettings
@@ -22,6 +23,7 @@ __all__ = [
     "SecretsSettings",
     "Settings",
     "SourceSettings",
+    "UserPlaces",
     "WebSettings",
     "WebhookSettings",
     "build_settings",
@@ -29,4 +31,5 @@ __all__ = [
     "load_settings",
     "parse_duration_s",
     "redacted_url",
+    "user_places",
 ]

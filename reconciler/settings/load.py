@@ -16,6 +16,7 @@ from reconciler.settings.engine import EngineSettings, read_engine
 from reconciler.settings.file import RawSettings, read_settings
 from reconciler.settings.imports import ImportSettings, imports_as_file, read_imports
 from reconciler.settings.limits import LimitSettings, limits_as_file, read_limits
+from reconciler.settings.places import is_session, user_places
 from reconciler.settings.policy import policy_as_file, read_policy
 from reconciler.settings.secrets import SecretsSettings, read_secrets, secrets_as_file
 from reconciler.settings.source import SourceSettings, read_sources, sources_as_file
@@ -76,14 +77,16 @@ class Settings:
 
 
 def load_settings(path: Path | None = None, overrides: Sequence[str] = ()) -> Settings:
-    """The settings of ``path``, else of GITVIRT_SETTINGS, else of the default file when there is one, else defaults.
+    """The settings of ``path``, else of GITVIRT_SETTINGS, else of an ordinary user's own file, else of the default file when
+    there is one, else defaults.
 
     Raises:
         SettingsError: unreadable or not valid.
     """
     named = path or (Path(value) if (value := os.environ.get(PATH_VARIABLE)) else None)
-    if named is None and DEFAULT_PATH.exists():
-        named = DEFAULT_PATH
+    if named is None:
+        own = (user_places().settings,) if os.geteuid() else ()
+        named = next((candidate for candidate in (*own, DEFAULT_PATH) if candidate.exists()), None)
     return build_settings(read_settings(named, overrides), hostname=socket.gethostname())
 
 
@@ -94,8 +97,10 @@ def build_settings(raw: RawSettings, *, hostname: str) -> Settings:
         SettingsError: values that contradict each other.
     """
     body = raw.body
-    state = Path(body.get("stateDirectory", Settings().state_directory))
-    key_file = Path(body.get("keyFile", Settings().key_file))
+    own = user_places() if is_session(body) else None
+    state = Path(body.get("stateDirectory", own.state if own else Settings().state_directory))
+    key_file = Path(body.get("keyFile", own.key if own else Settings().key_file))
+    runtime = Path(body.get("runtimeDirectory", own.runtime if own else Settings().runtime_directory))
     if key_file.is_relative_to(state):
         raise SettingsError(
             f"{raw.place(['keyFile'])}: keyFile {key_file} lies in stateDirectory {state}; put it elsewhere, "
@@ -106,7 +111,7 @@ def build_settings(raw: RawSettings, *, hostname: str) -> Settings:
         engine=read_engine(body.get("engine") or {}),
         policy=read_policy(raw, hostname),
         state_directory=state,
-        runtime_directory=Path(body.get("runtimeDirectory", Settings().runtime_directory)),
+        runtime_directory=runtime,
         key_file=key_file,
         secrets=read_secrets(raw, state_directory=state),
         resync_interval_s=read_interval_s(raw, "resyncInterval", default=Settings().resync_interval_s),

@@ -10,6 +10,7 @@ from reconciler.model.errors import SettingsError
 from reconciler.model.policy import BlastRadius, Mode, Policy, StorageClassPolicy
 from reconciler.settings.durations import format_duration
 from reconciler.settings.file import RawSettings
+from reconciler.settings.places import is_session
 from reconciler.settings.pod_network import pod_network_as_file, read_pod_network
 from reconciler.settings.source import read_sources
 from reconciler.settings.values import read_duration_s
@@ -41,6 +42,7 @@ def read_policy(raw: RawSettings, hostname: str) -> Policy:
         },
         default_pool=body.get("defaultPool", default.default_pool),
         pod_network=read_pod_network(raw),
+        user_network=is_session(body),
         allowed_bridges=tuple(body.get("allowedBridges") or ()),
         allowed_interfaces=tuple(body.get("allowedInterfaces") or ()),
         default_machine=body.get("defaultMachine", default.default_machine),

@@ -17,4 +17,10 @@ ENGINE = (
         "The field is accepted and does nothing on this engine (it schedules on a cluster, for instance).",
         "Leave it for the cluster that reads the same manifest, or take it out.",
     ),
+    ProblemCode(
+        "network-needs-root",
+        ERROR,
+        "The settings name `qemu:///session`, where an ordinary user's guests have a way out of their own and no bridges.",
+        "Plug the VMs into the pod network (`pod: {}`), or let root run gitvirt with `qemu:///system`; see `docs/session.md`.",
+    ),
 )
