@@ -78,13 +78,12 @@ def session(world: World, *arguments: str) -> Iterator[Session]:
 
 def test_a_console_is_typed_at_and_left_and_the_guest_goes_on(alpha: World) -> None:
     boot = alpha.boot_id("alpha")
+    alpha.guest("alpha", "sed -i 's/^root:[^:]*:/root::/' /etc/shadow")
     with session(alpha, "alpha") as console:
         console.until("connected")
         console.until("login: ", again="\r")
         console.type("root\r")
-        console.until("Password: ")
-        time.sleep(1.0)  # login drops what is typed before it listens
-        console.until("# $", again="sesame\r")
+        console.until("# $")
         console.type("echo six=$((2*3))\r")
         console.until("six=6")
         console.process.send_signal(signal.SIGWINCH)

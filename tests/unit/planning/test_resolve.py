@@ -277,3 +277,18 @@ def test_whether_a_volume_is_encrypted_is_settled_when_it_is_made() -> None:
             storage_class="vault", encrypted=encrypted,
         )  # fmt: skip
         assert {resolved(policy, live).encrypted for policy in (plain, vault)} == {encrypted}
+def test_an_ordinary_users_host_has_no_networks_to_make() -> None:
+    policy = replace(POLICY, user_network=True)
+    nad = """
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: lan}
+spec: {config: '{"type": "bridge", "bridge": "br7"}'}
+---
+"""
+    state = resolve(declared(vm("web") + claim("web-root") + nad), observed(), policy=policy, digest=digest)
+    web = state.objects[ObjectKey("VirtualMachine", "default", "web")]
+    assert isinstance(web, ResolvedVm)
+    assert (web.networks, [nic.network for nic in web.domain.interfaces]) == ((), ["PodNetwork/pod"])
+    assert ObjectKey("PodNetwork", "", "pod") not in state.objects
+    assert [found.code for found in state.trouble.values()] == ["network-needs-root"]

@@ -245,3 +245,13 @@ def test_scratch_and_seed_of_another_domain_are_foreign() -> None:
     )
     xml = build(replace(SPEC, disks=disks), HOST).replace("default_web", "default_other", 1)
     assert all(isinstance(disk.source, ForeignSource) for disk in parse(xml).spec.disks)
+
+
+def test_an_ordinary_users_pod_network_is_each_guests_own_way_out() -> None:
+    session = Flavour(accelerator="qemu", user_network=True, console_log_directory="")
+    xml = build(SPEC, session)
+    assert '<interface type="user">' in xml
+    assert "gitvirt-pod" not in xml
+    assert parse(xml).spec.interfaces == SPEC.interfaces
+    by_hand = xml.replace("ua-nic-default", "net0")
+    assert parse(by_hand).spec.interfaces[0].network == "foreign:user"
