@@ -66,7 +66,7 @@ def changed_adopted(
         _take_devices(root, built, table, spec, paths, adoption)
     for difference in by_hand:
         _take_out(root, difference)
-    _put_marks(root, built)
+    _put_metadata(root, built, f"{{{MARKS_URI}}}marks")
     return to_text(root)
 
 
@@ -107,6 +107,8 @@ def _take_field(root: Element, built: Element, name: str) -> None:
             (_take_device if path.startswith("devices/") else _take_elements)(root, built, path)
     for place in _ATTRIBUTES.get(name, ()):
         _take_place(root, built, place)
+    if name.startswith("cpu.model") or name == "cpu.features":
+        _put_metadata(root, built, f"{{{domain_xml.KEPT_URI}}}kept")
 
 
 def _take_place(root: Element, built: Element, place: str) -> None:
@@ -247,12 +249,12 @@ def _take_out(root: Element, difference: Difference) -> None:
         parent.insert(index, element)
 
 
-def _put_marks(root: Element, built: Element) -> None:
-    """Marks are part of the defining call; other people's metadata stays."""
+def _put_metadata(root: Element, built: Element, tag: str) -> None:
+    """gitvirt's own part of the metadata, in the defining call; other people's stays."""
     metadata = ensure(root, "metadata")
-    for element in metadata.findall(f"{{{MARKS_URI}}}marks"):
+    for element in metadata.findall(tag):
         metadata.remove(element)
-    metadata.extend(deepcopy(element) for element in built.iterfind(f"metadata/{{{MARKS_URI}}}marks"))
+    metadata.extend(deepcopy(element) for element in built.iterfind(f"metadata/{tag}"))
 
 
 def _is_ours(element: Element) -> bool:

@@ -46,13 +46,15 @@ Foreign = tuple[tuple[str, str], ...]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedDomain:
     """What one XML says. ``foreign`` is (path in the XML, text for people) of what no field of `DomainSpec` can say.
-    ``machine`` is the versioned machine type, ``accelerator`` ``kvm`` or ``qemu``.
+    ``machine`` is the versioned machine type, ``accelerator`` ``kvm`` or ``qemu``. ``keeps_cpu`` says that the CPU model is
+    the one that gitvirt wrote down, not what libvirt made of it for this host.
     """
 
     spec: DomainSpec
     foreign: Foreign
     machine: str
     accelerator: str
+    keeps_cpu: bool = False
 
 
 def build(spec: DomainSpec, host: Flavour, carried: Carried = NOTHING_CARRIED, *, metadata: str = "") -> str:
@@ -165,7 +167,11 @@ def parse(xml: str, adopted: Adoption | None = None) -> ParsedDomain:
         if read(root, place) != text and not (adopted and place.startswith(SMBIOS))
     ]
     return ParsedDomain(
-        spec=_assembled(values), foreign=tuple(sorted(set(foreign))), machine=values["machine"], accelerator=accelerator
+        spec=_assembled(values),
+        foreign=tuple(sorted(set(foreign))),
+        machine=values["machine"],
+        accelerator=accelerator,
+        keeps_cpu="cpu" in reading.kept,
     )
 
 

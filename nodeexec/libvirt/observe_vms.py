@@ -63,9 +63,11 @@ class VmReader:
             stored = domain_xml.parse(reading.stored_xml, adopted) if reading.stored_xml else None
             running = domain_xml.parse(reading.running_xml, adopted) if reading.running_xml else None
         marks = reading.marks if isinstance(reading.marks, DomainMarks) else None
-        history = history_of(marks, reading) if marks is not None else RunHistory()
-        either = running or stored
         adoption = adopted or adoption_of(marks)
+        history = history_of(marks, reading) if marks is not None else RunHistory()
+        if adoption is not None and stored is not None and running is not None:
+            running = as_stored(running, stored)
+        either = running or stored
         live = LiveVm(
             key=key,
             fingerprint="",
@@ -132,6 +134,18 @@ class VmReader:
         if marks is not None and marks.boot_id and marks.boot_id != self._boot_id:
             return StopReason.HOST
         return StopReason.UNKNOWN
+
+
+def as_stored(running: ParsedDomain, stored: ParsedDomain) -> ParsedDomain:
+    """The running half of an adopted domain without what libvirt only says otherwise there: a CPU model spelt out for this
+    host, a display's address. Such things would read as changes that wait for a restart, after every restart anew.
+    """
+    places = {place for place, _ in stored.foreign}
+    foreign = tuple(sorted({*stored.foreign, *(entry for entry in running.foreign if entry[0] not in places)}))
+    cpu = running.spec.cpu
+    if not running.keeps_cpu and not stored.keeps_cpu:
+        cpu = replace(cpu, model=stored.spec.cpu.model, features=stored.spec.cpu.features)
+    return replace(running, foreign=foreign, spec=replace(running.spec, cpu=cpu))
 
 
 def history_of(marks: DomainMarks, reading: DomainReading) -> RunHistory:

@@ -14,6 +14,7 @@ from nodeexec.libvirt.domain_xml import parse
 from nodeexec.libvirt.flavour import Flavour
 from nodeexec.libvirt.live_steps import live_steps
 from nodeexec.libvirt.marks import DomainMarks, to_metadata
+from nodeexec.libvirt.observe_vms import as_stored
 from nodeexec.libvirt.stored_xml import changed_definition
 from nodeexec.spec_verdicts import LiveMeans
 from nodeexec.vm_difference import vm_differences
@@ -204,3 +205,27 @@ def test_an_unknown_disk_stays_foreign() -> None:
     assert found.name == "foreign:vdq"
     other = parse(XML.replace("/pool/web01.qcow2'/>", "/elsewhere.qcow2'/>")).spec.disks[0]
     assert isinstance(other.source, ForeignSource)
+
+
+def test_what_libvirt_spells_out_for_a_running_guest_is_no_change_that_waits() -> None:
+    stored = parse(XML.replace("<clock", "<cpu mode='host-model'/><clock"))
+    spelt = "<cpu mode='custom'><model>EPYC</model><feature name='x2apic' policy='require'/></cpu><clock"
+    running = parse(XML.replace("<clock", spelt).replace("<domain type", "<domain id='3' type"))
+    assert running.spec.cpu.features != stored.spec.cpu.features
+    seen = as_stored(running, stored)
+    assert (seen.spec.cpu.model, seen.spec.cpu.features) == (stored.spec.cpu.model, stored.spec.cpu.features)
+    assert seen.foreign == stored.foreign
+    # Once gitvirt has changed the model, the running guest waits for its restart.
+    edited = parse(changed(replace(SPEC, cpu=replace(SPEC.cpu, model="EPYC-Rome"))))
+    assert edited.keeps_cpu
+    assert as_stored(running, edited).spec.cpu.model != edited.spec.cpu.model
+
+
+def test_a_display_that_says_its_address_only_while_it_runs_is_one_thing() -> None:
+    vnc = "<graphics type='spice'{}/><serial"
+    stored = parse(XML.replace("<serial", vnc.format("")))
+    running = parse(
+        XML.replace("<serial", vnc.format(" listen='127.0.0.1'")).replace("<domain type", "<domain id='3' type")
+    )
+    assert running.foreign != stored.foreign
+    assert as_stored(running, stored).foreign == stored.foreign
