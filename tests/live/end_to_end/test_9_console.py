@@ -83,7 +83,7 @@ def test_a_console_is_typed_at_and_left_and_the_guest_goes_on(alpha: World) -> N
         console.until("connected")
         console.until("login: ", again="\r")
         console.type("root\r")
-        console.until("# $")
+        console.until("~# ")
         console.type("echo six=$((2*3))\r")
         console.until("six=6")
         console.process.send_signal(signal.SIGWINCH)
