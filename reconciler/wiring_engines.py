@@ -17,7 +17,6 @@ from reconciler.model.problem import Problem
 from reconciler.model.resolved import Resolved
 from reconciler.ports import Clock, Engine, Workers
 from reconciler.secrets.passphrase import read_passphrase
-from reconciler.settings import ImportSettings, Settings
 from reconciler.settings import ImportSettings, Settings, user_places
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from nodeexec.libvirt import compare as comparison
 from nodeexec.libvirt import domain_xml, live_document, network_xml, support
 from nodeexec.libvirt.attached_volumes import AttachedVolumes
 from nodeexec.libvirt.connection import Connection
-from nodeexec.libvirt.disk_keys import DiskKeys, Passphrase, no_passphrase
 from nodeexec.libvirt.console import GuestConsole
+from nodeexec.libvirt.disk_keys import DiskKeys, Passphrase, no_passphrase
 from nodeexec.libvirt.domain_index import DomainIndex
 from nodeexec.libvirt.domain_names import DomainNames
 from nodeexec.libvirt.domains import Domains

@@ -98,6 +98,8 @@ class Survey:
             return replace(found, obstacle=f"it is a {device}, which gitvirt does not have")
         if source is None or not text:
             return found
+        if next(element.iter("encryption"), None) is not None:
+            return replace(found, obstacle="it is encrypted with a key that gitvirt does not have")
         try:
             return self._placed(found, source)
         except (PoolUnreadableError, VolumeError, OSError, ValueError) as error:

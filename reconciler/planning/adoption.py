@@ -102,6 +102,10 @@ def _match_disks(
         names[disk.target] = name
         if isinstance(source, ClaimSource):
             claims[disk.text] = source
+            if volumes[source.namespace, source.claim].encrypted:
+                obstacles.append(
+                    f"disk {disk.target} ({disk.text}) is not encrypted, and the storage class of claim {source.claim} is"
+                )
             if source.format != disk.format:
                 obstacles.append(
                     f"disk {disk.target} ({disk.text}) is {disk.format}, claim {source.claim} would be {source.format}; "

@@ -258,7 +258,7 @@ def _storage_class(disk: FoundDisk, parts: _Parts) -> str:
     fitting = [
         name
         for name, entry in sorted(policy.storage_classes.items())
-        if entry.pool == disk.pool and entry.format in ("", disk.format)
+        if entry.pool == disk.pool and entry.format in ("", disk.format) and not entry.passphrase_file
     ]
     if fitting:
         return fitting[0]

@@ -277,6 +277,8 @@ def test_whether_a_volume_is_encrypted_is_settled_when_it_is_made() -> None:
             storage_class="vault", encrypted=encrypted,
         )  # fmt: skip
         assert {resolved(policy, live).encrypted for policy in (plain, vault)} == {encrypted}
+
+
 def test_an_ordinary_users_host_has_no_networks_to_make() -> None:
     policy = replace(POLICY, user_network=True)
     nad = """
