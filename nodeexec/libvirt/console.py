@@ -13,6 +13,8 @@ from nodeexec.libvirt.errors import translate
 from reconciler.model.errors import EngineError
 
 _CHUNK = 4096
+NOT_YET = "not yet assigned"
+"""How libvirt says that the guest is just being started."""
 
 
 class GuestConsole:

@@ -13,7 +13,7 @@ from nodeexec.libvirt import compare as comparison
 from nodeexec.libvirt import domain_xml, live_document, network_xml, support
 from nodeexec.libvirt.attached_volumes import AttachedVolumes
 from nodeexec.libvirt.connection import Connection
-from nodeexec.libvirt.console import GuestConsole
+from nodeexec.libvirt.console import NOT_YET, GuestConsole
 from nodeexec.libvirt.disk_keys import DiskKeys, Passphrase, no_passphrase
 from nodeexec.libvirt.domain_index import DomainIndex
 from nodeexec.libvirt.domain_names import DomainNames
@@ -222,9 +222,13 @@ class LibvirtEngine:
                 raise EngineError(
                     f"there is no VM {key.namespace}/{key.name} on this host; `gitvirt get vm` lists them."
                 )
-            if not handle.isActive():
-                return None
-            return GuestConsole(self._connection.get(), handle, take_over=take_over)
+            try:
+                is_on = bool(handle.isActive())
+                return GuestConsole(self._connection.get(), handle, take_over=take_over) if is_on else None
+            except libvirt.libvirtError as error:
+                if NOT_YET in str(error) or not handle.isActive():
+                    return None
+                raise
 
         return self._looked(f"opening the console of {key}", open_console)
 
