@@ -141,12 +141,13 @@ def _of_change(done: AppliedChange) -> Event:
     change, outcome = done.change, done.outcome
     reason = _reason(change.action, change.cause, outcome.result)
     fields = [difference.path for difference in change.differences]
+    came_to = outcome.reason if outcome.reason not in change.reason else ""
     shown = ", ".join(fields[:_FIELDS]) + (f" and {len(fields) - _FIELDS} more" if len(fields) > _FIELDS else "")
     return Event(
         at=done.ended_at,
         type=EventType.WARNING if reason in _WARNINGS else EventType.NORMAL,
         reason=reason,
-        message="; ".join(filter(None, (change.reason, outcome.reason, shown))),
+        message="; ".join(filter(None, (change.reason, came_to, shown))),
         object=change.key,
         source=change.source,
     )

@@ -112,6 +112,14 @@ def test_the_readme_leads_to_every_page() -> None:
     assert {page for page in DOCS.iterdir() if page.suffix in (".md", ".1")} - linked == set()
 
 
+def test_architecture_names_only_modules_that_are_there() -> None:
+    modules = {
+        path.relative_to(ROOT).as_posix() for tree in ("reconciler", "nodeexec") for path in (ROOT / tree).rglob("*.py")
+    }
+    named = re.findall(r"`([a-z_/]+\.py)`", (DOCS / "architecture.md").read_text())
+    assert [name for name in named if not any(f"/{module}".endswith(f"/{name}") for module in modules)] == []
+
+
 def test_decisions_have_numbers_of_their_own_and_say_what_was_asked_chosen_and_paid() -> None:
     numbers = [path.name[:4] for path in ADRS]
     assert len(set(numbers)) == len(numbers)

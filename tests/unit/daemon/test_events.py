@@ -100,6 +100,17 @@ def test_faults_and_holds_are_warnings(world: Watched) -> None:
     assert problem.type is EventType.WARNING and problem.message.startswith("all.yaml:")
 
 
+def test_what_a_change_and_its_outcome_both_say_is_told_once(world: Watched) -> None:
+    world.commit(
+        "apiVersion: cdi.kubevirt.io/v1beta1\nkind: DataVolume\nmetadata: {name: image}\nspec:\n"
+        "  source: {http: {url: 'https://images.example.org/a.qcow2'}}\n"
+        "  storage: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n"
+    )
+    first = world.happened(Wake(fetch=True))
+    (message,) = [event.message for event in first if event.reason == "Progressing"]
+    assert message.count("https://images.example.org/a.qcow2") == 1
+
+
 def test_an_entry_of_the_journal_reads_alike() -> None:
     entry = AuditEntry(
         commit="c", at=NOW, cause=Cause.DRIFT, action=Action.UPDATE, key=WEB, impact=Impact.LIVE, result="applied",
