@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 def export(
     context: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[DOMAIN]…", help="As `virsh list --all` names them.")
+        list[str] | None, typer.Argument(metavar="[DOMAIN...]", help="As `virsh list --all` names them.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every domain that nobody owns.")] = False,
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the manifests.")] = "",

@@ -24,7 +24,7 @@ from reconciler.model.policy import Policy, StorageClassPolicy
 from reconciler.model.problem import Severity
 from reconciler.model.resolved import ResolvedVm
 from reconciler.planning.adoption import Findings, findings, match
-from reconciler.planning.export_vm import Exported, export_vm
+from reconciler.planning.export_vm import Documents, Exported, export_vm
 from reconciler.planning.resolve import resolve
 from reconciler.ports import Engine
 
@@ -57,16 +57,23 @@ def export(
     Raises:
         EngineError: there is none of a name, or the host cannot be read.
     """
-    return tuple(_export(engine, name, namespace=namespace, policy=policy, digest=digest, now=now) for name in names)
+    done: list[ExportedVm] = []
+    taken: dict[ObjectKey, Mapping[str, Any]] = {}
+    for name in names:
+        done.append(_export(engine, name, taken, namespace=namespace, policy=policy, digest=digest, now=now))
+        taken.update(done[-1].exported.documents)
+    return tuple(done)
 
 
-def _export(engine: Engine, name: str, *, namespace: str, policy: Policy, digest: Digest, now: datetime) -> ExportedVm:
+def _export(
+    engine: Engine, name: str, taken: Documents, *, namespace: str, policy: Policy, digest: Digest, now: datetime
+) -> ExportedVm:
     found = engine.survey(name)
     if found is None:
         raise EngineError(
             f"there is no domain {one_line(name)!r} on this host; `virsh list --all` names those there are."
         )
-    exported = export_vm(found, namespace=namespace, policy=policy)
+    exported = export_vm(found, namespace=namespace, policy=policy, taken=taken)
     loaded = load_blob(_stream(exported.documents.values()).encode(), f"{exported.vm.name}.yaml")
     together = DeclaredSet(engine.check)
     together.update((), [loaded])

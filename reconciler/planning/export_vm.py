@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from reconciler.model.adoption import ADOPT, FoundDisk, FoundInterface, FoundVm
@@ -48,15 +49,20 @@ def object_name(text: str) -> str:
     return _NOT_A_NAME.sub("-", text.lower()).strip("-")[:_LONGEST_NAME].strip("-") or "vm"
 
 
-def export_vm(found: FoundVm, *, namespace: str, policy: Policy) -> Exported:
-    """The manifests of one domain, by its stored configuration (the running one where there is none)."""
-    name = object_name(found.name)
-    key = ObjectKey("VirtualMachine", namespace, name)
+Documents = Mapping[ObjectKey, Mapping[str, Any]]
+
+
+def export_vm(found: FoundVm, *, namespace: str, policy: Policy, taken: Documents | None = None) -> Exported:
+    """The manifests of one domain, by its stored configuration (the running one where there is none). ``taken`` are those of
+    other domains of the same export: what is the same object has the same name there, what is another one has another.
+    """
+    key = _free(ObjectKey("VirtualMachine", namespace, object_name(found.name)), lambda key: key in (taken or {}))
     spec = found.live.stored or found.live.running
     if spec is None:
         why = (f"{found.name} has no configuration",)
         return Exported(vm=key, documents={}, notes={}, classes={}, bridges=(), missing=why)
     parts = _Parts(
+        taken=taken or {},
         namespace=namespace,
         policy=policy,
         documents={},
@@ -94,6 +100,7 @@ def export_vm(found: FoundVm, *, namespace: str, policy: Policy) -> Exported:
 class _Parts:
     """What comes together while a VM is walked through; private to this file."""
 
+    taken: Documents
     namespace: str
     policy: Policy
     documents: dict[ObjectKey, Mapping[str, Any]]
@@ -101,6 +108,12 @@ class _Parts:
     classes: dict[str, str]
     bridges: list[str]
     missing: list[str]
+
+
+def _free(key: ObjectKey, is_taken: Callable[[ObjectKey], bool]) -> ObjectKey:
+    """The key, with a number behind its name where that is taken."""
+    candidates = (key if n == 1 else ObjectKey(key.kind, key.namespace, f"{key.name}-{n}") for n in count(1))
+    return next(candidate for candidate in candidates if not is_taken(candidate))
 
 
 def _document(api: str, key: ObjectKey, spec: Mapping[str, Any], annotations: Mapping[str, str]) -> dict[str, Any]:
@@ -234,10 +247,6 @@ def _claim(disk: FoundDisk, found: FoundVm, parts: _Parts) -> ObjectKey:
     own = disk.volume.endswith((".qcow2", ".raw", ".img")) and disk.spec.binding is Binding.DISK
     usual = re.fullmatch(rf"{re.escape(parts.namespace)}_([a-z0-9.-]+)\.(?:qcow2|raw)", disk.volume)
     name = usual[1] if usual else object_name(stem if own else disk.volume)
-    key = ObjectKey("PersistentVolumeClaim", parts.namespace, name)
-    number = 2
-    while key in parts.documents:
-        key, number = ObjectKey(key.kind, key.namespace, f"{name}-{number}"), number + 1
     storage_class = _storage_class(disk, parts)
     shared = disk.spec.shareable or disk.spec.binding is Binding.CDROM
     spec = _said(
@@ -247,6 +256,12 @@ def _claim(disk: FoundDisk, found: FoundVm, parts: _Parts) -> ObjectKey:
         resources={"requests": {"storage": format_bytes(disk.size_bytes)}},
     )
     annotations = {} if usual else {ADOPT: disk.volume}
+
+    def is_taken(key: ObjectKey) -> bool:
+        other = parts.taken.get(key)
+        return key in parts.documents or (other is not None and other != _document("v1", key, spec, annotations))
+
+    key = _free(ObjectKey("PersistentVolumeClaim", parts.namespace, name), is_taken)
     parts.documents[key] = _document("v1", key, spec, annotations)
     parts.notes[key] = (f"{disk.volume} of pool {disk.pool}: disk {disk.target} of {found.name}",)
     return key
