@@ -11,9 +11,8 @@ import errno
 import fcntl
 import os
 import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,10 +27,10 @@ from nodeexec.libvirt.disk_keys import DiskKeys
 from nodeexec.libvirt.download import ImportFailedError, download, unpack
 from nodeexec.libvirt.errors import translate
 from nodeexec.libvirt.events import EventStream
-from nodeexec.libvirt.image_check import bounded, inspect_image
+from nodeexec.libvirt.image_check import inspect_image
+from nodeexec.libvirt.image_copy import ImageCopy, copy_image
 from nodeexec.libvirt.import_request import ImportRequest, as_data, load_request, request_from, same_wish, store_request
 from nodeexec.libvirt.import_turns import ImportTurns
-from nodeexec.libvirt.luks import NEW_ENCRYPTION, encrypted_image, key_argument
 from nodeexec.libvirt.marks import DomainMarks
 from nodeexec.libvirt.pools import Pool, Pools
 from nodeexec.libvirt.settings import ImportLimits
@@ -243,11 +242,11 @@ class Imports:
             )
             image = unpack(part, directory / "image", limits=limits, keep_going=keep_going)
             facts = inspect_image(image, self._limits)
-            copy = _Copy(image=image, image_format=facts.format, disk=disk, format=request.format)
+            copy = ImageCopy(image=image, image_format=facts.format, disk=disk, format=request.format)
             size_bytes = facts.size_bytes
         else:
             source = self._clone_source(request)
-            copy = _Copy(image=source.path, image_format=source.format, disk=disk, format=request.format)
+            copy = ImageCopy(image=source.path, image_format=source.format, disk=disk, format=request.format)
             size_bytes = source.size_bytes
         if request.size_bytes and size_bytes > request.size_bytes:
             raise ImportFailedError(
@@ -260,7 +259,7 @@ class Imports:
                 marks = source.marks if isinstance(source.marks, DomainMarks) else None
                 storage_class = storage_class_of(marks) if marks is not None else ""
                 copy = replace(copy, image_key=keys.enter_context(self._keys.of_volume(storage_class, encrypted=True)))
-            _convert(replace(copy, key=key), keep_going, limits)
+            copy_image(replace(copy, key=key), keep_going, memory_bytes=limits.convert_memory_bytes)
             if request.size_bytes > size_bytes:
                 resize_image(disk, request.format, request.size_bytes, f"growing {request.volume}", key)
         keep_going()
@@ -293,60 +292,6 @@ class Imports:
         said = {**data, "failures": failures, "reason": reason, "retry_at": retry_at.isoformat(), "total_bytes": 0}
         with suppress(OSError):
             store_request(directory, said)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Copy:
-    """What is copied where. The keys are descriptors of passphrases, None for what is not encrypted."""
-
-    image: Path
-    image_format: str
-    disk: Path
-    format: str
-    image_key: int | None = None
-    key: int | None = None
-
-    @property
-    def arguments(self) -> list[str]:
-        """``qemu-img``'s, after ``convert``."""
-        source = ["-f", self.image_format, "-O", self.format, str(self.image)]
-        if self.image_key is not None:
-            # With --image-opts the target's format has to stand in front.
-            opened = encrypted_image(self.image, of_source=True)
-            source = [*key_argument(self.image_key, of_source=True), "-O", self.format, *opened]
-        target = [*key_argument(self.key), *NEW_ENCRYPTION] if self.key is not None else []
-        return [*target, *source, str(self.disk)]
-
-
-def _convert(copy: _Copy, keep_going: Callable[[], None], limits: ImportLimits) -> None:
-    """A stand-alone copy in the wanted format, interruptible."""
-    command = bounded(["qemu-img", "convert", *copy.arguments], memory_bytes=limits.convert_memory_bytes)
-    inherited = tuple(key for key in (copy.key, copy.image_key) if key is not None)
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            umask=0o077,
-            pass_fds=inherited,
-        )
-    except OSError as error:
-        raise VolumeError(f"qemu-img cannot be run ({error.strerror}); install qemu-utils") from error
-    with process:
-        try:
-            while True:
-                try:
-                    _, said = process.communicate(timeout=0.2)
-                    break
-                except subprocess.TimeoutExpired:
-                    keep_going()
-        except (_CancelledError, ImportFailedError):
-            process.kill()
-            raise
-    if process.returncode != 0:
-        lines = said.decode(errors="replace").strip().splitlines()
-        raise VolumeError(f"copying the image: {lines[-1] if lines else f'qemu-img ended with {process.returncode}'}")
 
 
 def _is_full(error: Exception) -> bool:
