@@ -92,7 +92,9 @@ def shared(
     settings_path: Annotated[
         Path | None,
         typer.Option(
-            "--settings", metavar="PATH", help="Settings file; else GITVIRT_SETTINGS, else /etc/gitvirt/settings.yaml."
+            "--settings",
+            metavar="PATH",
+            help="Settings file; else GITVIRT_SETTINGS, a user's own, or /etc/gitvirt/settings.yaml.",
         ),
     ] = None,
     overrides: Annotated[
