@@ -114,10 +114,18 @@ def test_the_readme_leads_to_every_page() -> None:
 
 def test_architecture_names_only_modules_that_are_there() -> None:
     modules = {
-        path.relative_to(ROOT).as_posix() for tree in ("reconciler", "nodeexec") for path in (ROOT / tree).rglob("*.py")
+        path.relative_to(ROOT).as_posix()
+        for tree in ("reconciler", "nodeexec", "tests")
+        for path in (ROOT / tree).rglob("*.py")
     }
     named = re.findall(r"`([a-z_/]+\.py)`", (DOCS / "architecture.md").read_text())
     assert [name for name in named if not any(f"/{module}".endswith(f"/{name}") for module in modules)] == []
+
+
+def test_laws_that_the_code_names_are_in_the_architecture() -> None:
+    listed = set(re.findall(r"^(\d+)\. \*\*", (DOCS / "architecture.md").read_text().partition("## Laws")[2], re.M))
+    sources = (path for tree in ("reconciler", "nodeexec", "docs") for path in (ROOT / tree).rglob("*.[pm][yd]"))
+    assert {number for path in sources for number in re.findall(r"\blaw (\d+)", path.read_text())} <= listed
 
 
 def test_decisions_have_numbers_of_their_own_and_say_what_was_asked_chosen_and_paid() -> None:
