@@ -93,10 +93,19 @@ def codes_table() -> str:
     """The tables of ``docs/problems.md``, in markdown."""
     parts = []
     for heading, entries in AREAS:
-        rows = [f"| `{entry.code}` | {entry.severity} | {entry.meaning} | {entry.remedy} |" for entry in entries]
+        told = (
+            (f"`{entry.code}`", entry.severity, _in_a_cell(entry.meaning), _in_a_cell(entry.remedy))
+            for entry in entries
+        )
+        rows = [f"| {' | '.join(cells)} |" for cells in told]
         parts.append(
             "\n".join(
                 [f"## {heading}", "", "| Code | Severity | Meaning | What to do |", "| --- | --- | --- | --- |", *rows]
             )
         )
     return "\n\n".join(parts) + "\n"
+
+
+def _in_a_cell(text: str) -> str:
+    """Text of a table's cell: a bar in it would end it, in code as well."""
+    return text.replace("|", "\\|")

@@ -107,6 +107,19 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tables_are_whole(page: Path) -> None:
+    table: list[str] = []
+    for line in [*_FENCED.sub("", page.read_text()).splitlines(), ""]:
+        if line.startswith("|"):
+            table.append(line)
+        elif table:
+            assert re.fullmatch(r"[|\s:-]+", table[1]), f"no heading above {table[0]}"
+            widths = {len(re.split(r"(?<!\\)\|", row)) for row in table}
+            assert len(widths) == 1, table[0]
+            table = []
+
+
 def test_the_readme_leads_to_every_page() -> None:
     linked = {(ROOT / link.partition("#")[0]).resolve() for link in _LINK.findall((ROOT / "README.md").read_text())}
     assert {page for page in DOCS.iterdir() if page.suffix in (".md", ".1")} - linked == set()
