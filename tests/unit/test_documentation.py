@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from reconciler.cli.app import build_app
 from reconciler.cli.command_table import command_table
+from reconciler.settings.load import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -88,6 +89,16 @@ def test_the_page_of_the_settings_names_every_one() -> None:
     schema = json.loads((ROOT / "schemas/settings.json").read_text())
     told = {name.replace("sources[].", "source.") for name in _documented_settings()}
     assert set(_settings(schema, schema)) - told == set()
+
+
+def test_settings_that_pages_show_are_valid(tmp_path: Path) -> None:
+    known = json.loads((ROOT / "schemas/settings.json").read_text())["properties"]
+    shown = [block for page in PAGES for block in re.findall(r"^ *```yaml\n(.*?)```", page.read_text(), re.M | re.S)]
+    settings = [block for block in shown if block.lstrip().partition(":")[0] in known]
+    assert len(settings) >= 5
+    for block in settings:
+        (tmp_path / "settings.yaml").write_text(block)
+        load_settings(tmp_path / "settings.yaml")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
