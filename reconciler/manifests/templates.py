@@ -6,11 +6,10 @@ from array import array
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from reconciler.manifests.known_kinds import KNOWN_KINDS
 from reconciler.manifests.load import digest_of
 from reconciler.manifests.walk import children, pairs, subtree
+from reconciler.model.compact_json import compact_json
 from reconciler.model.document import NO_POSITIONS, Document, Positions
 from reconciler.model.keys import ObjectKey
 
@@ -34,7 +33,7 @@ def _document(vm: Document, index: int, template: dict[str, Any]) -> Document:
     return Document(
         key=key,
         api_version=api_version,
-        body=orjson.dumps(body),
+        body=compact_json(body),
         digest=digest_of(body),
         file=vm.file,
         origin=vm.origin,

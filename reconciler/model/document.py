@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from reconciler.model.compact_json import compact_json
 from reconciler.model.keys import ObjectKey
 from reconciler.model.problem import Place
 
@@ -169,7 +170,7 @@ class Document:
     @property
     def text(self) -> bytes:
         """``body`` as JSON, its keys in the order of the file."""
-        return self._body if isinstance(self._body, bytes) else orjson.dumps(self._body)
+        return self._body if isinstance(self._body, bytes) else compact_json(self._body)
 
     @property
     def positions(self) -> Positions:

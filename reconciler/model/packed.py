@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from reconciler.model.compact_json import compact_json
+
 _KEPT = 256
 
 
@@ -25,7 +27,7 @@ class PackedMapping(Mapping[str, Any]):
     __slots__ = ("_text",)
 
     def __init__(self, data: Mapping[str, Any]) -> None:
-        self._text = orjson.dumps(dict(data), option=orjson.OPT_SORT_KEYS)
+        self._text = compact_json(dict(data), sort_keys=True)
 
     def __getitem__(self, key: str) -> Any:
         return _read(self._text)[key]

@@ -185,7 +185,7 @@ def _reaches_too_far(new: int, done: int, owned: int, around: Circumstances, kin
     radius = around.policy.blast_radius
     total = new + done
     base = owned + (done if kind_of_change.action is Action.DELETE else 0)
-    within = f"{total} within an hour" if done else f"{total}"
+    within = f"{total} within {radius.window_s / 60:.0f} min" if done else f"{total}"
     if total > radius.few and (total > radius.share * base or total > radius.many):
         return f"{kind_of_change.name}: {within} of {base}, more than the blast radius allows"
     if total >= 2 and total >= base:
