@@ -139,7 +139,7 @@ class VmChanges:
         self.attached.make(wanted, change.revision, steps)
         guest = self._guest(change, handle)
         before = self._whole(guest) if ADOPTED in guest.marks.extra else guest.reading.stored_xml or ""
-        self._store(change, wanted, handle, differences, steps)
+        guest = self._store(change, wanted, guest, differences, steps)
         fault = ""
         if wanted.guest_access is not None and any(d.path == ACCESS_PATH for d in differences):
             fault = self.credentials.hand_over(wanted.key, wanted.guest_access, live.history.runs)
@@ -149,7 +149,8 @@ class VmChanges:
         outcome = steps.outcome()
         if change.power is not None:
             step = PowerStep.RESTART if change.action is Action.RESTART else change.power
-            outcome = self.power.carry_out(change, self._guest(change, handle), steps, step)
+            acting = guest if _starts_next(change, guest) else self._guest(change, handle)
+            outcome = self.power.carry_out(change, acting, steps, step)
         elif change.action is Action.RESTART:
             outcome = self.power.restart(change, self._guest(change, handle), steps)
         reading = self.domains.read(handle)
@@ -162,10 +163,11 @@ class VmChanges:
         return replace(outcome, steps=tuple(steps.done), result=_result(outcome.result, steps))
 
     def _store(
-        self, change: Change, wanted: ResolvedVm, handle: Any, differences: tuple[Difference, ...], steps: Steps
-    ) -> None:
-        """The stored half and the marks. Marks alone are written as metadata; addresses never move."""
-        guest = self._guest(change, handle)
+        self, change: Change, wanted: ResolvedVm, guest: Guest, differences: tuple[Difference, ...], steps: Steps
+    ) -> Guest:
+        """The stored half and the marks. Marks alone are written as metadata, by the start where one follows, which writes
+        them anyway; addresses never move. Returns the guest with its marks of now.
+        """
         own = marks_for(wanted, change.revision, guest.marks.marks, policy=self.policy, now=self.clock.now())
         marks = replace(guest.marks, marks=own)
         stored_xml = guest.reading.stored_xml
@@ -175,8 +177,9 @@ class VmChanges:
             xml = changed_definition(wanted.domain, self._flavour(), marks, base, differences)
             connection = self.connection.get()
             steps.do("redefined domain", lambda: connection.defineXML(xml))
-        if marks != guest.marks:
-            steps.do("wrote marks", lambda: self.domains.write_marks(handle, marks))
+        if marks != guest.marks and not _starts_next(change, guest):
+            steps.do("wrote marks", lambda: self.domains.write_marks(guest.handle, marks))
+        return replace(guest, marks=marks)
 
     @staticmethod
     def _whole(guest: Guest) -> str:
@@ -308,6 +311,11 @@ def refuse_foreign(live: LiveVm, owner: str) -> None:
         raise ApplyEndedError(
             Result.REFUSED, f"a domain named {domain_name(live.key)} {whose}; rename one of the two, or adopt it"
         )
+
+
+def _starts_next(change: Change, guest: Guest) -> bool:
+    """Whether the change ends with the start of a guest that is off."""
+    return change.power is PowerStep.START and guest.reading.power is PowerState.OFF
 
 
 def _is_live(difference: Difference) -> bool:
