@@ -153,14 +153,23 @@ class VmChanges:
             outcome = self.power.carry_out(change, acting, steps, step)
         elif change.action is Action.RESTART:
             outcome = self.power.restart(change, self._guest(change, handle), steps)
-        reading = self.domains.read(handle)
-        if reading is not None:
-            self.attached.drop(change.key, steps, reading.stored_xml, reading.running_xml)
+        self._drop_unused(change, guest, handle, steps)
         if fault and outcome.result in (Result.APPLIED, Result.UNCHANGED):
             return steps.outcome(Result.FAILED, fault)
         if waiting and outcome.result in (Result.APPLIED, Result.UNCHANGED):
             return steps.outcome(Result.PROGRESSING, waiting, DETACH_POLL_S)
         return replace(outcome, steps=tuple(steps.done), result=_result(outcome.result, steps))
+
+    def _drop_unused(self, change: Change, guest: Guest, handle: Any, steps: Steps) -> None:
+        """Remove generated volumes that no half names any more. A guest that was just started as it was stored is not read
+        again for that, at a moment at which each answer of libvirt's takes longest.
+        """
+        if _starts_next(change, guest) and "redefined domain" not in steps.done:
+            self.attached.drop(change.key, steps, guest.reading.stored_xml)
+            return
+        reading = self.domains.read(handle)
+        if reading is not None:
+            self.attached.drop(change.key, steps, reading.stored_xml, reading.running_xml)
 
     def _store(
         self, change: Change, wanted: ResolvedVm, guest: Guest, differences: tuple[Difference, ...], steps: Steps
