@@ -73,6 +73,21 @@ class Source(Protocol):
         """The accepted revision's manifest files, from local objects only; None before the first success."""
         ...
 
+    def confirm(self, commit: str) -> None:
+        """The accepted revision was read as a whole: it is what a refused one gives way to.
+
+        Raises:
+            SourceError: it cannot be put on record; the next accepted revision does it.
+        """
+        ...
+
+    def refuse(self, commit: str, reason: str) -> bool:
+        """The accepted revision cannot be used as a whole: go back to the one confirmed before, on disk, and do not accept
+        this one again while it stands at the head. Whether another revision is accepted now: one that was
+        confirmed once, under wider limits, is never given up for an older one.
+        """
+        ...
+
     def read_blob(self, blob: str) -> bytes:
         """A blob's bytes.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from reconciler.daemon.cycle_declared import DeclaredCache
 from reconciler.daemon.cycle_secrets import SecretFiles
 from reconciler.daemon.file_cache import FileCache
-from reconciler.daemon.loaded_files import FileLoader
+from reconciler.daemon.loaded_files import FileLoader, RevisionTooLargeError
 from reconciler.daemon.wake import Wake
 from reconciler.manifests.limits import DEFAULT_REVISION_LIMITS, RevisionLimits
 from reconciler.model.declared import Declared
@@ -125,20 +125,34 @@ class CycleSources:
     def _load_revisions(self, say: Callable[[str], None]) -> bool:
         has_new = False
         for origin in self._policy.sources:
-            source = self._sources[origin.name]
-            try:
-                snapshot = source.accepted()
-                if snapshot is None or snapshot.revision.commit == self._commit(origin.name):
-                    continue
-                self._cache.load(origin, source, snapshot)
-            except SourceError as error:
-                say(f"{origin.name}: {error}" if origin.name else str(error))
-                continue
-            self._revisions[origin.name] = snapshot.revision
-            has_new = True
+            has_new |= self._load_revision(origin, say)
         if has_new:
             self._cache.settle()
         return has_new
+
+    def _load_revision(self, origin: Origin, say: Callable[[str], None]) -> bool:
+        """Load the accepted revision of one source, if it is another than before. One that is over a limit as a whole goes
+        back to the source, and the one confirmed before it counts.
+        """
+        source, about = self._sources[origin.name], f"{origin.name}: " if origin.name else ""
+        snapshot = source.accepted()
+        if snapshot is None or snapshot.revision.commit == self._commit(origin.name):
+            return False
+        commit = snapshot.revision.commit
+        try:
+            self._cache.load(origin, source, snapshot)
+        except RevisionTooLargeError as error:
+            say(f"{about}{commit[:12]} is not used: {error}")
+            return source.refuse(commit, str(error)) and self._load_revision(origin, say)
+        except SourceError as error:
+            say(f"{about}{error}")
+            return False
+        self._revisions[origin.name] = snapshot.revision
+        try:
+            source.confirm(commit)
+        except SourceError as error:
+            say(f"{about}{error}")
+        return True
 
     def settle(self, observation: Observation) -> None:
         """Give objects that several sources declare to the one that the live object came from."""

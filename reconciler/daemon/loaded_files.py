@@ -145,7 +145,7 @@ class LoadedFiles:
         try:
             return self._load(snapshot)
         except RevisionTooLargeError as error:
-            said = f"{commit[:12]} is not used: {error}; split the repository, or raise that limit"
+            said = f"{error}; split the repository, or raise that limit"
             self._refused = (commit, said)
             raise RevisionTooLargeError(said) from error
 

@@ -72,6 +72,14 @@ class PatientSource:
         """See `Source.accepted`."""
         return self._source.accepted()
 
+    def confirm(self, commit: str) -> None:
+        """See `Source.confirm`."""
+        self._source.confirm(commit)
+
+    def refuse(self, commit: str, reason: str) -> bool:
+        """See `Source.refuse`."""
+        return self._source.refuse(commit, reason)
+
     def read_blob(self, blob: str) -> bytes:
         """See `Source.read_blob`."""
         return self._source.read_blob(blob)

@@ -15,11 +15,11 @@ from pathlib import Path
 import pygit2
 
 from reconciler.model.errors import SourceError
-from reconciler.model.follow import FollowKind
 from reconciler.model.plain_text import one_line
 from reconciler.model.revision import Revision, Snapshot, SourceEvent, SourceState, SourceStatus
 from reconciler.model.source_spec import SourceSpec
 from reconciler.ports import Clock
+from reconciler.source.acceptance import approvals_base, confirm, give_way
 from reconciler.source.commits import revision_of
 from reconciler.source.errors import (
     DamagedError,
@@ -34,6 +34,7 @@ from reconciler.source.limits import DEFAULT_LIMITS, SourceLimits
 from reconciler.source.local_remote import LocalRemote
 from reconciler.source.mirror import (
     ACCEPTED,
+    CONFIRMED,
     FETCHED,
     PREVIOUS,
     Mirror,
@@ -48,6 +49,7 @@ from reconciler.source.remotes import Remote, checked_follow, remote_for
 from reconciler.source.revisions import path_parts, read_revision
 from reconciler.source.rewrites import rewrite_id, rewrite_text
 from reconciler.source.signatures_check import SignatureCheck
+from reconciler.source.told import Told, status_of
 from reconciler.source.trees import Listing
 
 
@@ -73,11 +75,19 @@ class GitSource:
         identity = hashlib.sha256(f"{self._remote.shown}\n{what}\n{b'/'.join(self._parts)!r}".encode()).hexdigest()
         self._directory = state_directory / "source"
         self._identity = identity
+        self._told = Told(
+            shown=self._remote.shown,
+            path=b"/".join(self._parts).decode(),
+            identity=identity,
+            follow=self._follow,
+            accepts_rewrites=spec.accept_rewrites,
+        )
         self._path = self._directory / identity[:16]  # a link; it leads to the mirror
         self._fetching, self._reading = threading.Lock(), threading.RLock()
         self._mirror: Mirror | None = None
         self._damage = ""
-        self._unlisted = ("", "")
+        self._confirmed = ""
+        self._refused = ("", "")
         self._snapshot: tuple[Snapshot, Listing] | None = None
         self._judged: tuple[tuple[str, ...], SourceStatus] | None = None
         self._broken: tuple[str, SourceStatus] | None = None
@@ -107,17 +117,17 @@ class GitSource:
                     head, ref = found.commit, found.ref
                     status = self._take(found)
             except NotGivenError as fault:
-                status = self._not_given(head, str(fault))
+                status = self._told.not_given(head, str(fault), self._keeps())
             except UnreachableError as fault:
-                status = _status(SourceState.UNREACHABLE, head, f"{fault}. {self._keeps()}")
+                status = status_of(SourceState.UNREACHABLE, head, f"{fault}. {self._keeps()}")
             except NotACommitError as fault:
-                status = self._absent(RemoteHead(commit="", fault=str(fault)))
+                status = self._told.absent(RemoteHead(commit="", fault=str(fault)), self._keeps())
             except (SourceError, pygit2.GitError, OSError, KeyError, ValueError) as fault:
                 # The remote answered; what failed is our own copy: a full disk, a damaged object, missing rights.
                 said = f"The local copy {self._path} could not be used: {one_line(str(fault))}. {self._keeps()}"
-                status = _status(SourceState.UNREACHABLE, head, said)
-            if status.state == SourceState.READY and status.head == self._unlisted[0]:
-                status = replace(status, state=SourceState.REFUSED, message=self._unlisted[1])
+                status = status_of(SourceState.UNREACHABLE, head, said)
+            if status.state == SourceState.READY and status.head == self._refused[0]:
+                status = status_of(SourceState.REFUSED, head, self._refused[1])
             if self._damage and status.state != SourceState.READY:
                 damage = f"The local copy is damaged and will be rebuilt: {one_line(self._damage)}."
                 status = replace(status, message=f"{status.message} {damage}")
@@ -137,17 +147,45 @@ class GitSource:
             if self._snapshot and self._snapshot[0].revision.commit == commit:
                 return self._snapshot[0]
             try:
-                self._snapshot = read_revision(
-                    self._mirror, commit, self._mirror.read(PREVIOUS), None, self._parts, self._limits
-                )
+                since = approvals_base(self._mirror, commit)
+                self._snapshot = read_revision(self._mirror, commit, since, None, self._parts, self._limits)
             except DamagedError as fault:
                 self._damage = str(fault)
                 return None
             except SourceError as fault:
                 # Accepted under wider limits than those of today; it is whole, so there is nothing to fetch anew.
-                self._unlisted = (commit, f"{commit[:12]} was accepted before and is now refused: {fault}.")
+                self._refused = (commit, f"{commit[:12]} was accepted before and is now refused: {fault}.")
                 return None
             return self._snapshot[0]
+
+    def confirm(self, commit: str) -> None:
+        """See `Source.confirm`.
+
+        Raises:
+            SourceError: the mirror cannot be written.
+        """
+        with self._reading:
+            self._confirmed = commit
+            if self._mirror is not None:
+                try:
+                    confirm(self._mirror, commit)
+                except (pygit2.GitError, OSError, ValueError) as fault:
+                    raise SourceError(f"{self._path} cannot be written: {one_line(str(fault))}") from fault
+
+    def refuse(self, commit: str, reason: str) -> bool:
+        """See `Source.refuse`."""
+        with self._reading:
+            try:
+                gave_way = self._mirror is not None and give_way(self._mirror, commit)
+            except (pygit2.GitError, OSError, ValueError) as fault:
+                gave_way, reason = False, f"{reason}; {self._path} cannot be written: {one_line(str(fault))}"
+            said = f"{commit[:12]} is refused: {reason}. {self._keeps()}"
+            if not gave_way:
+                said = f"{commit[:12]} was accepted before and is now refused: {reason}."
+            self._refused = (commit, said)
+            if self._status.head == commit:
+                self._status = replace(self._status, state=SourceState.REFUSED, message=said)
+            return gave_way
 
     def read_blob(self, blob: str) -> bytes:
         """See `Source.read_blob`.
@@ -206,7 +244,7 @@ class GitSource:
     def _take(self, found: RemoteHead) -> SourceStatus:
         """Bring what the remote's ref stands at here and judge it."""
         if not found.commit:
-            return self._absent(found)
+            return self._told.absent(found, self._keeps())
         if self._broken is not None and self._broken[0] == found.oid:
             return self._broken[1]
         drop_stale_locks(self._path.resolve())
@@ -248,28 +286,29 @@ class GitSource:
                 f"{found.commit[:12]} cannot be read ({one_line(str(fault))}), fetched anew neither: what is damaged is the "
                 f"history of {self._remote.shown} (`git fsck` there tells more). Push a head that is whole. {self._keeps()}"
             )
-            self._damage, self._broken = "", (found.oid, _status(SourceState.REFUSED, found.commit, said))
+            self._damage, self._broken = "", (found.oid, status_of(SourceState.REFUSED, found.commit, said))
             return self._broken[1]
         finally:
             if fresh.path != self._path.resolve():
                 shutil.rmtree(fresh.path, ignore_errors=True)
 
     def _rebuilt(self, fresh: Mirror, found: RemoteHead) -> SourceStatus:
-        known = self._known(ACCEPTED), self._known(PREVIOUS)
+        known = {ref: self._known(ref) for ref in (ACCEPTED, CONFIRMED, PREVIOUS)}
         head = self._bring(fresh, found)
-        for ref, old in zip((ACCEPTED, PREVIOUS), known, strict=True):
+        for ref, old in known.items():
             if old and fresh.holds(old):
                 fresh.write(ref, old)
         accepted = fresh.read(ACCEPTED)
-        is_gone = bool(known[0]) and not accepted
+        before = known[ACCEPTED]
+        is_gone = bool(before) and not accepted
         untold = "What it leaves out cannot be told from a damaged copy"
-        if is_gone and not self._may_rewrite(known[0], head):
-            return self._rewritten(head, known[0], untold)
+        if is_gone and not self._may_rewrite(before, head):
+            return self._told.rewritten(head, before, untold)
         status = self._judge(fresh, found, head, accepted, None)
         if is_gone and status.state is not SourceState.READY:
             return status  # The old one, damaged as it is, holds what is enforced.
         if is_gone and not self._follow.is_pin:
-            status = self._rewrite_accepted(status, known[0], untold)
+            status = self._told.rewrite_accepted(status, before, untold)
         aside = free_name(self._path, f"damaged-{self._clock.now():%Y%m%dT%H%M%SZ}")
         told = f"The local copy was damaged ({one_line(self._damage)}): it was set aside as {aside} and fetched anew."
         self._replace(fresh, aside)
@@ -293,27 +332,6 @@ class GitSource:
         with self._reading:
             put_in_place(fresh, self._path, aside)
             self._mirror = Mirror(self._path)
-
-    def _absent(self, found: RemoteHead) -> SourceStatus:
-        name = one_line(self._follow.name)
-        is_range = self._follow.kind is FollowKind.SEMVER
-        what = f"version in the range {name!r}" if is_range else f"{self._follow.kind} {name!r}"
-        if found.unborn:
-            said = f"{self._remote.shown} has no commit yet: push manifests to {what}. {self._keeps()}"
-            return _status(SourceState.EMPTY, "", said)
-        return _status(
-            SourceState.REF_MISSING,
-            "",
-            f"{'No' if is_range else 'The'} {what} is {'' if is_range else 'not '}in {self._remote.shown} ({found.fault}): "
-            f"push it, or change what the settings follow. {self._keeps()}",
-        )
-
-    def _not_given(self, head: str, fault: str) -> SourceStatus:
-        """A commit that the server does not give out is not there; a branch has moved on since it was looked at."""
-        if self._follow.kind is FollowKind.COMMIT:
-            return self._absent(RemoteHead(commit="", fault=fault))
-        said = f"{fault}. It changed while it was fetched: the next look tries again. {self._keeps()}"
-        return _status(SourceState.UNREACHABLE, head, said)
 
     def _bring(self, mirror: Mirror, found: RemoteHead) -> str:
         """Fetch unless it is here already; the commit."""
@@ -340,7 +358,7 @@ class GitSource:
             return None
         result = "lost" if head == accepted else "refused"
         event = SourceEvent(what="signature", result=result, head=head, message=said)
-        return _status(SourceState.UNVERIFIED, head, f"{said}. {self._keeps()}", event)
+        return status_of(SourceState.UNVERIFIED, head, f"{said}. {self._keeps()}", event)
 
     def _judge(
         self, mirror: Mirror, found: RemoteHead, head: str, accepted: str, known: Listing | None
@@ -348,55 +366,27 @@ class GitSource:
         """Accept ``head``, or say why not. ``known`` is a listing whose trees the mirror holds."""
         if refusal := self._unverified(mirror, found, head, accepted):
             return refusal
-        status = _status(SourceState.READY, head)
-        if head == accepted:
+        status = status_of(SourceState.READY, head)
+        if head in (accepted, self._refused[0]):
             return status
         if accepted and not self._follow.is_pin and not mirror.descends(head, accepted):
             lost = rewrite_text(mirror.repository, accepted, head)
             if not self._may_rewrite(accepted, head):
-                return self._rewritten(head, accepted, lost)
-            status = self._rewrite_accepted(status, accepted, lost)
+                return self._told.rewritten(head, accepted, lost)
+            status = self._told.rewrite_accepted(status, accepted, lost)
         try:
-            snapshot = read_revision(mirror, head, accepted, known, self._parts, self._limits)
+            since = approvals_base(mirror, head)
+            snapshot = read_revision(mirror, head, since, known, self._parts, self._limits)
         except TooLargeError as fault:
-            return _status(SourceState.REFUSED, head, f"{head[:12]} is refused: {fault}. {self._keeps()}")
+            return status_of(SourceState.REFUSED, head, f"{head[:12]} is refused: {fault}. {self._keeps()}")
         except PathMissingError as fault:
             said = f"In {head[:12]} {fault}: push it again, or change the path in the settings. {self._keeps()}"
-            return _status(SourceState.PATH_MISSING, head, said)
+            return status_of(SourceState.PATH_MISSING, head, said)
         if not snapshot[0].files:
-            where = b"/".join(self._parts).decode() or "the repository"
-            seen = f" ({len(snapshot[1].refused)} entries were refused)" if snapshot[1].refused else ""
-            return _status(
-                SourceState.EMPTY,
-                head,
-                f"{head[:12]} has no manifest (*.yaml, *.yml, *.json) in {one_line(where)}{seen}. {self._keeps()} "
-                "To remove everything on purpose, leave one manifest file that holds only a comment.",
-            )
-        if accepted:
-            mirror.write(PREVIOUS, accepted)
-        mirror.write(ACCEPTED, head)
+            return self._told.no_manifests(head, len(snapshot[1].refused), self._keeps())
         with self._reading:
+            if self._confirmed and mirror.holds(self._confirmed):
+                confirm(mirror, self._confirmed)  # what could not be written before must not be lost now
+            mirror.write(ACCEPTED, head)
             self._snapshot = snapshot
         return status
-
-    def _rewritten(self, head: str, accepted: str, lost: str) -> SourceStatus:
-        approval = rewrite_id(self._identity, accepted, head)
-        reason = f"the history of {self._remote.shown} was rewritten, from {accepted[:12]} to {head[:12]}. {lost}"
-        said = (
-            f"The history of {self._remote.shown} was rewritten: {head[:12]} does not descend from {accepted[:12]}, which "
-            f"stays accepted. Push a head that descends from it, or accept this one: `gitvirt approve {approval}`."
-        )
-        event = SourceEvent(what="rewrite", result="refused", head=head, message=reason)
-        status = _status(SourceState.REWRITTEN, head, said, event)
-        return replace(status, approval=approval, approval_reason=reason)
-
-    def _rewrite_accepted(self, status: SourceStatus, accepted: str, lost: str) -> SourceStatus:
-        by = "the settings" if self._spec.accept_rewrites else "a person"
-        said = f"The history was rewritten: {status.head[:12]} does not descend from {accepted[:12]}. {lost}. Accepted by {by}."
-        event = SourceEvent(what="rewrite", result="accepted", head=status.head, message=said)
-        return replace(status, message=said, event=event)
-
-
-def _status(state: SourceState, head: str, message: str = "", event: SourceEvent | None = None) -> SourceStatus:
-    """A status that is not dated yet."""
-    return SourceStatus(state=state, checked_at=None, head=head, message=message, event=event)

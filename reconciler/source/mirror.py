@@ -2,7 +2,8 @@
 
 - ``refs/gitvirt/fetched``: what the remote's ref stood at when something was last fetched;
 - ``refs/gitvirt/accepted``: the revision that is enforced; moved atomically, and it keeps its objects alive;
-- ``refs/gitvirt/previous``: what was accepted before it, so that approvals in between are found after a restart too.
+- ``refs/gitvirt/confirmed``: the last one of these that was read as a whole; what a refused one gives way to;
+- ``refs/gitvirt/previous``: what was confirmed before it, so that approvals in between are found after a restart too.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from reconciler.source.errors import DamagedError
 
 FETCHED = "refs/gitvirt/fetched"
 ACCEPTED = "refs/gitvirt/accepted"
+CONFIRMED = "refs/gitvirt/confirmed"
 PREVIOUS = "refs/gitvirt/previous"
 _HASH = re.compile(rb"[0-9a-f]{40}")
 
@@ -32,7 +34,7 @@ def prepare_libgit2() -> None:
     """Set what libgit2 only has for the whole process.
 
     Objects and refs are flushed to disk. Configuration of the user and the machine is left out: it could rewrite URLs.
-    Repositories of other users may be read: see docs/adr/git-mirror.md.
+    Repositories of other users may be read: see docs/adr/0003-git-mirror.md.
     """
     pygit2.settings.enable_fsync_gitdir(True)
     pygit2.settings.owner_validation = False
@@ -80,6 +82,10 @@ class Mirror:
     def write(self, ref: str, commit: str) -> None:
         """Move a ref, atomically and durably."""
         self.repository.references.create(ref, pygit2.Oid(hex=commit), force=True)
+
+    def delete(self, ref: str) -> None:
+        """Remove a ref that is there."""
+        self.repository.references.delete(ref)
 
     def holds(self, commit: str) -> bool:
         """Whether the commit is here. A pack arrives whole, so its history is too."""

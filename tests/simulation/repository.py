@@ -68,6 +68,13 @@ class MemorySource:
         """The accepted revision."""
         return None if self.accepted_index is None else self._remote.snapshots[self.accepted_index]
 
+    def confirm(self, commit: str) -> None:
+        """Nothing is ever refused here, so that nobody asks what was good before."""
+
+    def refuse(self, commit: str, reason: str) -> bool:
+        """See `Source.refuse`."""
+        raise AssertionError(f"{commit} is small enough, and was refused: {reason}")
+
     def read_blob(self, blob: str) -> bytes:
         """A file's bytes.
 

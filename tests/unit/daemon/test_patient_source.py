@@ -36,6 +36,13 @@ class SlowSource:
     def accepted(self) -> Snapshot | None:
         return None
 
+    def confirm(self, commit: str) -> None:
+        del commit
+
+    def refuse(self, commit: str, reason: str) -> bool:
+        del commit, reason
+        return False
+
     def read_blob(self, blob: str) -> bytes:
         return blob.encode()
 

@@ -288,16 +288,19 @@ def test_a_lowered_limit_refuses_what_was_accepted_and_rebuilds_nothing(upstream
 
 
 def test_approvals_of_all_new_commits_survive_a_restart(upstream, make_source):
-    upstream.commit(WEB, "Start\n\nGitvirt-Approve: old")
+    first = upstream.commit(WEB, "Start\n\nGitvirt-Approve: old")
     source = make_source()
     source.fetch()
+    source.confirm(first)
     upstream.commit(message="One\n\nGitvirt-Approve: first-1\ngitvirt-approve: second")
     upstream.commit(message="Gitvirt-Approve: not-in-a-subject")
     upstream.commit(message="Two\n\nGitvirt-Approve: quoted in the middle\n\nThat was it.")
-    upstream.commit({"vms/web.yaml": "n: 1\n"}, "Three\n\nSigned-off-by: x\nGitvirt-Approve: third")
+    third = upstream.commit({"vms/web.yaml": "n: 1\n"}, "Three\n\nSigned-off-by: x\nGitvirt-Approve: third")
     source.fetch()
     assert set(source.accepted().revision.approvals) == {"first-1", "second", "third"}
     source.fetch()
+    assert set(make_source().accepted().revision.approvals) == {"first-1", "second", "third"}
+    source.confirm(third)
     assert set(make_source().accepted().revision.approvals) == {"first-1", "second", "third"}
     upstream.commit({"vms/web.yaml": "n: 2\n"})
     source.fetch()
