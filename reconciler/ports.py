@@ -140,6 +140,9 @@ class Engine(Protocol):
     def apply(self, change: Change) -> Outcome:
         """Do it: re-observe first, then idempotent steps; never waits for a guest or a copy (``progressing``).
 
+        A change whose key is a `TRASH_ITEM` destroys that item: its time is over. ``expected`` is then the age in seconds that
+        it was planned at; an item that is younger is a conflict.
+
         Never raises for what the hypervisor answers; that is an outcome.
         """
         ...
@@ -195,7 +198,15 @@ class Engine(Protocol):
         ...
 
     def empty_trash(self, item: str) -> Outcome:
-        """Destroy one trash item for good. The only call that destroys data, and only ever asked for by name."""
+        """Destroy one trash item for good. Beside a planned expiry the only call that destroys data, and only ever asked
+        for by name. An item that anything uses is refused.
+        """
+        ...
+
+    def note_trash_ages(self) -> Outcome:
+        """Write on the trash items of this owner and host how long they were seen to lie there, where that was not done
+        lately (`TrashItem.aged_s`). Called now and then where items expire; destroys nothing.
+        """
         ...
 
     def restore_trash(self, item: str) -> Outcome:

@@ -82,6 +82,10 @@ class DomainIndex:
         target = PurePosixPath(pool.target)
         return self._users(lambda uses: uses.has_volume(pool.name, target, volume), running=running)
 
+    def users_of_path(self, path: str) -> tuple[ObjectKey, ...]:
+        """The domains that name a file by its path, sorted."""
+        return self._users(lambda uses: path in uses.paths, running=False)
+
     def users_of_network(self, network: str) -> tuple[ObjectKey, ...]:
         """The domains that are plugged into a libvirt network, sorted."""
         return self._users(lambda uses: network in uses.networks, running=False)

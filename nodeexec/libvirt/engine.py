@@ -24,6 +24,7 @@ from nodeexec.libvirt.executor import Executor
 from nodeexec.libvirt.executor_adopt import Adopter
 from nodeexec.libvirt.executor_networks import NetworkChanges
 from nodeexec.libvirt.executor_power import PowerControl
+from nodeexec.libvirt.executor_trash import TrashChanges
 from nodeexec.libvirt.executor_vms import VmChanges
 from nodeexec.libvirt.executor_volumes import VolumeChanges
 from nodeexec.libvirt.flavour import Flavour
@@ -105,6 +106,7 @@ class LibvirtEngine:
             pools=pools,
             host=self._host,
             agents=self._agents,
+            boot_id=this_boot,
         )
         self._executor = Executor(
             connection=self._connection,
@@ -140,6 +142,7 @@ class LibvirtEngine:
             networks=NetworkChanges(
                 connection=self._connection, policy=policy, clock=clock, domains=self._domains, index=index
             ),
+            trash=TrashChanges(policy=policy, index=index, observer=self._observer, pools=pools),
             adopter=Adopter(
                 policy=policy,
                 clock=clock,
@@ -239,6 +242,10 @@ class LibvirtEngine:
     def restore_trash(self, item: str) -> Outcome:
         """Put a trashed volume back under its name."""
         return self._executor.restore_trash(item)
+
+    def note_trash_ages(self) -> Outcome:
+        """Write on trash items how long they were seen to lie there."""
+        return self._executor.note_trash_ages()
 
     def describe(self, resolved: Resolved) -> str:
         """The XML the object would have here: without marks, and so without anything of the document's secrets."""

@@ -14,19 +14,19 @@ from nodeexec.libvirt.errors import ApplyEndedError, Fault, translate
 from nodeexec.libvirt.events import EventStream
 from nodeexec.libvirt.executor_adopt import Adopter
 from nodeexec.libvirt.executor_networks import NetworkChanges
+from nodeexec.libvirt.executor_trash import TrashChanges
 from nodeexec.libvirt.executor_vms import VmChanges
 from nodeexec.libvirt.executor_volumes import VolumeChanges
 from nodeexec.libvirt.marks import DomainMarks
 from nodeexec.libvirt.naming import network_name
 from nodeexec.libvirt.observe import NETWORK_KINDS, VM, VOLUME_KINDS, Observer
 from nodeexec.libvirt.observe_networks import find_network
-from nodeexec.libvirt.pools import Pool, Pools, PoolUnreadableError
+from nodeexec.libvirt.pools import Pools, PoolUnreadableError
 from nodeexec.libvirt.steps import Steps
-from nodeexec.libvirt.trash import StoredItem, find_item, remove_item, take_back
 from nodeexec.libvirt.volume_files import NameTakenError, VolumeError, read_volume, write_marks
 from reconciler.model.adoption import Adoption
 from reconciler.model.errors import EngineError
-from reconciler.model.keys import ObjectKey
+from reconciler.model.keys import TRASH_ITEM, ObjectKey
 from reconciler.model.live import LiveVolume, Unreadable
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change
@@ -50,6 +50,7 @@ class Executor:
     vms: VmChanges
     volumes: VolumeChanges
     networks: NetworkChanges
+    trash: TrashChanges
     adopter: Adopter
 
     def apply(self, change: Change) -> Outcome:
@@ -92,31 +93,15 @@ class Executor:
     def empty_trash(self, item: str) -> Outcome:
         """Destroy one trash item."""
 
-        def act(steps: Steps) -> Outcome:
-            _, found = self._item(item)
-            steps.do("destroyed trash item", lambda: remove_item(found))
-            return steps.outcome()
-
-        return self._safely(f"empty trash item {item}", act)
+        return self._safely(f"empty trash item {item}", lambda steps: self.trash.empty(item, steps))
 
     def restore_trash(self, item: str) -> Outcome:
         """Put a trashed volume back under its name, with the marks it had."""
+        return self._safely(f"restore trash item {item}", lambda steps: self.trash.restore(item, steps))
 
-        def act(steps: Steps) -> Outcome:
-            pool, found = self._item(item)
-            marks = found.marks
-            if not found.volume or marks is None:
-                reason = f"{item} holds no volume; declare the VM again to have it back"
-                return Outcome(result=Result.REFUSED, reason=reason)
-            try:
-                steps.do("took volume out of trash", lambda: take_back(pool, found, found.volume, marks))
-            except NameTakenError as error:
-                reason = f"{error}; move or delete it first, then restore {item}"
-                return Outcome(result=Result.REFUSED, reason=reason)
-            self.pools.refresh(self.pools.require(pool.name))
-            return steps.outcome()
-
-        return self._safely(f"restore trash item {item}", act)
+    def note_trash_ages(self) -> Outcome:
+        """Write on trash items how long they were seen to lie there."""
+        return self._safely("note the age of trash items", self.trash.note_ages)
 
     def _apply(self, change: Change, steps: Steps) -> Outcome:
         if change.key.kind == VM:
@@ -125,6 +110,8 @@ class Executor:
             return self.volumes.apply(change, steps)
         if change.key.kind in NETWORK_KINDS:
             return self.networks.apply(change, steps)
+        if change.key.kind == TRASH_ITEM:
+            return self.trash.expire(change, steps)
         return Outcome(result=Result.REFUSED, reason=f"the libvirt engine knows no {change.key.kind}")
 
     def _release(self, key: ObjectKey, steps: Steps) -> Outcome:
@@ -159,20 +146,6 @@ class Executor:
 
     def _is_our_volume(self, live: LiveVolume) -> bool:
         return live.phase == "Succeeded" and live.marks is not None and live.marks.owner == self.policy.owner
-
-    def _item(self, name: str) -> tuple[Pool, StoredItem]:
-        """One of our trash items.
-
-        Raises:
-            ApplyEndedError: there is none of the name.
-        """
-        for _, pool in self.observer.pools():
-            found = find_item(pool, name) if isinstance(pool, Pool) else None
-            if found is not None and isinstance(pool, Pool) and found.facts.owner == self.policy.owner:
-                return pool, found
-        raise ApplyEndedError(
-            Result.REFUSED, f"there is no trash item {name[:120]!r}; `gitvirt trash list` names those there are"
-        )
 
     def _safely(self, doing: str, act: Callable[[Steps], Outcome]) -> Outcome:
         steps = Steps()

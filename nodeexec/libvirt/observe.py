@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import libvirt
 
@@ -21,6 +22,7 @@ from nodeexec.libvirt.observe_volumes import VolumeReader
 from nodeexec.libvirt.pools import Pool, Pools, PoolUnreadableError
 from nodeexec.libvirt.trash import list_items
 from nodeexec.libvirt.volume_marks import CLAIM_KINDS
+from nodeexec.trash_age import Moment, age_at
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import POD_NETWORK, ObjectKey
 from reconciler.model.live import LiveObject, LiveVm, LiveVolume, Observation, TrashItem, Unreadable
@@ -48,6 +50,7 @@ class Observer:
         pools: Pools,
         host: Host,
         agents: GuestAgents,
+        boot_id: str,
     ) -> None:
         self._connection = connection
         self._policy = policy
@@ -59,6 +62,11 @@ class Observer:
         self._pools = pools
         self._host = host
         self._agents = agents
+        self._boot_id = boot_id
+
+    def moment(self) -> Moment:
+        """Now, by both clocks."""
+        return Moment(boot_id=self._boot_id, monotonic_s=self._clock.monotonic(), at=self._clock.now())
 
     def observe(self, keys: Collection[ObjectKey] | None) -> Observation:
         """One reading; see the port.
@@ -232,7 +240,7 @@ class _Look:
 
     def _pools(self, asked: frozenset[ObjectKey] | None) -> tuple[TrashItem, ...]:
         """Volumes of all pools (only when everything is asked for), and the trash."""
-        by, trash = self._by, list[TrashItem]()
+        by, trash, now = self._by, list[TrashItem](), self._by.moment()
         names = None if asked is None else {(key.namespace, key.name) for key in asked}
         for name, pool in by.pools():
             if isinstance(pool, PoolUnreadableError):
@@ -242,7 +250,7 @@ class _Look:
                 if asked is None:
                     for found in by._volumes.owned(pool, by._index.users_of_volume):
                         self._add(found)
-                items = [item.facts for item in list_items(pool)]
+                items = [replace(item.facts, aged_s=age_at(item.age, now)) for item in list_items(pool)]
             except (OSError, ValueError) as error:
                 self._gaps.append(Unreadable(reason=f"storage pool {name!r}: {error}", kinds=VOLUME_KINDS))
                 continue

@@ -1,7 +1,7 @@
 """The trash: dated directories that keep what was deleted until somebody empties them by name.
 
 ``<pool>/.gitvirt/trash/<ITEM>/`` has ``item.json``, written first, and the files, moved in by rename. An item whose file is
-not there was never finished (or was taken back) and is not listed.
+not there was never finished (or was taken back) and is not listed. ``age.json`` notes how long it was seen to lie there.
 """
 
 from __future__ import annotations
@@ -28,23 +28,28 @@ from nodeexec.libvirt.volume_files import (
     write_marks,
 )
 from nodeexec.libvirt.volume_marks import source_data, source_from, source_of, storage_class_of
+from nodeexec.trash_age import TrashAge, age_data, age_from
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import TrashItem
 
 DEFINITION = "definition.xml"
 NVRAM = "nvram.fd"
 TPM = "tpm"
+AGE = "age.json"
 _ITEM_NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z_[A-Za-z]+_[a-z0-9.-]*_[a-z0-9.-]+(?:_[0-9]+)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredItem:
-    """A trash item and its directory. ``volume`` is the file name of a claim's volume, empty for a VM."""
+    """A trash item and its directory. ``volume`` is the file name of a claim's volume, empty for a VM. ``age`` is what was
+    noted of how long it was seen to lie there.
+    """
 
     facts: TrashItem
     directory: Path
     volume: str
     marks: DomainMarks | None
+    age: TrashAge | None = None
 
     @property
     def file(self) -> Path:
@@ -166,6 +171,27 @@ def remove_item(item: StoredItem) -> None:
         raise VolumeError(f"removing {item.directory}: {error.strerror}") from error
 
 
+def write_age(item: StoredItem, age: TrashAge) -> None:
+    """Note how long an item was seen to lie there, in the place of an earlier note.
+
+    Raises:
+        OSError: the pool refuses.
+    """
+    fresh = item.directory / f".{AGE}.new"
+    fresh.write_text(json.dumps(age_data(age), sort_keys=True), encoding="utf-8")
+    fresh.chmod(0o600)
+    _sync_file(fresh)
+    fresh.replace(item.directory / AGE)
+
+
+def _read_age(directory: Path) -> TrashAge | None:
+    """A note that is not there or makes no sense says nothing."""
+    try:
+        return age_from(json.loads((directory / AGE).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
 def _new_item(pool: Pool, facts: TrashItem, volume: str, marks: DomainMarks | None) -> tuple[Path, TrashItem]:
     """The directory with its item.json, under a name that no item has."""
     base = pool.private("trash")
@@ -196,7 +222,7 @@ def _new_item(pool: Pool, facts: TrashItem, volume: str, marks: DomainMarks | No
         path.chmod(0o600)
         _sync_file(path)
         sync_directory(base)
-        return base / name, _facts(pool, name, data)
+        return base / name, _facts(pool, name, data, marks)
     raise VolumeError(f"the trash of pool {pool.name} has a thousand items named {stem}; empty it")
 
 
@@ -211,13 +237,15 @@ def _read_any(pool: Pool, directory: Path) -> StoredItem | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        marks = from_json(data["marks"]) if data.get("marks") else None
+        read = from_json(data["marks"]) if data.get("marks") else None
+        marks = None if isinstance(read, UnreadableMarks) else read
         volume = str(data.get("volume", ""))
         return StoredItem(
-            facts=_facts(pool, directory.name, data),
+            facts=_facts(pool, directory.name, data, marks),
             directory=directory,
             volume=pool.path(volume).name if volume else "",
-            marks=None if isinstance(marks, UnreadableMarks) else marks,
+            marks=marks,
+            age=_read_age(directory),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"trash item {directory.name} is damaged: {error}") from error
@@ -250,7 +278,7 @@ def _clean_unfinished(pool: Pool, base: Path, key: ObjectKey) -> None:
                 shutil.rmtree(directory)
 
 
-def _facts(pool: Pool, name: str, data: Mapping[str, Any]) -> TrashItem:
+def _facts(pool: Pool, name: str, data: Mapping[str, Any], marks: DomainMarks | None) -> TrashItem:
     return TrashItem(
         item=name,
         key=ObjectKey.parse(data["key"]),
@@ -263,6 +291,7 @@ def _facts(pool: Pool, name: str, data: Mapping[str, Any]) -> TrashItem:
         format=str(data.get("format", "")),
         revision=str(data.get("revision", "")),
         applied=data.get("applied"),
+        host=marks.marks.host if marks is not None else "",
     )
 
 

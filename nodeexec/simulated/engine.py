@@ -23,7 +23,7 @@ from nodeexec.spec_difference import compare
 from reconciler.model.adoption import Adoption, FoundVm
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
-from reconciler.model.keys import ObjectKey
+from reconciler.model.keys import TRASH_ITEM, ObjectKey
 from reconciler.model.live import LiveObject, LiveVm, LiveVolume, Marks, Observation
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Action, Change, Difference
@@ -82,6 +82,8 @@ class SimulatedEngine:
         return self._answered(f"apply {change.action} {change.key}", lambda: self._apply(change))
 
     def _apply(self, change: Change) -> Outcome:
+        if change.key.kind == TRASH_ITEM:
+            return trash.expire(self._executor, change)
         reading = self._executor.reading()
         unreadable = reading.unreadable(change.key)
         if unreadable:
@@ -192,6 +194,10 @@ class SimulatedEngine:
     def restore_trash(self, item: str) -> Outcome:
         """Put a trashed volume back; see `ports.Engine`."""
         return self._answered(f"restore trash {item}", lambda: trash.restore(self._executor, item))
+
+    def note_trash_ages(self) -> Outcome:
+        """Note how long items were seen to lie there; see `ports.Engine`."""
+        return self._answered("note trash ages", lambda: trash.note_ages(self._executor))
 
     def describe(self, resolved: Resolved) -> str:
         """Pure: what the object would be here."""

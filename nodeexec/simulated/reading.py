@@ -14,11 +14,13 @@ from nodeexec.simulated.state import (
     HostIncoming,
     HostNetwork,
     HostState,
+    HostTrash,
     HostVolume,
     VolumePlace,
     domain_name,
     vm_key,
 )
+from nodeexec.trash_age import Moment, age_at
 from reconciler.model.keys import POD_NETWORK, ObjectKey
 from reconciler.model.live import (
     HostFacts,
@@ -138,7 +140,7 @@ class Reading:
 
     def _trash(self, asked: frozenset[ObjectKey] | None) -> tuple[TrashItem, ...]:
         dark = self._dark_pools()
-        items = (entry.item for entry in self.state.trash.values() if self._ours(entry.item))
+        items = (self._aged(entry) for entry in self.state.trash.values() if self._ours(entry.item))
         names = None if asked is None else {(key.namespace, key.name) for key in asked}
         return tuple(
             sorted(
@@ -150,6 +152,13 @@ class Reading:
                 key=lambda item: item.item,
             )
         )
+
+    def moment(self) -> Moment:
+        """Now, by both clocks."""
+        return Moment(boot_id=self.state.boot_id, monotonic_s=self.monotonic, at=self.now)
+
+    def _aged(self, entry: HostTrash) -> TrashItem:
+        return replace(entry.item, aged_s=age_at(entry.age, self.moment()))
 
     def _ours(self, item: TrashItem) -> bool:
         return item.owner == self.owner

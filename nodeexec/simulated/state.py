@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from nodeexec.trash_age import TrashAge
 from reconciler.model.domain import ClaimSource, DiskSpec, DomainSpec, SeedSource
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import KeptField, Marks, TrashItem
@@ -121,11 +122,14 @@ class HostNetwork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostTrash:
-    """A trash item and what is in it: ``volume`` of a claim, ``domain`` of a VM."""
+    """A trash item and what is in it: ``volume`` of a claim, ``domain`` of a VM. ``age`` is what was noted of how long it was
+    seen to lie there.
+    """
 
     item: TrashItem
     volume: HostVolume | None = None
     domain: HostDomain | None = None
+    age: TrashAge | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -102,6 +102,7 @@ class VmChanges:
             pool=SEED_POOL,
             revision=change.revision,
             applied=domain.marks.applied if domain.marks else None,
+            host=domain.marks.host if domain.marks else "",
         )
         entry = HostTrash(item=item, domain=domain)
 

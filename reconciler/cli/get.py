@@ -11,7 +11,17 @@ import typer
 from reconciler import wiring_ask
 from reconciler.cli.invocation import examples, invocation, tell_note
 from reconciler.cli.options import Kind, KindName, Namespace, Output, OutputFormat, read_kind, vm_arguments
-from reconciler.cli.output import Column, Row, age, short_revision, write_json, write_objects, write_table, write_yaml
+from reconciler.cli.output import (
+    Column,
+    Row,
+    age,
+    short_revision,
+    time_left,
+    write_json,
+    write_objects,
+    write_table,
+    write_yaml,
+)
 from reconciler.model.errors import EngineError
 from reconciler.model.plain_text import one_line
 from reconciler.model.quantity import format_bytes
@@ -255,6 +265,7 @@ def _tell_status(view: Mapping[str, Any], *, everything: bool) -> None:
         ("host", _host(host) if host else "not observed"),
         ("daemon", _daemon(view)),
         ("suspended", view["suspended"]),
+        ("trash", _trash(view["trash"]) if view["trash"] and view["trash"]["items"] else ""),
     ]
     for heading, value in lines:
         if value:
@@ -295,6 +306,12 @@ def _daemon(view: Mapping[str, Any]) -> str:
     if not view["daemon"]:
         return "none runs here: nothing is corrected until `gitvirt run` or `gitvirt apply`"
     return f"running, last cycle {age(view['last_cycle_at'])} ago" if view["last_cycle_at"] else "running, no cycle yet"
+
+
+def _trash(trash: Mapping[str, Any]) -> str:
+    left_s = trash["expires_in_s"]
+    ends = "nothing expires" if left_s is None else f"the first expires {time_left(left_s)}"
+    return f"{trash['items']} items, {format_bytes(trash['size_bytes'])}; {ends} (`gitvirt trash list`)"
 
 
 def _ago(at: str | None) -> str:

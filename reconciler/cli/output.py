@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from reconciler.cli.options import OutputFormat
+from reconciler.cli.options import OutputFormat, TextFormat
 from reconciler.model.plain_text import one_line
 
 Row = Mapping[str, Any]
@@ -48,6 +48,15 @@ def write_yaml(value: Any) -> None:
     typer.echo(
         yaml.safe_dump(json.loads(json.dumps(value, default=str)), sort_keys=False, allow_unicode=False), nl=False
     )
+
+
+def write_data(value: Any, output: TextFormat) -> bool:
+    """A result as data, where data were asked for; whether they were."""
+    if output is TextFormat.JSON:
+        write_json(value)
+    elif output is TextFormat.YAML:
+        write_yaml(value)
+    return output in (TextFormat.JSON, TextFormat.YAML)
 
 
 def write_objects(
@@ -98,14 +107,23 @@ def _style(word: str) -> str:
 
 
 def age(text: str | None, now: datetime | None = None) -> str:
-    """The time since an RFC 3339 or ISO time, in its two largest units; empty for none."""
+    """The time since an RFC 3339 or ISO time, in one unit; empty for none."""
     if not text:
         return ""
     try:
         then = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
         return ""
-    seconds = max(0, int(((now or datetime.now(UTC)) - then).total_seconds()))
+    return _short_time(((now or datetime.now(UTC)) - then).total_seconds())
+
+
+def time_left(seconds: float) -> str:
+    """``in 6d``, or ``now``."""
+    return f"in {_short_time(seconds)}" if seconds >= 1 else "now"
+
+
+def _short_time(span_s: float) -> str:
+    seconds = max(0, int(span_s))
     if seconds < 120:
         return f"{seconds}s"
     if seconds < 7200:

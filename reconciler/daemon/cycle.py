@@ -24,7 +24,7 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.live import Observation
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Plan
-from reconciler.model.policy import Policy
+from reconciler.model.policy import Mode, Policy
 from reconciler.model.problem import Problem
 from reconciler.model.record import AppliedChange, CycleRecord
 from reconciler.model.resolved import DesiredState
@@ -75,6 +75,7 @@ class Cycle:
         self._journal = journal
         self._clock = clock
         self._workers = workers
+        self._policy = policy
         self._lock = threading.RLock()
         self._sources = CycleSources(sources, engine, workers, policy, secrets, file_cache, limits)
         self._retries = Retries()
@@ -97,6 +98,7 @@ class Cycle:
             scope = self._lookout.scope(wake)
             if self._sources.declared is None or not (scope is None or scope or has_new_revision or wake.operator):
                 return self._finish(self._idle_record(started_at, wake, messages), None, statuses, None, idle=True)
+            self._note_ages(scope, messages)
             try:
                 before = self._lookout.at(scope, wake)
             except EngineError as error:
@@ -195,6 +197,15 @@ class Cycle:
         if applied.outcome.result not in (Result.APPLIED, Result.UNCHANGED):
             self._heard[key] = heard_at or applied.started_at
         return replace(applied, detected_at=heard_at)
+
+    def _note_ages(self, scope: frozenset[ObjectKey] | None, messages: list[str]) -> None:
+        """Where trash expires, what was seen of its age is written down with each full look."""
+        policy = self._policy
+        if scope is not None or policy.trash_expire_after_s is None or policy.mode is Mode.REPORT:
+            return
+        outcome = self._engine.note_trash_ages()
+        if outcome.is_fault:
+            messages.append(f"the age of what is in the trash could not be noted: {outcome.reason}")
 
     def _look_again(self, before: Look, attempted: Collection[AppliedChange], messages: list[str]) -> Look:
         """Compare what was reached with what was planned; never assume."""

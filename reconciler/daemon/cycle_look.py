@@ -128,6 +128,7 @@ class Lookout:
             failed=self._retries.failed,
             suspended=self.suspended,
             seen=self._seen,
+            up_to_date=self._sources.up_to_date,
         )
         self._statuses.note(None if first or scope is None else touched | self._planner.thought_about)
         self._released = still_released(self._released, plan, desired, observation)
@@ -144,7 +145,7 @@ class Lookout:
         old = self._observation
         if scope is not None and not scope:
             return frozenset()
-        fresh = self._engine.observe(scope)
+        fresh = self._engine.observe(None if scope is None else self._of_trash(scope))
         if scope is None and self._sources.declared is not None:
             fresh = self._with_named(fresh, self._sources.declared)
         self.is_blind = self.is_blind and scope is not None
@@ -152,6 +153,11 @@ class Lookout:
         self._users.move(moved, old.objects if old is not None else {}, self._observation.objects)
         self._sources.settle(self._observation)
         return moved
+
+    def _of_trash(self, scope: frozenset[ObjectKey]) -> frozenset[ObjectKey]:
+        """An item of the trash is looked at as a part of the object that it was."""
+        items = {item.expiry_key: item.key for item in self._observation.trash} if self._observation is not None else {}
+        return frozenset(items.get(key, key) for key in scope)
 
     def _remember(self, touched: Collection[ObjectKey], desired: DesiredState, observation: Observation) -> None:
         """The applied documents of what was seen here, for as long as it is here or declared."""

@@ -40,8 +40,11 @@ def merged(old: Observation | None, fresh: Observation) -> tuple[Observation, fr
     asked = fresh.asked
     moved = frozenset(key for key in {*asked, *fresh.objects} if old.objects.get(key) != fresh.objects.get(key))
     identities = {(key.kind, key.namespace, key.name) for key in asked}
+    read_again = {item.item for item in fresh.trash}
     kept_trash = tuple(
-        item for item in old.trash if (item.key.kind, item.key.namespace, item.key.name) not in identities
+        item
+        for item in old.trash
+        if item.item not in read_again and (item.key.kind, item.key.namespace, item.key.name) not in identities
     )
     kept_gaps = tuple(gap for gap in old.unreadable if gap.key is None or gap.key not in asked)
     whole = replace(

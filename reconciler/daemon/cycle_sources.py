@@ -85,6 +85,11 @@ class CycleSources:
         """How the last look at each remote went, by name."""
         return {name: source.status() for name, source in self._sources.items()}
 
+    @property
+    def up_to_date(self) -> bool:
+        """Whether the last look at every remote went well."""
+        return all(status.state is SourceState.READY for status in self.statuses().values())
+
     def fetch(self, wake: Wake) -> dict[str, SourceStatus]:
         """Look at the remotes that ``wake`` asks for, and at those that were never looked at; the statuses of all."""
         due = [source for name, source in self._sources.items() if _is_due(name, source.status(), wake)]

@@ -26,6 +26,7 @@ from reconciler.daemon.views import (
     source_holds,
     status_view,
     time_text,
+    trash_summary,
 )
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import DaemonError
@@ -75,6 +76,7 @@ class Operations(TrashVerbs, AdoptVerbs):
                 )
             ),
             "plan": plan_summary(report.plan, self._cycle.source_statuses) if report else None,
+            "trash": trash_summary(self._trash_rows(observation)) if observation else None,
             "problems": [problem.to_dict() for problem in problems],
             "objects": [status_view(status, with_document=False) for status in self._cycle.status()],
         }

@@ -9,16 +9,42 @@ from reconciler.daemon.views import trash_view
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import DaemonError
 from reconciler.model.keys import ObjectKey
+from reconciler.model.live import Observation, TrashItem
+from reconciler.model.policy import Mode
+from reconciler.model.revision import SourceState
+from reconciler.planning.plan_trash import why_kept
 
 
 class TrashVerbs(Frame):
     """``trash list``, ``restore`` and ``empty``."""
 
     def trash_list(self, arguments: Arguments, _: str) -> Json:
-        """What was deleted and can come back, newest first."""
+        """What was deleted and can come back, newest first, and when it expires."""
         arguments.finish()
-        items = sorted(self._engine.observe(None).trash, key=lambda item: (item.trashed_at, item.item), reverse=True)
-        return {"items": [trash_view(item) for item in items if item.owner == self._policy.owner]}
+        fault = self.look()
+        observation = None if fault else self._cycle.observation
+        return {"items": self._trash_rows(observation or self._engine.observe(None))}
+
+    def _trash_rows(self, observation: Observation) -> list[Json]:
+        items = sorted(observation.trash, key=lambda item: (item.trashed_at, item.item), reverse=True)
+        limit_s = self._policy.trash_expire_after_s
+        return [
+            trash_view(item, limit_s, self._why_kept(item, observation))
+            for item in items
+            if item.owner == self._policy.owner
+        ]
+
+    def _why_kept(self, item: TrashItem, observation: Observation) -> str:
+        """Why an item does not expire although a time is set; empty when it does, or none is set."""
+        desired = self._cycle.desired
+        if self._policy.trash_expire_after_s is None:
+            return ""
+        if self._policy.mode is Mode.REPORT or self._cycle.suspended:
+            return "nothing is done at the moment"
+        looks = self._cycle.source_statuses.values()
+        if desired is None or any(look.state is not SourceState.READY for look in looks):
+            return "the repository could not be looked at"
+        return why_kept(item, self._policy, desired, observation)
 
     def trash_restore(self, arguments: Arguments, user: str) -> Json:
         """Put a trashed volume back under its name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -173,8 +173,11 @@ def event_view(event: Event) -> dict[str, Any]:
     }
 
 
-def trash_view(item: TrashItem) -> dict[str, Any]:
-    """One trash item."""
+def trash_view(item: TrashItem, expire_after_s: float | None, kept: str) -> dict[str, Any]:
+    """One trash item. ``expires_in_s`` is the time of the running host until it is destroyed, None for never; ``kept`` says
+    what holds it beyond that.
+    """
+    left_s = None if expire_after_s is None or kept else max(0.0, round(expire_after_s - item.aged_s, 1))
     return {
         "item": item.item,
         "object": str(item.key),
@@ -185,6 +188,19 @@ def trash_view(item: TrashItem) -> dict[str, Any]:
         "source": str(item.source) if item.source else "",
         "revision": item.revision,
         "owner": item.owner,
+        "seen_for_s": round(item.aged_s, 1),
+        "expires_in_s": left_s,
+        "kept": kept,
+    }
+
+
+def trash_summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The trash at a glance; ``expires_in_s`` is that of the item that goes first, None when none does."""
+    ends = [row["expires_in_s"] for row in rows if row["expires_in_s"] is not None]
+    return {
+        "items": len(rows),
+        "size_bytes": sum(row["size_bytes"] for row in rows),
+        "expires_in_s": min(ends, default=None),
     }
 
 

@@ -24,7 +24,7 @@ from reconciler.model.revision import Revision, SourceEvent
 CHANGE_SIGN, HOLD_SIGN, PROBLEM_SIGN, OPERATOR_SIGN, SOURCE_SIGN = "* ", "! ", "? ", "> ", "@ "
 SUBJECT_LIMIT, TEXT_LIMIT, VALUE_LIMIT = 120, 500, 160
 DIFFERENCES_LIMIT, PROBLEMS_LIMIT = 100, 200
-_CAUSES = (Cause.COMMIT, Cause.OPERATOR, Cause.DRIFT, Cause.RETRY)
+_CAUSES = (Cause.COMMIT, Cause.OPERATOR, Cause.DRIFT, Cause.RETRY, Cause.EXPIRY)
 
 
 def compose_message(record: CycleRecord, news: Noteworthy, notice: str = "") -> str:

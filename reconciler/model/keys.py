@@ -7,6 +7,9 @@ from dataclasses import dataclass
 CLUSTER_SCOPED_KINDS = frozenset({"Namespace", "StorageClass", "PodNetwork"})
 """Kinds without a namespace. ``PodNetwork`` is gitvirt's own: the one network behind every ``pod: {}``."""
 
+TRASH_ITEM = "TrashItem"
+"""gitvirt's own kind of what was deleted and can come back; its name is the item's."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class ObjectKey:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.model.domain import DomainSpec
-from reconciler.model.keys import ObjectKey
+from reconciler.model.keys import TRASH_ITEM, ObjectKey
 from reconciler.model.power import Override, PowerState, RunHistory, StopReason
 from reconciler.model.resolved import NetworkSpec, VolumeSource
 
@@ -146,7 +146,9 @@ LiveObject = LiveVm | LiveVolume | LiveNetwork
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrashItem:
     """Something deleted that can come back. ``item`` is its name (dated, unique on the host). ``source`` and
-    ``storage_class`` of a volume decide whether a wanted claim takes it back; ``applied`` is its last document.
+    ``storage_class`` of a volume decide whether a wanted claim takes it back; ``applied`` is its last document. ``host`` is
+    the one that deleted it. ``aged_s`` is how long it was *seen* to lie there, by clocks that cannot be set: never more than
+    is true, and 0 where nobody watched.
     """
 
     item: str
@@ -160,6 +162,13 @@ class TrashItem:
     format: str = ""
     revision: str = ""
     applied: Mapping[str, Any] | None = None
+    host: str = ""
+    aged_s: float = 0.0
+
+    @property
+    def expiry_key(self) -> ObjectKey:
+        """What its destruction at the end of its time is planned and told under."""
+        return ObjectKey(TRASH_ITEM, self.key.namespace, self.item)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,12 +46,15 @@ class Action(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a change is there: Git changed; the world changed; a person said so; an earlier attempt did not finish."""
+    """Why a change is there: Git changed; the world changed; a person said so; an earlier attempt did not finish; its time
+    is over.
+    """
 
     COMMIT = "commit"
     DRIFT = "drift"
     OPERATOR = "operator"
     RETRY = "retry"
+    EXPIRY = "expiry"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

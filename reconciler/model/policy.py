@@ -46,7 +46,8 @@ class Policy:
     ``identity_seed`` feeds every derived UUID, serial and MAC. ``allowed_bridges`` are host bridges that a
     NetworkAttachmentDefinition may use, ``allowed_interfaces`` those that guests may be put beside (macvlan); gitvirt never alters
     either. ``sources`` are what is followed; an object that was
-    made from anything else is never pruned.
+    made from anything else is never pruned. ``trash_expire_after_s`` is how long a trash item must have been seen to lie there
+    before it is destroyed; None is for ever.
     """
 
     owner: str = "gitvirt"
@@ -70,6 +71,7 @@ class Policy:
     allowed_interfaces: tuple[str, ...] = ()
     default_machine: str = "q35"
     blast_radius: BlastRadius = BlastRadius()
+    trash_expire_after_s: float | None = None
     sources: tuple[Origin, ...] = (Origin(),)
 
     def origin(self, identity: str) -> Origin | None:

@@ -13,11 +13,9 @@ from reconciler.model.plan import Action, Blocked, Cause, Change, Hold, Impact, 
 from reconciler.model.power import PowerStep
 from reconciler.planning.hold_id import hold_id
 from reconciler.planning.proposal import SILENT, Circumstances, Proposal
+from reconciler.planning.prune import CONFIRM, prune_rule
 from reconciler.planning.redact import source_of
 
-PRUNE = "gitvirt.io/prune"
-ARGO_SYNC_OPTIONS = "argocd.argoproj.io/sync-options"
-FLUX_PRUNE = "kustomize.toolkit.fluxcd.io/prune"
 _KIND_OPTION = {
     "PersistentVolumeClaim": "--kind pvc",
     "DataVolume": "--kind dv",
@@ -49,8 +47,11 @@ def is_leaving(key: ObjectKey, around: Circumstances) -> bool:
 
 
 def _is_going(user: ObjectKey, around: Circumstances) -> bool:
-    """Whether a VM is about to be deleted, as far as can be known."""
-    return user.kind == "VirtualMachine" and is_leaving(user, around) and not around.observation.is_unknown(user)
+    """Whether a VM is about to be deleted, as far as can be known: not one that an annotation keeps."""
+    live = around.live(user)
+    applied = live.marks.applied if live is not None and live.marks else None
+    is_free = user.kind == "VirtualMachine" and prune_rule(applied) is None
+    return is_free and is_leaving(user, around) and not around.observation.is_unknown(user)
 
 
 def _is_ours(live: LiveObject, around: Circumstances) -> bool:
@@ -89,9 +90,7 @@ def _kept(key: ObjectKey, live: LiveObject, around: Circumstances) -> Note | Non
 
 
 def _orphan(key: ObjectKey, why: str) -> Note:
-    kind = _KIND_OPTION.get(key.kind, "")
-    command = " ".join(filter(None, ("gitvirt release", kind, f"{key.namespace}/{key.name}")))
-    ways = f"follow it again, or `{command}` lets go of it"
+    ways = f"follow it again, or `{_release_command(key)}` lets go of it"
     return Note(key=key, code=ORPHAN, message=f"{why}; it is left as it is (an orphan): {ways}")
 
 
@@ -107,12 +106,27 @@ def _absent(key: ObjectKey, live: LiveObject, around: Circumstances) -> Proposal
         by = f"removed from Git, but {named} still uses it; it goes when they no longer do"
         return Proposal(blocked=Blocked(key=key, by=by, by_keys=staying))
     change = _deletion(key, live, users, around)
-    rule = _prune_rule(live)
-    if rule is not None:
-        name, reason, approvable = rule
-        hold = Hold(hold_id=hold_id((change,)), rule=name, reason=reason, changes=(change,), approvable=approvable)
-        return Proposal(held=(hold,))
-    return Proposal(change=change)
+    rule = prune_rule(live.marks.applied if live.marks else None)
+    return Proposal(change=change) if rule is None else Proposal(held=(_prune_hold(change, *rule),))
+
+
+def _prune_hold(change: Change, rule: str, said: str) -> Hold:
+    """A deletion that an annotation keeps back; ``said`` is the annotation, as it was last applied."""
+    if rule == CONFIRM:
+        reason = f"its annotation ({said}) asks a person to confirm before it is pruned"
+    else:
+        release = _release_command(change.key)
+        reason = (
+            f"its annotation ({said}) says never to prune it; `{release}` lets go of it, or put its manifest back without the "
+            "annotation, and take it out again afterwards"
+        )
+    changes = (change,)
+    return Hold(hold_id=hold_id(changes), rule=rule, reason=reason, changes=changes, approvable=rule == CONFIRM)
+
+
+def _release_command(key: ObjectKey) -> str:
+    kind = _KIND_OPTION.get(key.kind, "")
+    return " ".join(filter(None, ("gitvirt release", kind, f"{key.namespace}/{key.name}")))
 
 
 def _some_vm_is_unknown(around: Circumstances) -> bool:
@@ -144,22 +158,3 @@ def _deletion(key: ObjectKey, live: LiveObject, users: tuple[ObjectKey, ...], ar
         power=PowerStep.STOP if isinstance(live, LiveVm) and live.running is not None else None,
         needs=users,
     )
-
-
-def _prune_rule(live: LiveObject) -> tuple[str, str, bool] | None:
-    """(rule, reason, approvable) of the annotation that keeps an object from being pruned, by gitvirt's own name or by
-    Argo CD's or Flux's.
-    """
-    applied = (live.marks.applied or {}) if live.marks else {}
-    annotations = (applied.get("metadata") or {}).get("annotations") or {}
-    argo = [option.strip() for option in str(annotations.get(ARGO_SYNC_OPTIONS, "")).split(",")]
-    own = str(annotations.get(PRUNE, ""))
-    if own == "false" or "Prune=false" in argo or annotations.get(FLUX_PRUNE) == "disabled":
-        return (
-            "prune-disabled",
-            f"its annotations say never to prune it; `gitvirt release` lets go of it, or delete it after removing {PRUNE}",
-            False,
-        )
-    if own == "confirm" or "Prune=confirm" in argo:
-        return "prune-confirm", "its annotations ask a person to confirm before it is pruned", True
-    return None

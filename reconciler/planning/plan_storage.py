@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVolume, TrashItem
 from reconciler.model.plan import Action, Blocked, Change, Impact, Note, worst
@@ -61,7 +63,7 @@ def _create_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
             return Proposal(
                 blocked=Blocked(key=wanted.key, by=f"{other} has the volume of that name", by_keys=(other,))
             )
-    item = taken_back(wanted, around)
+    item = taken_back(wanted, around.observation.trash, around.policy.owner)
     if wanted.adopt and item is None:
         return Proposal(blocked=waits_for_adoption(wanted))
     if item is None and (reason := beyond_its_pool(wanted, around.observation.host)):
@@ -101,15 +103,15 @@ def clone_source(wanted: ResolvedVolume, around: Circumstances) -> tuple[ObjectK
     )
 
 
-def taken_back(wanted: ResolvedVolume, around: Circumstances) -> TrashItem | None:
+def taken_back(wanted: ResolvedVolume, trash: Iterable[TrashItem], owner: str) -> TrashItem | None:
     """Law 3: the newest trashed volume of the same kind, namespace, name, source and class, unless the manifest says by
     name that it wants a fresh disk.
     """
     items = [
         item
-        for item in around.observation.trash
+        for item in trash
         if item.key == wanted.key
-        and item.owner == around.policy.owner
+        and item.owner == owner
         and item.source == wanted.source
         and item.storage_class == wanted.storage_class
     ]

@@ -23,6 +23,7 @@ from reconciler.planning.inventory import Inventory
 from reconciler.planning.plan_absent import is_absent, is_leaving, plan_absent
 from reconciler.planning.plan_network import plan_network
 from reconciler.planning.plan_storage import plan_volume
+from reconciler.planning.plan_trash import plan_trash
 from reconciler.planning.plan_vm import plan_vm
 from reconciler.planning.proposal import SILENT, Circumstances, Proposal
 from reconciler.planning.reads import Reads
@@ -83,6 +84,7 @@ class Planner:
         failed: frozenset[ObjectKey] = frozenset(),
         suspended: str = "",
         seen: Mapping[ObjectKey, Mapping[str, Any]] | None = None,
+        up_to_date: bool = True,
     ) -> Plan:
         """What would be done now.
 
@@ -90,7 +92,7 @@ class Planner:
         means any. ``approvals`` are what a person released; ``asked`` are objects an operator acts on just now, ``restarts``
         VMs a person asked to restart; ``failed`` are objects whose last attempt did not end well; ``suspended`` is the
         reason when everything is; ``seen`` are the applied documents of objects when they were last seen on the host: one
-        that vanished since is drift, not news from Git.
+        that vanished since is drift, not news from Git; ``up_to_date`` says that every repository could be looked at lately.
         """
         around = Circumstances(
             desired=desired,
@@ -103,6 +105,7 @@ class Planner:
             restarts=restarts,
             asked=asked,
             seen=seen or {},
+            up_to_date=up_to_date,
         )
         self._look(around, touched)
         return _assembled(around, dict(sorted(self._speaking.items())), approvals, suspended)
@@ -166,7 +169,7 @@ def _assembled(
 ) -> Plan:
     """What all objects propose, held back where a rule says so, in order."""
     desired = around.desired
-    wanted_changes = [p.change for p in proposals.values() if p.change is not None]
+    wanted_changes = [p.change for p in proposals.values() if p.change is not None] + plan_trash(around)
     free, mode_holds = split_by_mode(wanted_changes, around, suspended=suspended)
     own_holds = [hold for p in proposals.values() for hold in p.held]
     released, own_holds = release_approved(own_holds, approvals)

@@ -24,6 +24,7 @@ from reconciler.ports import Engine
 class Circumstances:
     """Everything a decision may look at. ``failed`` are objects whose last attempt did not end well (cause ``retry``),
     ``restarts`` VMs a person asked to restart, ``asked`` objects an operator acts on just now, ``seen`` the applied documents of objects as they were last seen here.
+    ``up_to_date`` says that every repository could be looked at lately: what nobody may undo in time is not done without.
     ``looked_at`` collects the objects that a decision looked at: it holds until one of them changes.
     """
 
@@ -37,6 +38,7 @@ class Circumstances:
     restarts: frozenset[ObjectKey] = frozenset()
     asked: frozenset[ObjectKey] = frozenset()
     seen: Mapping[ObjectKey, Mapping[str, Any]] = field(default_factory=dict)
+    up_to_date: bool = True
     looked_at: set[ObjectKey] = field(default_factory=set)
 
     def live(self, key: ObjectKey) -> LiveObject | None:

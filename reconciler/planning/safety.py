@@ -13,6 +13,7 @@ from reconciler.model.plan import Action, Change, Hold
 from reconciler.model.policy import Mode
 from reconciler.planning.hold_id import hold_id
 from reconciler.planning.proposal import Circumstances
+from reconciler.planning.prune import FLUX_RECONCILE, annotations_of
 from reconciler.planning.resolve_volume import CLAIM_KINDS
 
 MODE = "gitvirt.io/mode"
@@ -67,7 +68,13 @@ def _keeper(change: Change, around: Circumstances, suspended: str) -> tuple[str,
             "suspended",
             f"suspended {marks.suspended}; `gitvirt resume {change.key.namespace}/{change.key.name}` goes on",
         )
-    if effective_mode(change.key, around) is Mode.REPORT:
+    own = _own_mode(change.key, around)
+    if own is not None and own[0] is Mode.REPORT:
+        return (
+            "report-mode",
+            f"its annotation {own[1]} says that nothing is done; take it out when the plan is what you want",
+        )
+    if own is None and effective_mode(change.key, around) is Mode.REPORT:
         return "report-mode", "mode is report: nothing is done; set mode: enforce when the plan is what you want"
     return None
 
@@ -76,7 +83,7 @@ def effective_mode(key: ObjectKey, around: Circumstances) -> Mode:
     """The mode for one object: its own (an annotation), its namespace's, the repository's, or by the state of the host."""
     own = _own_mode(key, around)
     if own is not None:
-        return own
+        return own[0]
     by_namespace = around.policy.namespace_modes.get(key.namespace)
     if by_namespace is not None:
         return by_namespace
@@ -86,12 +93,17 @@ def effective_mode(key: ObjectKey, around: Circumstances) -> Mode:
     return Mode.REPORT if has_foreign_vms and around.inventory.is_empty else Mode.ENFORCE
 
 
-def _own_mode(key: ObjectKey, around: Circumstances) -> Mode | None:
-    """What the manifest says; of an object that left Git, what it said last."""
+def _own_mode(key: ObjectKey, around: Circumstances) -> tuple[Mode, str] | None:
+    """What the manifest says, and in which words; of an object that left Git, what it said last. Flux's annotation for
+    objects that it shall leave alone means the same as report.
+    """
     wanted, live = around.desired.objects.get(key), around.live(key)
     applied = wanted.applied if wanted is not None else live.marks.applied if live is not None and live.marks else None
-    said = (((applied or {}).get("metadata") or {}).get("annotations") or {}).get(MODE)
-    return Mode(said) if said in list(Mode) else None
+    annotations = annotations_of(applied)
+    if annotations.get(FLUX_RECONCILE, "").lower() == "disabled":
+        return Mode.REPORT, f"{FLUX_RECONCILE}: disabled"
+    said = annotations.get(MODE, "")
+    return (Mode(said), f"{MODE}: {said}") if said in list(Mode) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ YAML keys are camelCase as in manifests; the fields here are their snake_case. D
 their own options; here those are plain data under ``engine.NAME``, which the composition root hands on.
 """
 
-from reconciler.settings.durations import format_duration, parse_duration_s
+from reconciler.model.durations import format_duration, parse_duration_s
 from reconciler.settings.engine import EngineSettings
 from reconciler.settings.imports import ImportSettings
 from reconciler.settings.limits import LimitSettings

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
+from reconciler.model.durations import format_duration
 from reconciler.model.errors import SettingsError
 from reconciler.model.quantity import GIB
-from reconciler.settings.durations import format_duration
 from reconciler.settings.file import RawSettings
 from reconciler.settings.sizes import format_size, read_size
 from reconciler.settings.values import read_interval_s, value_at

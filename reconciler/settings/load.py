@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reconciler.model.durations import format_duration
 from reconciler.model.errors import SettingsError
 from reconciler.model.policy import Policy
-from reconciler.settings.durations import format_duration
 from reconciler.settings.engine import EngineSettings, read_engine
 from reconciler.settings.file import RawSettings, read_settings
 from reconciler.settings.imports import ImportSettings, imports_as_file, read_imports

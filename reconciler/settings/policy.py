@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from reconciler.model.durations import format_duration
 from reconciler.model.errors import SettingsError
 from reconciler.model.policy import BlastRadius, Mode, Policy, StorageClassPolicy
-from reconciler.settings.durations import format_duration
 from reconciler.settings.file import RawSettings
 from reconciler.settings.places import is_session
 from reconciler.settings.pod_network import pod_network_as_file, read_pod_network
 from reconciler.settings.source import read_sources
-from reconciler.settings.values import read_duration_s
+from reconciler.settings.values import read_duration_s, value_at
 
 _DEFAULT = Policy()
+SHORTEST_EXPIRY_S = 3600.0
+"""Trash of today is what tomorrow's revert needs; less than this is a slip of the unit."""
 
 
 def read_policy(raw: RawSettings, hostname: str) -> Policy:
@@ -52,6 +54,7 @@ def read_policy(raw: RawSettings, hostname: str) -> Policy:
             many=blast.get("many", default.blast_radius.many),
             window_s=read_duration_s(raw, "blastRadius.window", default=default.blast_radius.window_s),
         ),
+        trash_expire_after_s=_read_expiry(raw),
         sources=tuple(source.origin for source in read_sources(raw)),
     )
 
@@ -68,8 +71,23 @@ def _read_storage_class(raw: RawSettings, name: str, entry: Mapping[str, Any]) -
     return StorageClassPolicy(pool=entry["pool"], format=entry.get("format", ""), passphrase_file=passphrase_file)
 
 
+def _read_expiry(raw: RawSettings) -> float | None:
+    """Raises SettingsError for a time so short that it must be a slip."""
+    path = "trash.expireAfter"
+    if value_at(raw, path) is None:
+        return None
+    seconds = read_duration_s(raw, path, default=0.0)
+    if seconds < SHORTEST_EXPIRY_S:
+        place = raw.place(path.split("."))
+        raise SettingsError(
+            f"{place}: {path} must be at least {format_duration(SHORTEST_EXPIRY_S)}; it destroys disks."
+        )
+    return seconds
+
+
 def policy_as_file(policy: Policy) -> dict[str, Any]:
     """The settings as the file would say them."""
+    expiry_s = policy.trash_expire_after_s
     return {
         "owner": policy.owner,
         "storageClasses": {
@@ -97,4 +115,5 @@ def policy_as_file(policy: Policy) -> dict[str, Any]:
             "many": policy.blast_radius.many,
             "window": format_duration(policy.blast_radius.window_s),
         },
+        **({"trash": {"expireAfter": format_duration(expiry_s)}} if expiry_s is not None else {}),
     }

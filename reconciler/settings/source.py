@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from reconciler.model.durations import format_duration
 from reconciler.model.errors import SettingsError
 from reconciler.model.origin import Origin
 from reconciler.model.secret import REDACTED
 from reconciler.model.source_spec import SourceSpec
-from reconciler.settings.durations import format_duration
 from reconciler.settings.file import RawSettings
 from reconciler.settings.source_reach import reach_as_file, read_auth, read_follow, read_verify, refuse_credentials
 from reconciler.settings.values import dotted_at, place_at, read_duration_s, read_interval_s, value_at

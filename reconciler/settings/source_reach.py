@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from reconciler.model.durations import format_duration
 from reconciler.model.errors import SettingsError
 from reconciler.model.follow import Follow, FollowKind, ref_followed
 from reconciler.model.source_spec import SourceAuth, SourceSpec, VerifyMode, VerifySpec
 from reconciler.model.versions import parse_range
-from reconciler.settings.durations import format_duration
 from reconciler.settings.file import RawSettings
 from reconciler.settings.values import dotted_at, place_at
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.model.document import dotted
+from reconciler.model.durations import parse_duration_s
 from reconciler.model.errors import SettingsError
-from reconciler.settings.durations import parse_duration_s
 from reconciler.settings.file import RawSettings
 
 _SHORTEST_INTERVAL_S = 1.0

@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.model.document import Document
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveObject, LiveVolume
+from reconciler.model.live import LiveObject, LiveVolume, TrashItem
 from reconciler.model.plan import Action, Cause, Change, Impact
 from reconciler.model.policy import Policy
 from reconciler.model.power import PowerStep
@@ -179,6 +179,19 @@ def delete(live: LiveObject) -> Change:
         reason="removed from Git",
         expected=live.fingerprint,
         revision="3" * 40,
+    )
+
+
+def expire(item: TrashItem, *, aged_s: int) -> Change:
+    """The change that planning would make for a trash item that was seen for so long."""
+    return Change(
+        key=item.expiry_key,
+        action=Action.DELETE,
+        cause=Cause.EXPIRY,
+        impact=Impact.DATA_LOSS,
+        reason="its time is over",
+        expected=str(aged_s),
+        revision=item.revision,
     )
 
 

@@ -8,7 +8,7 @@ from reconciler.model.plan import Change
 from reconciler.model.power import PowerStep
 from reconciler.model.quantity import MIB
 from reconciler.model.resolved import ResolvedVolume
-from tests.contract.builders import create, delete, is_ready, update
+from tests.contract.builders import create, delete, expire, is_ready, update
 from tests.contract.world import World, everything, look, look_vm, look_volume, wait_until
 
 
@@ -160,3 +160,36 @@ def test_a_blank_data_volume(world: World) -> None:
     live = look_volume(world, blank.key)
     assert live.key.kind == "DataVolume"
     assert world.engine.compare(blank, live) == ()
+
+
+def test_an_item_ages_while_it_is_watched_and_expires_when_it_is_old_enough(world: World) -> None:
+    claim = made(world, world.site.claim("data"))
+    world.engine.apply(delete(look_volume(world, claim.key)))
+    (fresh,) = world.engine.observe([claim.key]).trash
+    assert (fresh.aged_s, fresh.host) == (0.0, world.site.policy.host)
+    world.pass_time(0.2)
+    assert world.engine.observe([claim.key]).trash[0].aged_s == 0.0
+    assert world.engine.note_trash_ages().result is Result.APPLIED
+    assert world.engine.note_trash_ages().result is Result.UNCHANGED
+    world.pass_time(1.5)
+    (watched,) = world.engine.observe([claim.key]).trash
+    assert 1.5 <= watched.aged_s < 60.0
+    early = world.engine.apply(expire(watched, aged_s=3600))
+    assert early.result is Result.CONFLICT
+    assert world.engine.observe([claim.key]).trash
+    assert world.engine.apply(expire(watched, aged_s=1)).result is Result.APPLIED
+    assert world.engine.observe([claim.key]).trash == ()
+    assert world.engine.apply(expire(watched, aged_s=1)).result is Result.UNCHANGED
+
+
+def test_an_item_that_comes_back_begins_anew(world: World) -> None:
+    claim = made(world, world.site.claim("data"))
+    world.engine.apply(delete(look_volume(world, claim.key)))
+    world.engine.note_trash_ages()
+    world.pass_time(1.5)
+    (item,) = world.engine.observe([claim.key]).trash
+    world.engine.apply(create(claim, restore=item.item))
+    world.engine.apply(delete(look_volume(world, claim.key)))
+    (again,) = everything(world).trash
+    assert again.aged_s == 0.0
+    assert world.engine.apply(expire(again, aged_s=1)).result is Result.CONFLICT

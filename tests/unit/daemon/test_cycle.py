@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,9 @@ class WatchedEngine(SimulatedEngine):
 
 
 class World:
-    def __init__(self) -> None:
+    """``more`` are further values of the policy."""
+
+    def __init__(self, **more: Any) -> None:
         self.clock = SimulatedClock()
         self.host = Host(self.clock)
         self.workers = SteppedWorkers()
@@ -60,14 +63,18 @@ class World:
         self.remote = Remote()
         self.source = MemorySource(self.remote, self.clock)
         self.journal = MemoryJournal()
-        policy = Policy(owner="gitvirt", host=self.host.name, mode=Mode.ENFORCE)
+        self.policy = Policy(owner="gitvirt", host=self.host.name, mode=Mode.ENFORCE, **more)
+        self.restart()
+
+    def restart(self) -> None:
+        """The daemon, begun anew over the same host and the same remote."""
         self.cycle = Cycle(
             sources={"": self.source},
             engine=self.engine,
             journal=self.journal,
             clock=self.clock,
             workers=self.workers,
-            policy=policy,
+            policy=self.policy,
             digest=digest,
         )
 
