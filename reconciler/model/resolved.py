@@ -18,13 +18,17 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.persistent import PersistentMap
 from reconciler.model.power import RunStrategy
 from reconciler.model.problem import Problem
+from reconciler.model.restart_window import RestartWindow
 from reconciler.model.secret import Secret
 
 
 class RestartPolicy(StrEnum):
-    """Who carries out a change that needs a restart; annotation ``gitvirt.io/restart-policy`` on the VM."""
+    """Who carries out a change that needs a restart; annotation ``gitvirt.io/restart-policy`` on the VM. ``WINDOW``: gitvirt does,
+    while the VM's ``gitvirt.io/restart-window`` is open.
+    """
 
     MANUAL = "Manual"
+    WINDOW = "Window"
     IMMEDIATE = "Immediate"
 
 
@@ -69,6 +73,7 @@ class ResolvedVm:
 
     ``claims`` are the volumes it stands on and ``networks`` the networks it is plugged into; both must be ready first.
     ``adopt`` names the existing domain that it is (``gitvirt.io/adopt``), empty for a VM of gitvirt's own making.
+    ``restart_window`` is that of the policy Window; None is one that is never open.
     """
 
     key: ObjectKey
@@ -84,6 +89,7 @@ class ResolvedVm:
     run_strategy_path: str = "spec.runStrategy"
     guest_access: GuestAccess | None = None
     adopt: str = ""
+    restart_window: RestartWindow | None = None
 
 
 class SourceKind(StrEnum):

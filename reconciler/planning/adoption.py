@@ -217,9 +217,10 @@ def findings(
                        reason=f"{power.reason}: the guest is off and would be started")
         )  # fmt: skip
     restarts = [d for d in differences if d.running and d.impact.rank >= Impact.RESTART.rank]
-    if restarts and live.running is not None and wanted.restart_policy is RestartPolicy.IMMEDIATE:
-        names = ", ".join(d.path for d in restarts)
-        obstacles.append(f"restart policy Immediate would restart the guest at once for {names}; adopt it with Manual")
+    if restarts and live.running is not None and wanted.restart_policy is not RestartPolicy.MANUAL:
+        names, policy = ", ".join(d.path for d in restarts), wanted.restart_policy
+        when = "at once" if policy is RestartPolicy.IMMEDIATE else "in its window"
+        obstacles.append(f"restart policy {policy} would restart the guest {when} for {names}; adopt it with Manual")
     text = json.dumps([[d.path, d.before, d.after, str(d.impact)] for d in differences], sort_keys=True, default=str)
     return Findings(
         kept=kept,

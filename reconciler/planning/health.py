@@ -19,6 +19,7 @@ from reconciler.model.status import Condition, ObjectState, ObjectStatus
 from reconciler.planning.plan_absent import ORPHAN
 from reconciler.planning.power import current_override, decide_power, is_backing_off
 from reconciler.planning.proposal import access_pending
+from reconciler.planning.restart import opening_text
 from reconciler.ports import Engine
 
 _WAITING_RESULTS = (Result.PROGRESSING, Result.CONFLICT)
@@ -52,7 +53,7 @@ def statuses_of(
         known = (desired.objects, desired.invalid, desired.blocked, desired.not_here)
         if not ours and not any(key in one for one in known):
             continue
-        state, message = _state(key, desired, observation, said, outcomes.get(key))
+        state, message = _state(key, desired, observation, said, outcomes.get(key), now)
         if isinstance(live, LiveVm) and ours and key not in said.holds:
             message = "; ".join(filter(None, (message, *_by_hand(live, now))))
         result[key] = ObjectStatus(
@@ -121,6 +122,7 @@ def _state(
     observation: Observation,
     said: _Said,
     outcome: Outcome | None,
+    now: datetime,
 ) -> tuple[ObjectState, str]:
     """One word and one sentence; the gravest thing that is true wins."""
     change, hold, blocked = said.changes.get(key), said.holds.get(key), said.blocked.get(key)
@@ -147,7 +149,10 @@ def _state(
         )
     if key in said.staged:
         paths = ", ".join(difference.path for difference in said.staged[key])
-        return ObjectState.STAGED, f"`gitvirt restart {key.namespace}/{key.name}` brings {paths} into effect"
+        wanted = desired.objects.get(key)
+        opens = opening_text(wanted, now) if isinstance(wanted, ResolvedVm) else ""
+        ways = f"`gitvirt restart {key.namespace}/{key.name}` brings {paths} into effect"
+        return ObjectState.STAGED, "; ".join(filter(None, (ways, opens)))
     notes = said.notes.get(key, ())
     state = ObjectState.ORPHANED if any(note.code == ORPHAN for note in notes) else ObjectState.READY
     return state, "; ".join(note.message for note in notes)

@@ -29,9 +29,9 @@ class Inventory:
         """How many objects of some kinds are this owner's."""
         return sum(self._owned[kind] for kind in kinds)
 
-    def restarts_since(self, since: datetime) -> int:
-        """How many VMs, whoever's, gitvirt restarted after a moment."""
-        return sum(1 for at in self._restarted.values() if at > since)
+    def restarts_since(self, since: datetime, *, but: Collection[ObjectKey]) -> int:
+        """How many VMs, whoever's, gitvirt restarted after a moment, but for some."""
+        return sum(1 for key, at in self._restarted.items() if at > since and key not in but)
 
     def count(self, objects: Mapping[ObjectKey, LiveObject]) -> None:
         """Count everything anew."""

@@ -10,10 +10,11 @@ from reconciler.model.domain import DomainSpec
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import HostFacts, LiveNetwork, LiveObject, LiveVm, LiveVolume, Marks, Observation
 from reconciler.model.origin import Origin
+from reconciler.model.persistent import with_changes
 from reconciler.model.plan import Note, Plan
 from reconciler.model.policy import Mode, Policy
 from reconciler.model.power import PowerState, RunHistory, RunStrategy, StopReason
-from reconciler.model.resolved import Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
+from reconciler.model.resolved import DesiredState, Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
 from reconciler.planning.planner import make_plan
 from reconciler.planning.redact import Digest
 from reconciler.planning.resolve import resolve
@@ -33,11 +34,21 @@ def plan_between(base: Declared | None, head: Declared, *, engine: Engine, polic
         for key, resolved in resolve(base, empty, policy=policy, digest=digest).objects.items():
             objects[key] = as_if_live(resolved, policy, reading_of(base.readings, "").revision)
     observation = Observation(taken_at=_EPOCH, host=host, objects=objects)
-    desired = resolve(head, observation, policy=policy, digest=digest)
+    desired = _outside_windows(resolve(head, observation, policy=policy, digest=digest))
     enforced = _enforced(policy)
     plan = make_plan(desired, observation, policy=enforced, engine=engine, now=_EPOCH)
     elsewhere = (Note(key=key, code="not-here", message=why) for key, why in sorted(desired.not_here.items()))
     return replace(plan, notes=(*plan.notes, *elsewhere))
+
+
+def _outside_windows(desired: DesiredState) -> DesiredState:
+    """No restart window is open while nobody knows the time."""
+    closed = {
+        key: replace(wanted, restart_window=None)
+        for key, wanted in desired.objects.items()
+        if isinstance(wanted, ResolvedVm) and wanted.restart_window is not None
+    }
+    return replace(desired, objects=with_changes(desired.objects, closed)) if closed else desired
 
 
 def _enforced(policy: Policy) -> Policy:

@@ -10,10 +10,11 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveNetwork, LiveVm, LiveVolume
 from reconciler.model.plan import Action, Blocked, Cause, Change, Difference, Hold, Impact, Note, worst
 from reconciler.model.power import PowerState, PowerStep
-from reconciler.model.resolved import ResolvedVm, RestartPolicy
+from reconciler.model.resolved import ResolvedVm
 from reconciler.planning.hold_id import hold_id
 from reconciler.planning.power import PowerDecision, decide_power, seconds_to_expiry
 from reconciler.planning.proposal import Circumstances, Proposal, access_pending, ownership_obstacle, waits_for_adoption
+from reconciler.planning.restart import restarts_by_itself, seconds_to_opening, whose_restart
 
 _OFF = (PowerState.OFF, PowerState.CRASHED)
 
@@ -95,7 +96,8 @@ def _update(wanted: ResolvedVm, live: LiveVm, around: Circumstances) -> Proposal
     needs_restart = (
         tuple(d for d in open_ones if d.impact.rank >= Impact.RESTART.rank and d.running) if not is_off else ()
     )
-    due = (power.retry_after_s, seconds_to_expiry(live, around.now))
+    opens_s = seconds_to_opening(wanted, around.now) if needs_restart else None
+    due = (power.retry_after_s, seconds_to_expiry(live, around.now), opens_s)
     return Proposal(
         change=change,
         held=holds,
@@ -116,14 +118,17 @@ def _change(
 ) -> Change | None:
     step, cause = power.step, around.cause(wanted, live)
     waiting = tuple(d for d in (*to_do, *staged) if d.impact.rank >= Impact.RESTART.rank and d.running)
-    by_policy = wanted.restart_policy is RestartPolicy.IMMEDIATE and bool(waiting)
+    by_policy = bool(waiting) and restarts_by_itself(wanted, live, around.now)
     asked = wanted.key in around.restarts
     restarts = step is PowerStep.RESTART or (step is None and live.power not in _OFF and (asked or by_policy))
     if restarts:
+        if by_policy and not to_do and cause is Cause.DRIFT:
+            # What is stored is as Git wants it: the restart is the last part of a commit, not a correction.
+            cause = Cause.COMMIT
         reason = (
             power.reason
             if step is PowerStep.RESTART
-            else ("asked by an operator" if asked else _restart_reason(waiting))
+            else ("asked by an operator" if asked else _restart_reason(wanted, waiting))
         )
         return _assembled(
             wanted, live, Action.RESTART, Cause.OPERATOR if asked else cause, Impact.RESTART, reason,
@@ -141,7 +146,7 @@ def _change(
     if step is not None and power.by_operator and not to_do:
         cause = Cause.OPERATOR
     return _assembled(
-        wanted, live, Action.UPDATE, cause, worst([d.impact for d in shown]), _update_reason(to_do, power),
+        wanted, live, Action.UPDATE, cause, worst([d.impact for d in shown]), _update_reason(wanted, to_do, power),
         shown, step, around,
     )  # fmt: skip
 
@@ -186,15 +191,15 @@ def _needs(wanted: ResolvedVm, around: Circumstances) -> tuple[ObjectKey, ...]:
     return tuple(needed)
 
 
-def _restart_reason(waiting: tuple[Difference, ...]) -> str:
-    return f"restart policy Immediate: {', '.join(d.path for d in waiting)} take effect at a restart"
+def _restart_reason(wanted: ResolvedVm, waiting: tuple[Difference, ...]) -> str:
+    return f"restart policy {wanted.restart_policy}: {', '.join(d.path for d in waiting)} take effect at a restart"
 
 
-def _update_reason(to_do: tuple[Difference, ...], power: PowerDecision) -> str:
+def _update_reason(wanted: ResolvedVm, to_do: tuple[Difference, ...], power: PowerDecision) -> str:
     parts = []
     at_restart = [d for d in to_do if d.impact.rank >= Impact.RESTART.rank]
     if at_restart:
-        parts.append("takes effect at the next restart, which is the operator's (policy Manual)")
+        parts.append(f"takes effect at the next restart, {whose_restart(wanted.restart_policy)}")
     elif to_do:
         parts.append(to_do[0].reason if len(to_do) == 1 else f"{len(to_do)} fields differ")
     if power.step is not None:

@@ -97,7 +97,7 @@ def _cause_of_power(wanted: Resolved, live: LiveObject) -> Cause:
     )
     if not stopped_by_us:
         return Cause.DRIFT
-    return Cause.COMMIT if wanted.restart_policy is RestartPolicy.IMMEDIATE else Cause.OPERATOR
+    return Cause.OPERATOR if wanted.restart_policy is RestartPolicy.MANUAL else Cause.COMMIT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

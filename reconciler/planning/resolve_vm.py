@@ -28,6 +28,7 @@ from reconciler.model.power import RunStrategy
 from reconciler.model.problem_codes import problem
 from reconciler.model.quantity import bytes_of
 from reconciler.model.resolved import ResolvedVm, ResolvedVolume, RestartPolicy, Seed
+from reconciler.model.restart_window import RestartWindow, parse_restart_window
 from reconciler.planning import resolve_domain as hardware
 from reconciler.planning.guest_access import cloud_init_keys, guest_access
 from reconciler.planning.identity import derived_mac, derived_serial, derived_uuid
@@ -36,6 +37,7 @@ from reconciler.planning.seed import SEED_VOLUME_TYPES, GuestIdentity, MissingRe
 from reconciler.planning.unresolvable import UnresolvableError
 
 RESTART_POLICY = "gitvirt.io/restart-policy"
+RESTART_WINDOW = "gitvirt.io/restart-window"
 DEFAULT_GRACE_PERIOD_S = 30
 _DISK_TYPES = (("disk", Binding.DISK, "sata"), ("cdrom", Binding.CDROM, "sata"), ("lun", Binding.LUN, "scsi"))
 
@@ -120,13 +122,14 @@ def resolve_vm(document: Document, references: References, *, policy: Policy, di
         else None
     )
     grace = template.get("terminationGracePeriodSeconds")
+    restart_policy = _restart_policy(document)
     return ResolvedVm(
         key=key,
         document=document,
         applied=packed(applied_document(document, digest)),
         domain=spec,
         run_strategy=strategy,
-        restart_policy=_restart_policy(document),
+        restart_policy=restart_policy,
         grace_period_s=DEFAULT_GRACE_PERIOD_S if grace is None else int(grace),
         seeds=seeds,
         claims=claims,
@@ -134,6 +137,7 @@ def resolve_vm(document: Document, references: References, *, policy: Policy, di
         run_strategy_path=strategy_path,
         guest_access=access,
         adopt=document.annotations.get(ADOPT, ""),
+        restart_window=_restart_window(document, restart_policy),
     )
 
 
@@ -151,16 +155,33 @@ def _restart_policy(document: Document) -> RestartPolicy:
         return RestartPolicy(said)
     except ValueError as error:
         choices = ", ".join(policy.value for policy in RestartPolicy)
-        path = ("metadata", "annotations", RESTART_POLICY)
-        raise UnresolvableError(
-            problem(
-                "restart-policy-unknown",
-                document.place(path),
-                f"{RESTART_POLICY}: {said!r} is none of {choices}",
-                object=document.key,
-                path=dotted(path),
-            )
+        raise _annotation_fault(
+            document, "restart-policy-unknown", RESTART_POLICY, f"{said[:80]!r} is none of {choices}"
         ) from error
+
+
+def _restart_window(document: Document, policy: RestartPolicy) -> RestartWindow | None:
+    """The window of a VM that has the policy for it; the one says nothing without the other."""
+    said = document.annotations.get(RESTART_WINDOW)
+    if said is None and policy is not RestartPolicy.WINDOW:
+        return None
+    if said is None:
+        raise _annotation_fault(
+            document, "restart-window-invalid", RESTART_POLICY, f"policy Window needs {RESTART_WINDOW}"
+        )
+    if policy is not RestartPolicy.WINDOW:
+        reason = f"it says nothing without {RESTART_POLICY}: Window (it is {policy})"
+        raise _annotation_fault(document, "restart-window-invalid", RESTART_WINDOW, reason)
+    try:
+        return parse_restart_window(said)
+    except ValueError as error:
+        raise _annotation_fault(document, "restart-window-invalid", RESTART_WINDOW, str(error)) from error
+
+
+def _annotation_fault(document: Document, code: str, name: str, reason: str) -> UnresolvableError:
+    path = ("metadata", "annotations", name)
+    place = document.place(path)
+    return UnresolvableError(problem(code, place, f"{name}: {reason}", object=document.key, path=dotted(path)))
 
 
 def claim_reference(volume: Mapping[str, Any]) -> str | None:

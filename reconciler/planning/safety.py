@@ -11,6 +11,7 @@ from reconciler.model.live import LiveVm
 from reconciler.model.origin import Origin
 from reconciler.model.plan import Action, Change, Hold
 from reconciler.model.policy import Mode
+from reconciler.model.resolved import ResolvedVm, RestartPolicy
 from reconciler.planning.hold_id import hold_id
 from reconciler.planning.proposal import Circumstances
 from reconciler.planning.prune import FLUX_RECONCILE, annotations_of
@@ -29,6 +30,7 @@ class Class:
     action: Action
 
 
+_ROLLING = "the others follow as time passes while their windows are open"
 CLASSES = (
     Class(name="deletion of VMs", kinds=("VirtualMachine",), action=Action.DELETE),
     Class(name="deletion of disks", kinds=CLAIM_KINDS, action=Action.DELETE),
@@ -133,7 +135,7 @@ def hold_large_classes(
     changes: list[Change], around: Circumstances, *, approvals: Approvals, waiting: Collection[ObjectKey]
 ) -> tuple[list[Change], list[Hold], list[Hold]]:
     """Law 7: a class of change that reaches too far waits for a person; the rest goes on. A deletion or restart that
-    has begun, or was approved before, goes on too, and counts; so do deletions that are ``waiting`` for something else.
+    has begun, was approved before or is asked for by name goes on too, and counts; so do deletions that are ``waiting`` for something else.
 
     Returns the changes that may go on, the holds, and the holds that an approval let go.
     """
@@ -141,10 +143,10 @@ def hold_large_classes(
     holds: list[Hold] = []
     for kind_of_change in CLASSES:
         of_class = [c for c in changes if _is_in(c, kind_of_change)]
-        begun = [c for c in of_class if _has_begun(c, around) or (c.key, c.action) in approvals.changes]
+        begun = [c for c in of_class if _goes_on(c, around) or (c.key, c.action) in approvals.changes]
         new = [c for c in of_class if c not in begun]
         later = [key for key in waiting if key.kind in kind_of_change.kinds and kind_of_change.action is Action.DELETE]
-        recent = _recent(kind_of_change, around)
+        recent = _recent(kind_of_change, around, {change.key for change in of_class})
         # What is being deleted counts as deleted, so not as owned as well.
         owned = around.inventory.owned(kind_of_change.kinds) - (
             len(begun) if kind_of_change.action is Action.DELETE else 0
@@ -157,9 +159,34 @@ def hold_large_classes(
         if approvals.cover(hold):
             released.append(hold)
             continue
+        rolling = [change for change in new if _is_by_window(change)]
+        others = len(new) - len(rolling)
+        if rolling and _reaches_too_far(others, done, owned - len(later), around, kind_of_change) is None:
+            go = _as_many_as_allowed(rolling, done + others, owned - len(later), around, kind_of_change)
+            left = [change for change in rolling if change not in go]
+            hold = Hold(hold_id=hold_id(left), rule=hold.rule, reason=f"{reason}; {_ROLLING}", changes=tuple(left))
+            if approvals.cover(hold):
+                released.append(hold)
+                continue
         holds.append(hold)
-        changes = [c for c in changes if c not in new]
+        changes = [c for c in changes if c not in hold.changes]
     return changes, holds, released
+
+
+def _is_by_window(change: Change) -> bool:
+    """Whether a restart is that of an open window: its owner agreed to it beforehand, if not to how many at once."""
+    by_window = isinstance(change.wanted, ResolvedVm) and change.wanted.restart_policy is RestartPolicy.WINDOW
+    return change.action is Action.RESTART and by_window
+
+
+def _as_many_as_allowed(
+    changes: list[Change], done: int, owned: int, around: Circumstances, kind_of_change: Class
+) -> list[Change]:
+    """The first of the changes, as many as the blast radius has room for."""
+    count = 0
+    while count < len(changes) and _reaches_too_far(count + 1, done, owned, around, kind_of_change) is None:
+        count += 1
+    return changes[:count]
 
 
 def release_approved(holds: Iterable[Hold], approvals: Approvals) -> tuple[list[Hold], list[Hold]]:
@@ -173,17 +200,22 @@ def _is_in(change: Change, kind_of_change: Class) -> bool:
     return change.action is kind_of_change.action and change.key.kind in kind_of_change.kinds
 
 
-def _has_begun(change: Change, around: Circumstances) -> bool:
+def _goes_on(change: Change, around: Circumstances) -> bool:
+    """Whether a change has begun, or is a restart that a person asked for by name just now."""
+    if change.action is Action.RESTART and change.key in around.restarts:
+        return True
     live = around.live(change.key)
     asked_by = {Action.DELETE: "delete", Action.RESTART: "restart"}[change.action]
     return isinstance(live, LiveVm) and live.history.stop_asked_by == asked_by
 
 
-def _recent(kind_of_change: Class, around: Circumstances) -> int:
-    """How many of this class were done within the window, from the marks on the host."""
+def _recent(kind_of_change: Class, around: Circumstances, again: Collection[ObjectKey]) -> int:
+    """How many others of this class were done within the window, from the marks on the host. A VM that is restarted ``again``
+    is still one VM.
+    """
     since = around.now - timedelta(seconds=around.policy.blast_radius.window_s)
     if kind_of_change.action is Action.RESTART:
-        return around.inventory.restarts_since(since)
+        return around.inventory.restarts_since(since, but=again)
     owner = around.policy.owner
     return sum(
         1

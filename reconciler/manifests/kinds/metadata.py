@@ -13,7 +13,7 @@ from reconciler.manifests.kinds.names import (
     fault_of_qualified_name,
 )
 from reconciler.manifests.schema_fields import similar
-from reconciler.model.annotations import ANNOTATIONS, PREFIX, WRITTEN
+from reconciler.model.annotations import ANNOTATIONS, PREFIX, VALUES, WRITTEN
 from reconciler.model.document import FieldPath
 
 MAX_ANNOTATION_BYTES = 256 * 1024
@@ -63,6 +63,9 @@ def check_labels(findings: Findings, metadata: Mapping[str, Any], path: FieldPat
             findings.add("annotation-invalid", (*path, "annotations", name), text, at_key=True)
         elif name.startswith(PREFIX) and name not in ANNOTATIONS:
             _check_unknown_annotation(findings, name, (*path, "annotations", name))
+        elif (known := VALUES.get(name)) and annotations[name] not in known:
+            text = f"{name} is {' or '.join(known)}, not {annotations[name][:80]!r}"
+            findings.add("annotation-value", (*path, "annotations", name), text)
     size = sum(len(name.encode()) + len(value.encode()) for name, value in annotations.items())
     if size > MAX_ANNOTATION_BYTES:
         text = f"annotations take {size} bytes; at most {MAX_ANNOTATION_BYTES} are allowed"

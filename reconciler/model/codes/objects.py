@@ -36,6 +36,12 @@ METADATA = (
         "Correct the key; keep large data elsewhere.",
     ),
     ProblemCode(
+        "annotation-value",
+        ERROR,
+        "An annotation of gitvirt's own has a value that it does not know, so that nobody can tell what was meant.",
+        'Write one of the values that the message names; in YAML `"true"` and `"false"` need their quotes.',
+    ),
+    ProblemCode(
         "quantity-invalid",
         ERROR,
         "A size or amount cannot be read, or is not allowed to be what it is.",

@@ -129,7 +129,13 @@ HOST = (
         "restart-policy-unknown",
         ERROR,
         "The annotation `gitvirt.io/restart-policy` says something else than a restart policy.",
-        "Write `Manual` or `Immediate`.",
+        "Write `Manual`, `Window` or `Immediate`.",
+    ),
+    ProblemCode(
+        "restart-window-invalid",
+        ERROR,
+        "The annotation `gitvirt.io/restart-window` cannot be read, or stands without the policy `Window`, or that without it.",
+        "Write it as `0 3 * * sun for 2h in Europe/Berlin`, and `gitvirt.io/restart-policy: Window`.",
     ),
     ProblemCode(
         "reference-incomplete",

@@ -126,6 +126,8 @@ def test_the_bases_are_valid(text: str) -> None:
         ("namespace: default", "namespace: other", "vm-template-namespace", "spec.dataVolumeTemplates[0].metadata.namespace"),
         ("{kubevirt.io/domain: placed}", "{kubevirt.io/nodeName: a}", "label-reserved", "spec.template.metadata.labels.kubevirt.io/nodeName"),
         ("gitvirt.io/prune", "gitvirt.io/prunes", "annotation-unknown", "metadata.annotations.gitvirt.io/prunes"),
+        ('gitvirt.io/prune: "false"', "gitvirt.io/prune: never", "annotation-value", "metadata.annotations.gitvirt.io/prune"),
+        ('gitvirt.io/prune: "false"', "gitvirt.io/mode: reprot", "annotation-value", "metadata.annotations.gitvirt.io/mode"),
         ("gitvirt.io/prune", "gitvirt.io/owner", "annotation-reserved", "metadata.annotations.gitvirt.io/owner"),
     ],
 )  # fmt: skip
