@@ -32,8 +32,8 @@ flame: $(VENV)/.installed-dev ## a flame graph of FIGURE=cold, restart or change
 	@$(SUDO) $(BIN)/python -m bench.flame $(or $(FIGURE),cold) $(or $(VMS),5000)
 
 SECONDS ?= 60
-sim: $(VENV)/.installed-dev ## the real cycle over seeded histories with faults, for SECONDS=60
-	@$(BIN)/python -m tests.simulation --seconds $(SECONDS)
+sim: $(VENV)/.installed-dev ## the real cycle over histories with faults, on all cores for SECONDS=60; SEED=3 FAULT=crash-after@9 repeats a run
+	@$(BIN)/python -m tests.simulation --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(FAULT),--fault $(FAULT)) $(if $(EVERY),--every)
 
 fuzz: $(VENV)/.installed-dev ## atheris over the whole way in, guided by coverage, for SECONDS=60
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[fuzz]'

@@ -77,13 +77,17 @@ class Faults:
     """Counts points and lets the one planned fault happen at its own.
 
     ``points`` holds the label of every point passed, so that a first run without a fault tells a second one where
-    faults can go. ``foreign_edit`` is what somebody else does, given the point's label.
+    faults can go; ``places`` is how many of them came before the `end` of faults. ``foreign_edit`` is what somebody else
+    does, given the point's label. ``at_point`` is asked at each point, by number and label, as long as no fault is
+    planned: what it answers is planned from then on.
     """
 
     def __init__(self, fault: Fault | None = None, foreign_edit: Callable[[str], None] | None = None) -> None:
         self.fault = fault
         self.points: list[str] = []
+        self.places = 0
         self.happened = False
+        self.at_point: Callable[[int, str], Fault | None] = lambda _at, _label: None
         self._foreign_edit = foreign_edit
         self._stuck = ""
         self._ended = False
@@ -91,6 +95,7 @@ class Faults:
     def end(self) -> None:
         """No faults from here on."""
         self._ended = True
+        self.places = len(self.points)
         self._stuck = ""
 
     def before(self, label: str) -> FaultKind | None:
@@ -103,6 +108,8 @@ class Faults:
         self.points.append(label)
         if label == self._stuck:
             raise HostError(f"{label}: the simulated host refuses this", transient=False)
+        if self.fault is None and not self._ended:
+            self.fault = self.at_point(len(self.points) - 1, label)
         if self._ended or self.fault is None or len(self.points) - 1 != self.fault.at:
             return None
         self.happened = True

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from nodeexec.simulated.host import has_booted
+from nodeexec.simulated.known import Known
 from nodeexec.simulated.state import (
     HostDomain,
     HostIncoming,
@@ -54,6 +55,7 @@ class Reading:
     now: datetime
     monotonic: float
     under_way: Callable[[str], bool] = lambda _name: False
+    known: Known = field(default_factory=Known)
     partial: bool = False
     """Half of the objects cannot be read this time."""
 
@@ -165,6 +167,10 @@ class Reading:
 
     def _vm(self, key: ObjectKey, domain: HostDomain) -> LiveVm:
         up = has_booted(domain, self.monotonic)
+        facts = (key, self.state.boot_id, up, self._dhcp())
+        return self.known.of(domain, facts, lambda: self._read_vm(key, domain, up=up))
+
+    def _read_vm(self, key: ObjectKey, domain: HostDomain, *, up: bool) -> LiveVm:
         live = LiveVm(
             key=key,
             fingerprint="",
@@ -247,6 +253,20 @@ class Reading:
 
     def _volume(self, key: ObjectKey, volume: HostVolume, incoming: HostIncoming | None) -> LiveVolume:
         under = ObjectKey(volume.kind, key.namespace, key.name) if self.owns(volume.marks) and volume.kind else key
+        users = tuple(self._user(name) for name in self.state.users_of(volume.place))
+        phase = incoming.phase(self.under_way(copy_name(volume.place))) if incoming else "Succeeded"
+        return self.known.of(
+            incoming or volume, (under, phase, users), lambda: self._read_volume(under, volume, incoming, phase, users)
+        )
+
+    def _read_volume(
+        self,
+        under: ObjectKey,
+        volume: HostVolume,
+        incoming: HostIncoming | None,
+        phase: str,
+        users: tuple[ObjectKey, ...],
+    ) -> LiveVolume:
         live = LiveVolume(
             key=under,
             fingerprint="",
@@ -258,7 +278,7 @@ class Reading:
             source=volume.source,
             storage_class=volume.storage_class,
             encrypted=volume.encrypted,
-            phase=incoming.phase(self.under_way(copy_name(volume.place))) if incoming else "Succeeded",
+            phase=phase,
             reason=incoming.reason if incoming else "",
             retry_at=incoming.retry_at if incoming else None,
         )
@@ -267,7 +287,7 @@ class Reading:
             fingerprint=_digest(repr(replace(live, phase="" if incoming else live.phase, reason="", retry_at=None))),
             allocated_bytes=volume.size_bytes if incoming is None else int(volume.size_bytes * incoming.done),
             progress=incoming.done if incoming else None,
-            used_by=tuple(self._user(name) for name in self.state.users_of(volume.place)),
+            used_by=users,
         )
 
     def _user(self, name: str) -> ObjectKey:
@@ -290,7 +310,11 @@ class Reading:
             if live.active and network.stored.dhcp_range and has_booted(domain, self.monotonic)
         )
         users = tuple(dict.fromkeys(self._user(domain.name) for domain, _ in plugged))
-        return replace(live, fingerprint=_digest(repr(live)), leases=leases, used_by=users)
+        return self.known.of(
+            network,
+            (key, leases, users),
+            lambda: replace(live, fingerprint=_digest(repr(live)), leases=leases, used_by=users),
+        )
 
 
 def nics_of(domain: HostDomain) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from nodeexec.simulated.faults import AnswerLostError, HostError
 from nodeexec.simulated.host import Host, Mutation
+from nodeexec.simulated.known import Known
 from nodeexec.simulated.reading import Reading
 from nodeexec.simulated.state import HostState
 from reconciler.model.keys import ObjectKey
@@ -24,6 +25,7 @@ class Executor:
     owner: str
     clock: Clock
     workers: Workers
+    known: Known = field(default_factory=Known)
 
     @property
     def state(self) -> HostState:
@@ -39,6 +41,7 @@ class Executor:
             now=self.clock.now(),
             monotonic=self.clock.monotonic(),
             under_way=self.workers.is_under_way,
+            known=self.known,
             partial=partial,
         )
 

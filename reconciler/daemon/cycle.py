@@ -16,7 +16,7 @@ from reconciler.daemon.cycle_look import Look, Lookout
 from reconciler.daemon.cycle_retries import Retries
 from reconciler.daemon.cycle_secrets import NO_SECRETS
 from reconciler.daemon.cycle_sources import CycleSources
-from reconciler.daemon.file_cache import FileCache
+from reconciler.daemon.loaded_files import KeptFiles
 from reconciler.daemon.wake import Wake
 from reconciler.manifests.limits import DEFAULT_REVISION_LIMITS, RevisionLimits
 from reconciler.model.errors import EngineError, JournalError, SourceError
@@ -67,7 +67,7 @@ class Cycle:
         policy: Policy,
         digest: Callable[[bytes], str],
         secrets: SecretStore = NO_SECRETS,
-        file_cache: FileCache | None = None,
+        file_cache: KeptFiles | None = None,
         limits: RevisionLimits = DEFAULT_REVISION_LIMITS,
     ) -> None:
         """``sources`` are those of ``policy.sources``, by name."""

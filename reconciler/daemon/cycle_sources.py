@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from reconciler.daemon.cycle_declared import DeclaredCache
 from reconciler.daemon.cycle_secrets import SecretFiles
-from reconciler.daemon.file_cache import FileCache
-from reconciler.daemon.loaded_files import FileLoader, RevisionTooLargeError
+from reconciler.daemon.loaded_files import FileLoader, KeptFiles, RevisionTooLargeError
 from reconciler.daemon.wake import Wake
 from reconciler.manifests.limits import DEFAULT_REVISION_LIMITS, RevisionLimits
 from reconciler.model.declared import Declared
@@ -35,7 +34,7 @@ class CycleSources:
         workers: Workers,
         policy: Policy,
         secrets: SecretStore,
-        file_cache: FileCache | None = None,
+        file_cache: KeptFiles | None = None,
         limits: RevisionLimits = DEFAULT_REVISION_LIMITS,
     ) -> None:
         """``sources`` are those of ``policy.sources``, by name."""

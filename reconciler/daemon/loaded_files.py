@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from reconciler.manifests.confine import confined
 from reconciler.manifests.limits import DEFAULT_REVISION_LIMITS, RevisionLimits
@@ -19,15 +19,32 @@ from reconciler.model.problem import Problem
 from reconciler.model.revision import Snapshot
 from reconciler.ports import Source
 
-if TYPE_CHECKING:
-    from reconciler.daemon.file_cache import FileCache
-
 
 class Blobs(Protocol):
     """Where files come from."""
 
     def read_blob(self, blob: str) -> bytes:
         """See `Source.read_blob`."""
+        ...
+
+
+class KeptFiles(Protocol):
+    """Where loaded files are kept from one life of gitvirt to the next, as bytes by blob; see `FileCache`."""
+
+    def get(self, blob: str) -> bytes | None:
+        """What was put for a blob."""
+        ...
+
+    def put(self, blob: str, data: bytes) -> None:
+        """Keep something for a blob."""
+        ...
+
+    def flush(self) -> None:
+        """Write what was put."""
+        ...
+
+    def shrink(self, wanted: int, blobs: Callable[[], Iterable[str]]) -> None:
+        """Forget what no revision needs."""
         ...
 
 
@@ -61,7 +78,7 @@ class FileLoader:
     def __init__(
         self,
         default_namespace: str,
-        cache: FileCache | None = None,
+        cache: KeptFiles | None = None,
         limits: RevisionLimits = DEFAULT_REVISION_LIMITS,
     ) -> None:
         self._default_namespace = default_namespace

@@ -1,6 +1,8 @@
-"""``python -m tests.simulation --seconds N [--seed S] [--fault KIND@POINT]``: histories with faults, as long as told.
+"""The real cycle over seeded histories with one fault each, on every core, for as long as it is told.
 
-Ends with the line ``N runs, M violations``; exit status 1 when M is not 0. A seed and a fault repeat one run.
+Ends with the line ``N runs, M violations``, where a run is one history with one fault at one step, to its end; the exit
+status is 1 when M is not 0 or a worker died. A seed and a fault repeat one run. The first violation of each kind is written to a
+file of `corpus`, as small as it gets, for the tests to replay for good.
 """
 
 from __future__ import annotations
@@ -11,10 +13,15 @@ import time
 from collections.abc import Iterator
 
 from nodeexec.simulated.faults import Fault
+from tests.simulation.corpus import Keeper
+from tests.simulation.crew import CORES, Crew, Job, WorkerDiedError
+from tests.simulation.histories import make_history
 from tests.simulation.run import Result, run_once
-from tests.simulation.schedule import runs
+from tests.simulation.schedule import ByTurns, every
+from tests.simulation.tally import Tally
 
-PROGRESS_S = 10.0
+INTERRUPTED = 130
+NO_FAULT = "none"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,36 +29,60 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long to go on")
     parser.add_argument("--seed", type=int, default=0, help="the first history, or the one of --fault")
-    parser.add_argument("--fault", type=Fault.parse, default=None, help="one fault, such as crash-after@12")
-    parser.add_argument("--every", action="store_true", help="every fault of a history before the next one")
+    parser.add_argument("--fault", default="", help="one run alone: a fault such as crash-after@12, or none")
+    parser.add_argument("--every", action="store_true", help="at each point every kind of fault, not one by turns")
+    parser.add_argument("--workers", type=int, default=CORES, help="processes; one a core unless said")
     options = parser.parse_args(arguments)
-    if options.fault is not None:
-        return tell(iter([run_once(options.seed, options.fault)]), seconds=options.seconds)
-    chosen = runs(options.seed, faults=None) if options.every else runs(options.seed)
-    return tell(chosen, seconds=options.seconds)
+    if options.fault:
+        fault = None if options.fault == NO_FAULT else Fault.parse(options.fault)
+        return tell_one(run_once(options.seed, fault))
+    until = time.monotonic() + options.seconds
+    return tell_all(_jobs(options.seed, until, each=options.every), workers=options.workers)
 
 
-def tell(chosen: Iterator[Result], *, seconds: float) -> int:
-    """Make the runs until the time is over; print violations as they come, and the sum."""
-    begun = told = time.monotonic()
-    made = violations = 0
-    for result in chosen:
-        made += 1
-        violations += len(result.violations)
-        if result.violations:
-            print(f"{result}\n  again: python -m tests.simulation --seed {result.seed}{_fault(result)}", flush=True)
-        now = time.monotonic()
-        if now - told > PROGRESS_S:
-            told = now
-            print(f"{made} runs, {violations} violations, at seed {result.seed}", file=sys.stderr, flush=True)
-        if now - begun > seconds:
-            break
-    print(f"{made} runs, {violations} violations")
-    return 1 if violations else 0
+def _jobs(seed: int, until: float, *, each: bool) -> Iterator[Job]:
+    """Histories from a seed on, until the time is over; one at least."""
+    while True:
+        yield Job(history=make_history(seed), choose=every if each else ByTurns(seed), until=until)
+        seed += 1
+        if time.monotonic() > until:
+            return
 
 
-def _fault(result: Result) -> str:
-    return f" --fault {result.fault}" if result.fault else " --seconds 0"
+def tell_one(result: Result) -> int:
+    """Print what one run came to."""
+    print(result)
+    print(f"1 runs, {len(result.violations)} violations")
+    return 1 if result.violations else 0
+
+
+def tell_all(jobs: Iterator[Job], *, workers: int) -> int:
+    """Run the jobs; print violations as they come and how far it is, and the sum."""
+    tally, keeper = Tally(), Keeper()
+    failure = 0
+    try:
+        with Crew(workers) as crew:
+            print(f"{workers} histories at a time", flush=True)
+            for result in crew.run(jobs):
+                tally.count(result)
+                if result.violations:
+                    keeper.take(result)
+                    print(
+                        f"{result}\n  again: make sim SEED={result.seed} FAULT={result.fault or NO_FAULT}", flush=True
+                    )
+                if line := tally.due():
+                    print(line, file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+        failure = INTERRUPTED
+    except WorkerDiedError as error:
+        print(f"{error}; its runs after the last result are not counted", flush=True)
+        failure = 1
+    for path in keeper.write():
+        print(f"written: {path}; commit it together with the mend")
+    print(tally.seeds())
+    print(tally.total())
+    return 1 if tally.violations else failure
 
 
 if __name__ == "__main__":

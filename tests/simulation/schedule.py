@@ -1,47 +1,63 @@
-"""Which runs are made, in which order: a few faults of every history first, so that a short time sees much."""
+"""Which faults a history is run with: at each point one kind, by turns, so that a short time sees much; or every one.
+
+By turns, the next history begins with the next kind: every kind comes to every place there is, over the histories.
+"""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from nodeexec.simulated.faults import Fault, FaultKind
-from tests.simulation.run import Result, run_once
+from nodeexec.simulated.faults import CALL, FaultKind
+from tests.simulation.fleet import VM
 
-FAULTS_A_HISTORY = 24
-
-
-def all_faults(points: int) -> Iterator[Fault]:
-    """Every kind at every point."""
-    for at in range(points):
-        for kind in FaultKind:
-            yield Fault(kind, at)
+Choice = Callable[[int, str], Iterable[FaultKind]]
+"""The kinds of fault that a history is run with at a point, given the point's number and label."""
 
 
-def runs_of(seed: int, *, faults: int | None = FAULTS_A_HISTORY, only: FaultKind | None = None) -> Iterator[Result]:
-    """A history without a fault, then with ``faults`` of its faults (None: all), chosen by the seed; ``only`` of one
-    kind where that is given.
-    """
-    calm = run_once(seed)
-    yield calm
-    chosen = [fault for fault in all_faults(len(calm.points)) if only is None or fault.kind is only]
-    if faults is not None:
-        chosen = random.Random(seed).sample(chosen, min(faults, len(chosen)))
-    for fault in chosen:
-        yield run_once(seed, fault)
+def kinds_at(label: str) -> tuple[FaultKind, ...]:
+    """The kinds that make a difference at a point."""
+    return tuple(kind for kind in FaultKind if _is_of_use(kind, label))
 
 
-def calm_then_faulty(histories: int, *, only: FaultKind | None = None) -> Iterator[Result]:
-    """That many histories without faults, then the same with them: finds first what needs no fault."""
-    for seed in range(histories):
-        yield run_once(seed)
-    for seed in range(histories):
-        yield from runs_of(seed, only=only)
+def _is_of_use(kind: FaultKind, label: str) -> bool:
+    match kind:
+        case FaultKind.PARTIAL:
+            return label == f"{CALL}observe"
+        case FaultKind.FOREIGN_EDIT:
+            return f" {VM}/" in label
+    return True
 
 
-def runs(first_seed: int = 0, *, faults: int | None = FAULTS_A_HISTORY) -> Iterator[Result]:
-    """Runs without end."""
-    seed = first_seed
-    while True:
-        yield from runs_of(seed, faults=faults)
-        seed += 1
+@dataclass(frozen=True, slots=True)
+class ByTurns:
+    """One kind a point; another ``seed`` has another there."""
+
+    seed: int
+
+    def __call__(self, at: int, label: str) -> tuple[FaultKind, ...]:
+        """A `Choice`."""
+        kinds = kinds_at(label)
+        return (kinds[(self.seed + at) % len(kinds)],)
+
+
+def every(_at: int, label: str) -> tuple[FaultKind, ...]:
+    """All of them."""
+    return kinds_at(label)
+
+
+def no_fault(_at: int, _label: str) -> tuple[FaultKind, ...]:
+    """None."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """One kind, at the points of a label where that is given."""
+
+    kind: FaultKind
+    label: str = ""
+
+    def __call__(self, _at: int, label: str) -> tuple[FaultKind, ...]:
+        """A `Choice`."""
+        return (self.kind,) if self.kind in kinds_at(label) and self.label in ("", label) else ()

@@ -2,48 +2,115 @@
 
 from __future__ import annotations
 
-import time
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from nodeexec.simulated.faults import FaultKind
+from nodeexec.simulated.faults import CALL, FaultKind
+from tests.simulation import corpus
 from tests.simulation.__main__ import main
+from tests.simulation.crew import Crew, Job, WorkerDiedError
 from tests.simulation.histories import make_history
 from tests.simulation.run import run_once
-from tests.simulation.schedule import all_faults, runs_of
+from tests.simulation.schedule import ByTurns, every, kinds_at, no_fault
+from tests.simulation.trace import run_traced
 
-SEEDS = range(12)
-SECONDS_A_SEED = 3.0
-CORPUS = (2068,)
-"""Histories that broke a law once. 2068: deletions that had begun were counted twice, so that a revert in the middle of
-a slow mass deletion removed every VM without approval.
-"""
+HISTORIES = 6
+CORPUS = sorted(corpus.DIRECTORY.glob("*.json"))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_no_fault_breaks_a_law(seed: int) -> None:
-    begun = time.monotonic()
-    for result in runs_of(seed):
-        assert not result.violations, str(result)
-        if time.monotonic() - begun > SECONDS_A_SEED:
-            break
+def test_no_fault_breaks_a_law(crew: Crew) -> None:
+    jobs = [Job(history=make_history(seed), choose=ByTurns(seed)) for seed in range(HISTORIES)]
+    results = list(crew.run(jobs))
+    assert not [str(result) for result in results if result.violations]
+    assert {result.seed for result in results} == set(range(HISTORIES))
+    assert {result.fault.kind for result in results if result.fault} == set(FaultKind)
+    assert len(results) > HISTORIES * 30
 
 
-@pytest.mark.parametrize("seed", CORPUS)
-def test_what_broke_once_holds(seed: int) -> None:
-    result = run_once(seed)
-    assert not result.violations, str(result)
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
+def test_what_broke_once_holds(path: Path, crew: Crew) -> None:
+    case = corpus.read(path)
+    results = list(crew.run([Job(history=case.history, choose=case.choose)]))
+    assert not [str(result) for result in results if result.violations], case.broke
+    assert case.kind is None or len(results) > 1, f"no point is called {case.label!r} any more: what is it called now?"
 
 
-def test_a_seed_and_a_fault_repeat_a_run() -> None:
-    calm = run_once(3)
-    assert make_history(3) == make_history(3)
-    assert run_once(3).points == calm.points
-    assert len(calm.points) > 30
-    assert len(list(all_faults(len(calm.points)))) == len(calm.points) * len(FaultKind)
+def test_a_branch_is_the_run_from_nothing(crew: Crew) -> None:
+    """In another process, with other hashes: the same points, the same states of the host after each step, the same end."""
+    branches = list(crew.run([Job(history=make_history(5), choose=ByTurns(5), traced=True)]))
+    calm, *faulty = branches
+    assert calm.trace == run_traced(5, None).trace
+    assert len({branch.trace for branch in faulty}) > len(faulty) / 2
+    for branch in faulty[::8]:
+        alone = run_traced(5, branch.fault)
+        assert (alone.trace, alone.violations, alone.crashes) == (branch.trace, branch.violations, branch.crashes)
+
+
+def test_every_fault_at_every_point_is_one_run(crew: Crew) -> None:
+    points = run_once(3).points
+    assert len(points) > 30
+    results = list(crew.run([Job(history=make_history(3), choose=_at_the_first_points)]))
+    wanted = [(kind, at) for at in range(3) for kind in kinds_at(points[at])]
+    assert [(one.fault.kind, one.fault.at) for one in results if one.fault] == wanted
+
+
+def test_kinds_stand_where_they_make_a_difference() -> None:
+    assert FaultKind.PARTIAL in kinds_at(f"{CALL}observe")
+    assert FaultKind.PARTIAL not in kinds_at("define domain VirtualMachine/lab/vm0")
+    assert FaultKind.FOREIGN_EDIT not in kinds_at(f"{CALL}observe")
+    turns = [ByTurns(seed)(7, f"{CALL}observe") for seed in range(len(kinds_at(f"{CALL}observe")))]
+    assert {kind for kinds in turns for kind in kinds} == set(kinds_at(f"{CALL}observe"))
+
+
+def test_a_crew_goes_on_after_it_was_told_to_stop(crew: Crew) -> None:
+    results = crew.run([Job(history=make_history(seed), choose=every) for seed in range(100)])
+    next(results)
+    results.close()
+    assert [one.seed for one in crew.run([Job(history=make_history(9), choose=no_fault)])] == [9]
+
+
+def test_a_worker_that_dies_is_told() -> None:
+    with Crew(1) as crew, pytest.raises(WorkerDiedError, match="seed 4 died, exit code -9"):
+        list(crew.run([Job(history=make_history(4), choose=_kill)]))
 
 
 def test_the_runner_ends_with_its_sum(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--seconds", "0", "--seed", "1"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "1 runs, 0 violations"
+    assert main(["--seconds", "0", "--seed", "1", "--workers", "1"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["seeds 1 to 1", "0 runs, 0 violations"]
     assert main(["--seed", "1", "--fault", "crash-after@9"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 runs, 0 violations"
+
+
+def test_an_interrupted_runner_tells_its_sum() -> None:
+    command = [sys.executable, "-m", "tests.simulation", "--seconds", "60", "--workers", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as runner:
+        assert runner.stdout is not None
+        runner.stdout.readline()
+        os.killpg(runner.pid, signal.SIGINT)
+        said = runner.stdout.read().splitlines()
+    assert runner.returncode == 130
+    assert said[0] == "interrupted"
+    assert said[-1].endswith(" runs, 0 violations")
+
+
+def test_a_violation_becomes_a_small_case(tmp_path: Path) -> None:
+    history = make_history(2068)
+    case = corpus.Case(broke="x", history=history, kind=FaultKind.UNKNOWN, label=f"{CALL}observe")
+    path = tmp_path / "case.json"
+    path.write_text(corpus.text_of(case))
+    assert corpus.read(path) == case
+    assert len(path.read_text().splitlines()) < 20
+
+
+def _at_the_first_points(at: int, label: str) -> tuple[FaultKind, ...]:
+    return kinds_at(label) if at < 3 else ()
+
+
+def _kill(_at: int, _label: str) -> tuple[FaultKind, ...]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return ()
