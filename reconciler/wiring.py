@@ -7,9 +7,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import structlog
@@ -28,12 +27,12 @@ from reconciler.daemon.event_pump import EventPump
 from reconciler.daemon.file_cache import FileCache
 from reconciler.daemon.fingerprint import fingerprint
 from reconciler.daemon.key import ensure_key, keyed_digest
-from reconciler.daemon.lock import OwnerLock
+from reconciler.daemon.led_engine import led_engine
 from reconciler.daemon.log_setup import set_up_logging
 from reconciler.daemon.loop import CycleLoop
 from reconciler.daemon.operations import Operations, Turn
 from reconciler.daemon.patient_source import PatientSource
-from reconciler.daemon.service import ENDED, Daemon, LoopTurn, Parts
+from reconciler.daemon.service import DRAIN_S, ENDED, LOST, Daemon, LoopTurn, Parts
 from reconciler.daemon.suspension import SuspensionFile
 from reconciler.daemon.threads import ThreadWorkers
 from reconciler.daemon.timers import Poll, Timers
@@ -41,10 +40,10 @@ from reconciler.daemon.views import report_view
 from reconciler.daemon.wake import Wake
 from reconciler.journal.git_journal import GitJournal
 from reconciler.manifests.limits import RevisionLimits
-from reconciler.model.errors import RequirementError, SettingsError
+from reconciler.model.errors import SettingsError
 from reconciler.model.revision import SourceState
 from reconciler.model.status import ObjectStatus
-from reconciler.ports import Clock, Engine
+from reconciler.ports import Clock, Engine, Leadership
 from reconciler.secrets.host_store import HostStore
 from reconciler.settings import LogSettings, Settings
 from reconciler.source.git_source import GitSource
@@ -52,6 +51,7 @@ from reconciler.source.limits import DEFAULT_LIMITS as SOURCE_LIMITS
 from reconciler.web.health import Health
 from reconciler.web.metrics import Metrics
 from reconciler.wiring_engines import EngineChoice, engine_choice
+from reconciler.wiring_lead import Lead, acting, make_directory
 from reconciler.wiring_web import web_servers
 
 T = TypeVar("T")
@@ -117,9 +117,11 @@ def keep_quiet() -> None:
         set_up_logging(LogSettings(level="warning"))
 
 
-def build_core(settings: Settings, *, on_late: Callable[[], None] | None = None) -> Core:
+def build_core(
+    settings: Settings, *, on_late: Callable[[], None] | None = None, leadership: Leadership | None = None
+) -> Core:
     """Everything a cycle needs, opened as far as needed. With ``on_late`` the cycle does not wait for slow remotes; it is
-    called when one has answered after all.
+    called when one has answered after all. Where ``leadership`` can be lost, the engine acts only while it is held.
 
     Raises:
         SettingsError: no repository is named.
@@ -131,7 +133,7 @@ def build_core(settings: Settings, *, on_late: Callable[[], None] | None = None)
         raise SettingsError(
             f"no repository is named in {settings.origin}: set source.url, for instance --set source.url=/srv/vms.git."
         )
-    _make_directory(settings.state_directory, "stateDirectory", 0o700)
+    make_directory(settings.state_directory, "stateDirectory", 0o700)
     key, _ = ensure_key(settings.key_file)
     digest = keyed_digest(key)
     clock = SystemClock()
@@ -147,6 +149,8 @@ def build_core(settings: Settings, *, on_late: Callable[[], None] | None = None)
     choice = engine_choice(settings)
     workers = ThreadWorkers(choice.threads)
     engine = choice.open(settings, clock, workers)
+    if leadership is not None and leadership.waits:
+        engine = led_engine(engine, leadership)
     journal = open_journal(settings, background=workers.background)
     cycle = Cycle(
         sources=patient or sources,
@@ -182,20 +186,6 @@ def _file_cache(settings: Settings) -> FileCache:
     )
 
 
-def _make_directory(path: Any, setting: str, mode: int) -> None:
-    try:
-        path.mkdir(mode=mode, parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequirementError(
-            f"{setting} {path} cannot be made: {error.strerror}. Run as root, or set {setting}."
-        ) from error
-
-
-def owner_lock(settings: Settings) -> OwnerLock:
-    """The lock that keeps a second writer away."""
-    return OwnerLock(settings.policy.owner, engine_choice(settings).uri)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningDaemon:
     """A daemon about to run, and what an embedding command wants of it."""
@@ -207,19 +197,20 @@ class RunningDaemon:
 
 @contextmanager
 def daemon_of(
-    settings: Settings, listeners: Sequence[Callable[[CycleReport, tuple[ObjectStatus, ...]], None]] = ()
+    settings: Settings, led: Lead, listeners: Sequence[Callable[[CycleReport, tuple[ObjectStatus, ...]], None]] = ()
 ) -> Iterator[RunningDaemon]:
-    """The whole daemon, with the lock taken for as long as the context lasts. ``listeners`` hear of each cycle, after
+    """The whole daemon, which leads for as long as the context lasts. ``listeners`` hear of each cycle, after
     log and metrics, with the status of every object.
 
     Raises:
-        LockedError: another daemon works as this owner on this engine.
         GitvirtError: see `build_core`.
     """
-    with owner_lock(settings):
-        _make_directory(settings.runtime_directory, "runtimeDirectory", 0o755)
-        core = build_core(settings, on_late=lambda: loop.wake(Wake()))
-        metrics = Metrics(now=core.clock.now)
+    leadership, signals = led.leadership, led.signals
+    with ExitStack() as ending:
+        ending.callback(leadership.release)
+        make_directory(settings.runtime_directory, "runtimeDirectory", 0o755)
+        core = build_core(settings, on_late=lambda: loop.wake(Wake()), leadership=leadership)
+        metrics = Metrics(now=core.clock.now, leads=leadership.is_held)
         book = EventBook(core.clock.now())
         operations = core.operations(LoopTurn(lambda: loop), settings)
         health = Health(is_alive=lambda: loop.is_alive)
@@ -232,7 +223,10 @@ def daemon_of(
             operations.apply_suspension()
             core.choice.before_cycle()
 
-        signals: SimpleQueue[int] = SimpleQueue()
+        def on_lost(reason: str) -> None:
+            structlog.get_logger().error(events.LEADERSHIP_LOST, reason=reason, identity=leadership.identity)
+            signals.put(LOST)
+
         loop = CycleLoop(
             cycle=core.cycle,
             clock=core.clock,
@@ -273,6 +267,8 @@ def daemon_of(
             ),
             signals=signals,
         )
+        ending.callback(lambda: loop.is_alive and loop.join(DRAIN_S))
+        leadership.when_lost(on_lost)
         yield RunningDaemon(daemon=daemon, cycle=core.cycle, operations=operations)
 
 
@@ -330,8 +326,8 @@ def ask_here(settings: Settings, verb: str, arguments: Mapping[str, Any]) -> Any
     Raises:
         GitvirtError: whatever stands in the way.
     """
-    with nullcontext() if verb in READING_VERBS else owner_lock(settings):
-        core = build_core(settings)
+    with nullcontext() if verb in READING_VERBS else acting(settings) as leadership:
+        core = build_core(settings, leadership=leadership)
         try:
             operations = core.operations(InlineTurn(core.cycle), settings)
             for source in core.sources.values():
@@ -354,8 +350,8 @@ def apply_once(
     if answer is not None:
         progress(answer)
         return answer
-    with owner_lock(settings):
-        core = build_core(settings)
+    with acting(settings) as leadership:
+        core = build_core(settings, leadership=leadership)
         try:
             operations = core.operations(InlineTurn(core.cycle), settings)
             deadline_s = core.clock.monotonic() + wait_s

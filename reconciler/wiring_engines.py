@@ -7,6 +7,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from reconciler.daemon.lock import OwnerLock
 from reconciler.daemon.programs import Program
 from reconciler.model.document import Document
 from reconciler.model.errors import RequirementError, SettingsError
@@ -15,7 +16,7 @@ from reconciler.model.live import LiveObject
 from reconciler.model.plan import Difference
 from reconciler.model.problem import Problem
 from reconciler.model.resolved import Resolved
-from reconciler.ports import Clock, Engine, Workers
+from reconciler.ports import Clock, Engine, Leadership, Workers
 from reconciler.secrets.passphrase import read_passphrase
 from reconciler.settings import ImportSettings, Settings, user_places
 
@@ -36,6 +37,10 @@ class EngineChoice(Protocol):
     uri: str
     threads: int
     programs: Sequence[Program]
+
+    def leadership(self, clock: Clock) -> Leadership:
+        """What keeps a second writer away."""
+        ...
 
     def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
         """The engine itself."""
@@ -90,6 +95,10 @@ class _Libvirt:
         self.uri: str = libvirt_settings(settings).uri
         if settings.policy.user_network:
             self.programs = tuple(program for program in self.programs if program.name != "dnsmasq")
+
+    def leadership(self, clock: Clock) -> Leadership:
+        del clock
+        return OwnerLock(self._settings.policy.owner, self.uri)
 
     def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
         try:
@@ -182,8 +191,13 @@ class _Simulated:
     programs: Sequence[Program] = ()
 
     def __init__(self, settings: Settings) -> None:
+        self._owner = settings.policy.owner
         self.uri = f"simulated:{settings.state_directory}"
         self._push: Callable[[], None] = lambda: None
+
+    def leadership(self, clock: Clock) -> Leadership:
+        del clock
+        return OwnerLock(self._owner, self.uri)
 
     def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
         del workers  # its copies must move on the cycle's thread

@@ -10,7 +10,7 @@ import structlog
 from reconciler.daemon import events
 from reconciler.daemon.wake import Wake
 from reconciler.settings import Settings
-from reconciler.web.health import Health
+from reconciler.web.health import Watched
 from reconciler.web.metrics import Metrics
 from reconciler.web.server import WebServer
 from reconciler.web.webhook import Webhook
@@ -19,16 +19,16 @@ _log = structlog.get_logger("gitvirt.web")
 
 
 def web_servers(
-    settings: Settings, health: Health, metrics: Metrics, wake: Callable[[Wake], None]
+    settings: Settings, health: Watched, metrics: Metrics, wake: Callable[[Wake], None] | None
 ) -> tuple[WebServer, ...]:
-    """The servers, not started; none where the settings turn all of it off."""
+    """The servers, not started; none where the settings turn all of it off. Without ``wake`` there is no webhook."""
     web, servers = settings.web, []
-    webhook = _webhook(settings, wake)
+    webhook = _webhook(settings, wake) if wake else None
     is_apart = web.webhook is not None and bool(web.webhook.host)
     if web.host:
         beside = None if is_apart else webhook
         servers.append(WebServer(host=web.host, port=web.port, health=health, metrics=metrics, webhook=beside))
-    if web.webhook is not None and is_apart:
+    if web.webhook is not None and webhook is not None and is_apart:
         servers.append(
             WebServer(host=web.webhook.host, port=web.webhook.port, webhook=webhook, setting="web.webhook.listen")
         )

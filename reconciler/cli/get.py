@@ -262,7 +262,7 @@ def _tell_status(view: Mapping[str, Any], *, everything: bool) -> None:
     lines = [
         ("owner", view["owner"]),
         *(line for source in view["sources"] for line in _source_lines(source)),
-        ("host", _host(host) if host else "not observed"),
+        ("host", _host(host) if host else "" if view.get("standby") else "not observed"),
         ("daemon", _daemon(view)),
         ("suspended", view["suspended"]),
         ("trash", _trash(view["trash"]) if view["trash"] and view["trash"]["items"] else ""),
@@ -303,6 +303,8 @@ def _host(host: Mapping[str, Any]) -> str:
 
 
 def _daemon(view: Mapping[str, Any]) -> str:
+    if standby := view.get("standby"):
+        return f"stands by as {standby['identity']}; {standby['leader'] or 'nobody'} leads"
     if not view["daemon"]:
         return "none runs here: nothing is corrected until `gitvirt run` or `gitvirt apply`"
     return f"running, last cycle {age(view['last_cycle_at'])} ago" if view["last_cycle_at"] else "running, no cycle yet"

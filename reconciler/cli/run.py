@@ -43,14 +43,17 @@ def run(
     """
     import structlog  # noqa: PLC0415
 
-    from reconciler import wiring  # noqa: PLC0415
+    from reconciler import wiring, wiring_lead  # noqa: PLC0415
     from reconciler.daemon import events  # noqa: PLC0415
     from reconciler.daemon.log_setup import set_up_logging  # noqa: PLC0415
 
     settings = invocation(context).settings
     set_up_logging(settings.log)
     listeners = [SettledTable(settings)] if show_table else []
-    with wiring.daemon_of(settings, listeners) as running:
+    led = wiring_lead.lead(settings)
+    if led is None:
+        return
+    with wiring.daemon_of(settings, led, listeners) as running:
         structlog.get_logger("gitvirt.run").info(
             events.DAEMON_STARTED,
             settings=settings.origin,

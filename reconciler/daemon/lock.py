@@ -1,4 +1,4 @@
-"""One owner on one engine has one writer: a second daemon, or a command that acts, refuses.
+"""One owner on one engine of this host has one writer: a second daemon, or a command that acts, refuses.
 
 The lock is a flock on a file whose name follows from (owner, engine URI), in one place on the host whatever the
 settings say, so that two settings files cannot get past each other. The kernel lets go of it when the process ends,
@@ -11,6 +11,7 @@ import errno
 import fcntl
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -27,7 +28,13 @@ def lock_directory() -> Path:
 
 
 class OwnerLock:
-    """Held from `acquire` to `release` or to the end of the process. A context manager."""
+    """`reconciler.ports.Leadership` on one host: held from `acquire` to `release` or to the end of the process, and never
+    lost before. A context manager.
+    """
+
+    waits = False
+    leader = ""
+    patience_s = 1.0
 
     def __init__(self, owner: str, engine_uri: str, directory: Path | None = None) -> None:
         """``directory`` is for tests; see `lock_directory`."""
@@ -35,6 +42,12 @@ class OwnerLock:
         self._path = (directory or lock_directory()) / f"{name}.lock"
         self._what = f"owner {owner!r} on {engine_uri}"
         self._descriptor: int | None = None
+        self.identity = f"pid {os.getpid()}"
+
+    def attempt(self) -> bool:
+        """Take the lock: see `acquire`, which says all that can be said at once."""
+        self.acquire()
+        return True
 
     def acquire(self) -> None:
         """Take the lock, or say at once who has it.
@@ -63,6 +76,13 @@ class OwnerLock:
             else:
                 # Its holder removed it between our open and our lock: a lock on a file that nobody finds is none.
                 os.close(descriptor)
+
+    def is_held(self) -> bool:
+        """The kernel takes a lock from nobody."""
+        return self._descriptor is not None
+
+    def when_lost(self, tell: Callable[[str], None]) -> None:
+        """It never is."""
 
     def release(self) -> None:
         """Let go, and remove the file while it is still ours."""

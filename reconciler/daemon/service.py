@@ -33,8 +33,15 @@ CALL_TIMEOUT_S = 100.0
 CRASHED = 70
 """Exit code after a broken invariant (EX_SOFTWARE of sysexits)."""
 
+LED_BY_ANOTHER = 75
+"""Exit code when another replica took over: started again, this one stands by (EX_TEMPFAIL of sysexits)."""
+
+LOST_DRAIN_S = 2.0
+"""What the cycle under way may take to see that it may not act any more."""
+
 ENDED = 0
-"""No signal has this number."""
+LOST = -1
+"""No signals have these numbers: the cycle's thread has ended; another replica leads."""
 
 _log = structlog.get_logger("gitvirt.daemon")
 
@@ -89,9 +96,10 @@ class Daemon:
     """Runs in the foreground until a signal, or until the cycle meets a broken invariant."""
 
     def __init__(self, parts: Parts, *, signals: SimpleQueue[int]) -> None:
-        """``signals`` gets the number of each signal, and from the loop `ENDED` when its thread has ended."""
+        """``signals`` gets the number of each signal, from the loop `ENDED` when its thread has ended, and `LOST`."""
         self._parts = parts
         self._signals = signals
+        self._lost = False
 
     def run(self) -> int:
         """Start, serve, drain; the exit code.
@@ -101,7 +109,7 @@ class Daemon:
         """
         parts = self._parts
         started: list[Stoppable] = []
-        with _handled_signals(self._signals):
+        with handled_signals(self._signals):
             try:
                 services: Sequence[Stoppable] = [
                     parts.control, *parts.web, parts.loop, parts.pump, parts.timers
@@ -109,8 +117,7 @@ class Daemon:
                 for service in services:
                     service.start()
                     started.append(service)
-                for server in parts.web:
-                    _log.info(events.WEB_STARTED, listen=server.address, webhook=server.has_webhook)
+                tell_web(parts.web)
                 parts.loop.wake(Wake(fetch=True, everything=True))
                 notify(READY, f"MAINPID={os.getpid()}")
                 self._serve()
@@ -126,26 +133,39 @@ class Daemon:
             if number == signal.SIGHUP:
                 self._parts.loop.wake(Wake(fetch=True, everything=True))
                 continue
-            name = signal.Signals(number).name if number else "the cycle ended"
-            _log.info(events.DAEMON_STOPPING, reason=name, drain_s=DRAIN_S)
+            self._lost = number == LOST
+            said = {ENDED: "the cycle ended", LOST: "another replica leads"}
+            name = said.get(number) or signal.Signals(number).name
+            _log.info(events.DAEMON_STOPPING, reason=name, drain_s=self._drain_s)
             return
 
+    @property
+    def _drain_s(self) -> float:
+        return LOST_DRAIN_S if self._lost else DRAIN_S
+
     def _drain(self) -> int:
-        drained = self._parts.loop.join(DRAIN_S)
+        drained = self._parts.loop.join(self._drain_s)
         if drained:
             self._parts.engine.close()
         crash = self._parts.loop.crash
         _log.info(events.DAEMON_STOPPED, drained=drained)
         if crash is not None:
             return CRASHED
+        code = LED_BY_ANOTHER if self._lost else 0
         if not drained:
             # Steps are idempotent and the marks say how far they came; waiting longer would break the promise of 10 s.
-            os._exit(0)
-        return 0
+            os._exit(code)
+        return code
+
+
+def tell_web(servers: Sequence[WebServer]) -> None:
+    """Log where they listen."""
+    for server in servers:
+        _log.info(events.WEB_STARTED, listen=server.address, webhook=server.has_webhook)
 
 
 @contextmanager
-def _handled_signals(queue: SimpleQueue[int]) -> Iterator[None]:
+def handled_signals(queue: SimpleQueue[int]) -> Iterator[None]:
     """SIGTERM, SIGINT and SIGHUP go to the queue (its ``put`` may be called from a signal handler, an Event's ``set``
     may not); a second SIGINT while draining ends the process the hard way.
     """

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 Answer = tuple[bool, str]
 """Good or not, and a sentence."""
+
+
+class Watched(Protocol):
+    """What can be asked how it is."""
+
+    def alive(self) -> Answer:
+        """For /healthz: anything but ok asks to restart the process."""
+        ...
+
+    def ready(self) -> Answer:
+        """For /readyz."""
+        ...
 
 
 class Health:

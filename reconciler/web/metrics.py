@@ -29,8 +29,8 @@ _DRIFT_BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 class Metrics:
     """What a daemon counts. Fed after each cycle, from the cycle's thread; read from any."""
 
-    def __init__(self, *, now: Callable[[], datetime]) -> None:
-        """``now`` is the clock that ages are measured with."""
+    def __init__(self, *, now: Callable[[], datetime], leads: Callable[[], bool] = lambda: True) -> None:
+        """``now`` is the clock that ages are measured with; ``leads`` says whether this process may act."""
         self._now = now
         self.registry = CollectorRegistry()
         r = self.registry
@@ -70,6 +70,8 @@ class Metrics:
             "gitvirt_cycle_last_success_timestamp_seconds", "When the last cycle ended that could be run", registry=r
         )
         self._suspended = Gauge("gitvirt_suspended", "1 while reconciliation of everything is suspended", registry=r)
+        leader = Gauge("gitvirt_leader", "1 for the replica that acts, 0 for those that stand by", registry=r)
+        leader.set_function(lambda: float(leads()))
         self._journal = Gauge("gitvirt_journal_failing", "1 while the journal cannot be written", registry=r)
         self._checked_at: dict[str, datetime | None] = {}
         for result in ("ok", "failed"):

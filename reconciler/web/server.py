@@ -13,7 +13,7 @@ from typing import Any
 from reconciler.model.errors import RequirementError
 from reconciler.model.plain_text import one_line
 from reconciler.web.bounded import BoundedHandler, BoundedServer
-from reconciler.web.health import Answer, Health
+from reconciler.web.health import Answer, Watched
 from reconciler.web.metrics import CONTENT_TYPE, Metrics
 from reconciler.web.webhook import WEBHOOK, Webhook
 
@@ -26,7 +26,7 @@ class WebServer:
         *,
         host: str,
         port: int,
-        health: Health | None = None,
+        health: Watched | None = None,
         metrics: Metrics | None = None,
         webhook: Webhook | None = None,
         setting: str = "web.listen",
@@ -75,7 +75,7 @@ class WebServer:
 
 
 class _Server(BoundedServer):
-    health: Health | None = None
+    health: Watched | None = None
     metrics: Metrics | None = None
     webhook: Webhook | None = None
 

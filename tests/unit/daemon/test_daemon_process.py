@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.wiring import owner_lock
+from reconciler.wiring_lead import acting
 from tests.unit.daemon.homes import Home, make_home, vm_text
 from tests.unit.daemon.parts import eventually
 
@@ -168,5 +168,5 @@ def test_it_ends_in_time_although_a_cycle_hangs(tmp_path: Path, started: list[su
     assert daemon.end() == 0
     assert 5 < time.monotonic() - before < 10
     assert daemon.events("daemon.stopped")[0]["drained"] is False
-    with owner_lock(home.settings):
+    with acting(home.settings):
         """The kernel let go of the lock; taking it properly also removes its file."""

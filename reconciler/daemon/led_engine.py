@@ -1,0 +1,79 @@
+"""An engine that acts only while this process leads.
+
+It is asked before every act, not once a cycle: a cycle can be longer than the time that a leader which lost its network may
+still act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, cast
+
+from reconciler.model.adoption import Adoption
+from reconciler.model.keys import ObjectKey
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.plan import Change
+from reconciler.model.power import Override
+from reconciler.model.resolved import ResolvedVm, ResolvedVolume
+from reconciler.ports import Engine, Leadership
+
+_RETRY_S = 2.0
+
+
+def led_engine(engine: Engine, leadership: Leadership) -> Engine:
+    """``engine``, refusing to act while ``leadership`` is not held."""
+    return cast("Engine", _LedEngine(engine, leadership))
+
+
+class _LedEngine:
+    """Every method that looks is the engine's own; every method that acts asks first."""
+
+    def __init__(self, engine: Engine, leadership: Leadership) -> None:
+        self._engine = engine
+        self._leadership = leadership
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def apply(self, change: Change) -> Outcome:
+        """See `Engine.apply`."""
+        return self._refusal() or self._engine.apply(change)
+
+    def mark(
+        self, key: ObjectKey, *, override: Override | None, suspended: str, suspended_until: datetime | None
+    ) -> Outcome:
+        """See `Engine.mark`."""
+        return self._refusal() or self._engine.mark(
+            key, override=override, suspended=suspended, suspended_until=suspended_until
+        )
+
+    def release(self, key: ObjectKey) -> Outcome:
+        """See `Engine.release`."""
+        return self._refusal() or self._engine.release(key)
+
+    def adopt(
+        self,
+        adoption: Adoption,
+        wanted: ResolvedVm,
+        claims: Collection[ResolvedVolume],
+        *,
+        revision: str,
+        expected: str,
+    ) -> Outcome:
+        """See `Engine.adopt`."""
+        return self._refusal() or self._engine.adopt(adoption, wanted, claims, revision=revision, expected=expected)
+
+    def empty_trash(self, item: str) -> Outcome:
+        """See `Engine.empty_trash`."""
+        return self._refusal() or self._engine.empty_trash(item)
+
+    def restore_trash(self, item: str) -> Outcome:
+        """See `Engine.restore_trash`."""
+        return self._refusal() or self._engine.restore_trash(item)
+
+    def _refusal(self) -> Outcome | None:
+        if self._leadership.is_held():
+            return None
+        reason = "this replica does not lead at the moment; nothing was done, whoever leads does it"
+        return Outcome(result=Result.RETRY, reason=reason, retry_after_s=_RETRY_S)

@@ -1,0 +1,176 @@
+"""Two daemons of one owner that know of each other through a Lease: one acts, the other stands by and takes over.
+
+The Lease is kept in a file here, under an API server's rules; ``tests/cluster`` has the real one.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from nodeexec.kubevirt.leadership import LeaseLeadership
+from nodeexec.kubevirt.lease import Lease
+from reconciler.daemon.standby import Standby
+from reconciler.model.errors import DaemonError
+from tests.unit.daemon.homes import Home, make_home, vm_text
+from tests.unit.daemon.parts import eventually
+from tests.unit.daemon.test_daemon_process import Process, gitvirt
+from tests.unit.nodeexec.kubevirt.leases import Road, StoredLease
+
+SITE = """
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+import reconciler.wiring_engines as engines
+from nodeexec.kubevirt.leadership import LeaseLeadership
+from nodeexec.kubevirt.lease import Lease, LeaseTimes
+from tests.unit.nodeexec.kubevirt.leases import FiledLease
+
+TIMES = LeaseTimes(duration_s=3, act_s=2.0, renew_s=0.4, look_s=0.2)
+
+
+def leadership(self, clock):
+    identity = f"{os.environ.get('REPLICA', 'command')}_{os.getpid()}"
+    return LeaseLeadership(Lease(FiledLease(Path(os.environ["LEASE"])), identity=identity, now=clock.now, times=TIMES))
+
+
+engines._Simulated.leadership = leadership
+"""
+
+
+class Replica(Process):
+    """A daemon of a home with a place of its own; ``settings_file`` is what its commands use."""
+
+    def __init__(self, home: Home, name: str, started: list[subprocess.Popen[bytes]]) -> None:
+        directory = home.directory / name
+        directory.mkdir()
+        site = home.directory / "site"
+        site.mkdir(exist_ok=True)
+        (site / "sitecustomize.py").write_text(SITE)
+        own = Home(directory=directory)
+        text = home.settings_file.read_text()
+        own.settings_file.write_text(text.replace(str(home.directory / "run"), str(directory / "run")))
+        super().__init__(
+            own, REPLICA=name, LEASE=str(home.directory / "lease"), PYTHONPATH=f"{site}:{os.environ['PYTHONPATH']}"
+        )
+        self.name = name
+        started.append(self.process)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """What it answers over HTTP."""
+        host, _, port = self.wait_for("web.started")[-1]["listen"].rpartition(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=5)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        return answer.status, text
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """Two replicas have one state directory, as on a volume that both mount."""
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", str(Path.cwd())))
+    return make_home(
+        tmp_path, {"web.yaml": vm_text("web")}, web={"listen": "127.0.0.1:0"}, log={"level": "debug", "format": "json"}
+    )
+
+
+def test_one_acts_and_the_other_takes_over(home: Home, started: list[subprocess.Popen[bytes]]) -> None:
+    first = Replica(home, "first", started)
+    first.wait_for("change.applied", 3)
+    second = Replica(home, "second", started)
+    second.wait_for("standby.begun")
+    assert second.get("/healthz") == (200, "ok\n")
+    status, said = second.get("/readyz")
+    assert (status, said.split("_")[0]) == (200, "standing by: first")
+    assert "gitvirt_leader 0.0" in second.get("/metrics")[1]
+    assert "gitvirt_leader 1.0" in first.get("/metrics")[1]
+    shown = gitvirt(second.home, "status")
+    assert shown.returncode == 0, shown.stderr
+    assert "stands by as second_" in shown.stdout
+    assert "first_" in shown.stdout
+    asked = gitvirt(second.home, "stop", "web")
+    assert (asked.returncode, "ask there" in asked.stderr, "Traceback" in asked.stderr) == (16, True, False)
+    assert second.events("change.applied") == []
+    assert not (second.home.directory / "state").exists()
+
+    first.process.kill()
+    killed_at = time.monotonic()
+    second.wait_for("change.applied", 3)
+    assert time.monotonic() - killed_at < 6
+    assert "gitvirt_leader 1.0" in second.get("/metrics")[1]
+
+    # The first, started again, stands by; a good end of the second lets it in at once.
+    third = Replica(home, "third", started)
+    third.wait_for("standby.begun")
+    before = time.monotonic()
+    assert second.end() == 0
+    third.wait_for("leadership.taken")
+    assert time.monotonic() - before < 2
+    assert third.end() == 0
+    held = json.loads((home.directory / "lease").read_text())["spec"]["holderIdentity"]
+    assert held == ""
+
+
+def test_a_leader_that_was_followed_ends_and_does_nothing_more(
+    home: Home, started: list[subprocess.Popen[bytes]]
+) -> None:
+    first = Replica(home, "first", started)
+    first.wait_for("change.applied", 3)
+    second = Replica(home, "second", started)
+    second.wait_for("standby.begun")
+    first.process.send_signal(signal.SIGSTOP)
+    second.wait_for("change.applied", 3)
+    applied = len(first.events("change.applied"))
+    home.commit({"db.yaml": vm_text("db")}, "while nobody looked")
+    first.process.send_signal(signal.SIGCONT)
+    assert first.process.wait(10) == 75
+    assert len(first.events("change.applied")) == applied
+    assert first.events("leadership.lost")[0]["reason"].startswith("second_")
+    eventually(lambda: any(e["object"].endswith("/db") for e in second.events("change.applied")), 10)
+    assert second.end() == 0
+
+
+def test_standing_by_ends_with_a_signal_and_says_when_it_cannot_know(tmp_path: Path) -> None:
+    away: list[str] = []
+    lease = StoredLease()
+    held = Lease(lease, identity="other", now=lambda: datetime.now(UTC))
+    assert held.attempt()
+    own = Lease(
+        Road(lease, lambda: away[0] if away else "", lambda _: None), identity="own", now=lambda: datetime.now(UTC)
+    )
+    standby = Standby(LeaseLeadership(own), owner="lab")
+    signals: SimpleQueue[int] = SimpleQueue()
+    ended: list[bool] = []
+    thread = threading.Thread(target=lambda: ended.append(standby.wait(Nothing(), [], signals)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reconciler.daemon.standby.handled_signals", nullcontext)
+        thread.start()
+        eventually(lambda: standby.ready() == (True, "standing by: other leads"))
+        away.append("unsent")
+        signals.put(signal.SIGHUP)
+        eventually(lambda: standby.ready() == (False, "the server cannot be reached"))
+        assert standby.alive()[0]
+        assert standby.serve("status", {})["messages"] == ["the server cannot be reached"]
+        with pytest.raises(DaemonError, match="other leads: ask there"):
+            standby.serve("approve", {})
+        signals.put(signal.SIGTERM)
+        thread.join(5)
+    assert ended == [False]
+
+
+class Nothing:
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
