@@ -89,6 +89,7 @@ def _exit_codes() -> Iterator[str]:
     for code, kind in sorted(faults.items()):
         yield from (".TP", str(code), _line((kind.__doc__ or "").split("\n\n")[0].replace("\n    ", " ")))
     yield from (".TP", "70", "A fault in gitvirt itself; the traceback is on standard error.")
+    yield from (".TP", "75", "Another replica leads now; started again, this one stands by.")
 
 
 def _kinds(kind: type[GitvirtError]) -> Iterator[type[GitvirtError]]:
