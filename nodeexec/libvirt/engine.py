@@ -1,45 +1,22 @@
-"""The libvirt engine: puts the parts together and is what the core knows of them."""
+"""The libvirt engine: what the core knows of its parts (`assembly.py`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 import libvirt
 
 from nodeexec.libvirt import compare as comparison
 from nodeexec.libvirt import domain_xml, live_document, network_xml, support
-from nodeexec.libvirt.attached_volumes import AttachedVolumes
-from nodeexec.libvirt.connection import Connection
+from nodeexec.libvirt.assembly import assemble
 from nodeexec.libvirt.console import NOT_YET, GuestConsole
-from nodeexec.libvirt.disk_keys import DiskKeys, Passphrase, no_passphrase
-from nodeexec.libvirt.domain_index import DomainIndex
-from nodeexec.libvirt.domain_names import DomainNames
-from nodeexec.libvirt.domains import Domains
+from nodeexec.libvirt.disk_keys import Passphrase, no_passphrase
 from nodeexec.libvirt.errors import translate
-from nodeexec.libvirt.events import EventStream
-from nodeexec.libvirt.executor import Executor
-from nodeexec.libvirt.executor_adopt import Adopter
-from nodeexec.libvirt.executor_networks import NetworkChanges
-from nodeexec.libvirt.executor_power import PowerControl
-from nodeexec.libvirt.executor_trash import TrashChanges
-from nodeexec.libvirt.executor_vms import VmChanges
-from nodeexec.libvirt.executor_volumes import VolumeChanges
-from nodeexec.libvirt.flavour import Flavour
-from nodeexec.libvirt.guest_agent import GuestAgents
-from nodeexec.libvirt.guest_credentials import GuestCredentials
-from nodeexec.libvirt.host import Host
-from nodeexec.libvirt.imports import Imports
-from nodeexec.libvirt.kvm_proof import KvmProof, boot_id
+from nodeexec.libvirt.kvm_proof import KvmProof
 from nodeexec.libvirt.naming import network_name
-from nodeexec.libvirt.observe import Observer
-from nodeexec.libvirt.observe_vms import VmReader
-from nodeexec.libvirt.observe_volumes import VolumeReader
-from nodeexec.libvirt.pools import Pools
 from nodeexec.libvirt.settings import LibvirtSettings
-from nodeexec.libvirt.survey import Survey
 from reconciler.model.adoption import Adoption, FoundVm
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
@@ -73,86 +50,16 @@ class LibvirtEngine:
         passphrase: Passphrase = no_passphrase,
     ) -> None:
         """``passphrase`` reads that of a storage class whose volumes are encrypted."""
-        self._settings = settings
         self._policy = policy
-        this_boot = boot_id()
-        names = DomainNames()
-        self._events = EventStream(names)
-        self._connection = Connection(
-            settings, on_open=self._events.opened, on_lost=self._events.lost, on_let_go=self._events.deregister
-        )
-        self._domains = Domains(self._connection, clock, policy.owner, names)
-        self._agents = GuestAgents(self._connection, settings, clock, workers, self._events, names)
-        self._events.serve(record_end=self._domains.record_end, agent_changed=self._agents.forget)
-        self._host = Host(settings, policy)
-        keys = DiskKeys(self._connection, policy, passphrase)
-        pools = Pools(self._connection, settings, policy.default_pool, self._events)
-        index = DomainIndex(self._domains, self._events, policy.owner)
-        imports = Imports(
-            pools=pools, events=self._events, clock=clock, workers=workers, limits=settings.imports, keys=keys
-        )
-        vms, volumes = VmReader(this_boot), VolumeReader(imports, policy.owner)
-        self._survey = Survey(
-            connection=self._connection, domains=self._domains, pools=pools, vms=vms, owner=policy.owner
-        )
-        self._observer = Observer(
-            connection=self._connection,
-            policy=policy,
-            clock=clock,
-            domains=self._domains,
-            index=index,
-            vms=vms,
-            volumes=volumes,
-            pools=pools,
-            host=self._host,
-            agents=self._agents,
-            boot_id=this_boot,
-        )
-        self._executor = Executor(
-            connection=self._connection,
-            events=self._events,
-            policy=policy,
-            domains=self._domains,
-            observer=self._observer,
-            pools=pools,
-            vms=VmChanges(
-                connection=self._connection,
-                policy=policy,
-                clock=clock,
-                domains=self._domains,
-                observer=self._observer,
-                pools=pools,
-                attached=AttachedVolumes(pools, policy, clock),
-                power=PowerControl(self._domains, clock, settings, this_boot, keys),
-                keys=keys,
-                credentials=GuestCredentials(self._connection, self._domains, settings, workers, self._events),
-                flavour=self._flavour,
-                boot_id=this_boot,
-            ),
-            volumes=VolumeChanges(
-                policy=policy,
-                clock=clock,
-                domains=self._domains,
-                index=index,
-                observer=self._observer,
-                pools=pools,
-                imports=imports,
-                keys=keys,
-            ),
-            networks=NetworkChanges(
-                connection=self._connection, policy=policy, clock=clock, domains=self._domains, index=index
-            ),
-            trash=TrashChanges(policy=policy, index=index, observer=self._observer, pools=pools),
-            adopter=Adopter(
-                policy=policy,
-                clock=clock,
-                domains=self._domains,
-                pools=pools,
-                volumes=volumes,
-                survey=self._survey,
-                boot_id=this_boot,
-            ),
-        )
+        parts = assemble(settings, policy, clock, workers, passphrase)
+        self._connection = parts.connection
+        self._events = parts.events
+        self._domains = parts.domains
+        self._host = parts.host
+        self._flavour = parts.flavour
+        self._observer = parts.observer
+        self._survey = parts.survey
+        self._executor = parts.executor
 
     def check(self, document: Document) -> tuple[Problem, ...]:
         """What this engine cannot honour in a valid document."""
@@ -250,7 +157,7 @@ class LibvirtEngine:
     def describe(self, resolved: Resolved) -> str:
         """The XML the object would have here: without marks, and so without anything of the document's secrets."""
         if isinstance(resolved, ResolvedVm):
-            return domain_xml.build(resolved.domain, self._base_flavour(self._known_accelerator()))
+            return domain_xml.build(resolved.domain, self._flavour.supposed())
         if isinstance(resolved, ResolvedNetwork):
             return network_xml.build(resolved.network, network_name(resolved.key, self._policy.owner))
         return (
@@ -297,22 +204,3 @@ class LibvirtEngine:
             raise EngineError(translate(error, doing).message) from error
         except ValueError as error:
             raise EngineError(f"{doing}: {error}") from error
-
-    def _flavour(self) -> Flavour:
-        """Raises EngineError or libvirt.libvirtError when libvirt does not answer."""
-        return self._base_flavour(self._host.accelerator(self._connection.get()))
-
-    def _base_flavour(self, accelerator: str) -> Flavour:
-        return Flavour(
-            accelerator=accelerator,
-            owner=self._policy.owner,
-            seed_pool=self._policy.default_pool,
-            console_log_directory=self._settings.console_log_directory,
-            user_network=self._policy.user_network,
-        )
-
-    def _known_accelerator(self) -> str:
-        """For showing XML without a host at hand."""
-        if self._settings.accelerator in ("kvm", "qemu"):
-            return self._settings.accelerator
-        return self._host.proven or ("kvm" if Path("/dev/kvm").exists() else "qemu")

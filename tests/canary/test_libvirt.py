@@ -13,7 +13,7 @@ import pytest
 
 from tests.canary.home import CanaryHome
 from tests.canary.places import ProcessWatch, extended_attributes, readable_by_others, repository_objects
-from tests.live.conftest import REQUIRE, libvirt_missing
+from tests.live.requirement import require_libvirt
 
 pytestmark = pytest.mark.live
 
@@ -23,10 +23,7 @@ VMS = ("inline", "encoded", "plain", "sealed", "hosted", "sealed-inline")
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Any, CanaryHome]]:
     """A repository, a daemon with secrets and a pool of this test's own."""
-    if reason := libvirt_missing():
-        if os.environ.get(REQUIRE) == "1":
-            pytest.fail(f"{REQUIRE}=1, but {reason}")
-        pytest.skip(reason)
+    require_libvirt()
     from tests.live.end_to_end.world import World
 
     class CanaryWorld(World):

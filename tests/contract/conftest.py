@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.contract.simulated_world import SimulatedWorld
 from tests.contract.world import World
-
-LIVE = "GITVIRT_REQUIRE_LIVE"
+from tests.live.requirement import require_libvirt
 
 
 @pytest.fixture(params=["simulated", pytest.param("libvirt", marks=pytest.mark.live)])
@@ -21,11 +19,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
         yield made
         made.engine.close()
         return
-    reason = libvirt_missing()
-    if reason:
-        if os.environ.get(LIVE) == "1":
-            pytest.fail(f"{LIVE}=1, but {reason}")
-        pytest.skip(reason)
+    require_libvirt()
     from tests.contract.libvirt_world import LibvirtWorld
 
     real = LibvirtWorld()
@@ -33,16 +27,3 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
         yield real
     finally:
         real.clean_up()
-
-
-def libvirt_missing() -> str:
-    """Why the libvirt engine cannot be tested here, empty when it can."""
-    try:
-        import libvirt
-    except ImportError:
-        return "the Python module libvirt is not installed"
-    try:
-        libvirt.open("qemu:///system").close()
-    except libvirt.libvirtError as error:
-        return f"libvirtd cannot be reached: {error}"
-    return ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import shutil
 import subprocess
@@ -28,9 +27,9 @@ from reconciler.model.resolved import ResolvedNetwork, ResolvedVolume
 from reconciler.planning.resolve_network import resolve_network
 from tests.contract.builders import Site, create, digest, document, is_ready, update
 from tests.live.image_server import ImageServer
+from tests.live.requirement import require_libvirt
 
 ROOT = Path(__file__).resolve().parents[2]
-REQUIRE = "GITVIRT_REQUIRE_LIVE"
 
 
 @dataclass
@@ -41,7 +40,8 @@ class LiveHost:
     site: Site
     directory: Path
     connection: Any
-    new_engine: Callable[[], Any]
+    new_engine: Callable[..., Any]
+    """Another engine on this host; arguments of `LibvirtEngine` that are to be others."""
     heard: queue.SimpleQueue[tuple[float, ObjectKey]] = field(default_factory=queue.SimpleQueue)
 
     @property
@@ -166,27 +166,10 @@ class LiveHost:
         return base64.b64decode(status.get("out-data", "")).decode()
 
 
-def libvirt_missing() -> str:
-    """Why there is nothing to test with, empty when there is."""
-    try:
-        import libvirt
-    except ImportError:
-        return "the Python module libvirt is not installed"
-    try:
-        libvirt.open("qemu:///system").close()
-    except libvirt.libvirtError as error:
-        return f"libvirtd cannot be reached: {error}"
-    return ""
-
-
 @pytest.fixture
 def libvirt_engine() -> Iterator[LiveHost]:
     """See `LiveHost`."""
-    reason = libvirt_missing()
-    if reason:
-        if os.environ.get(REQUIRE) == "1":
-            pytest.fail(f"{REQUIRE}=1, but {reason}")
-        pytest.skip(reason)
+    require_libvirt()
     import libvirt
 
     from nodeexec.libvirt.engine import LibvirtEngine
@@ -218,8 +201,9 @@ def libvirt_engine() -> Iterator[LiveHost]:
     )
     engines: list[Any] = []
 
-    def new_engine() -> Any:
-        engines.append(LibvirtEngine(settings, policy, SystemClock(), ThreadWorkers()))
+    def new_engine(**others: Any) -> Any:
+        common = {"settings": settings, "policy": policy, "clock": SystemClock(), "workers": ThreadWorkers()}
+        engines.append(LibvirtEngine(**{**common, **others}))
         return engines[-1]
 
     connection = libvirt.open("qemu:///system")

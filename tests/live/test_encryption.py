@@ -60,10 +60,6 @@ class Vault:
 
 @pytest.fixture
 def vault(libvirt_engine: LiveHost) -> Iterator[Vault]:
-    from nodeexec.libvirt.engine import LibvirtEngine
-    from reconciler.daemon.clock import SystemClock
-    from reconciler.daemon.threads import ThreadWorkers
-
     host = libvirt_engine
     file = host.directory / "keys" / "vault"
     file.parent.mkdir(mode=0o700)
@@ -72,13 +68,7 @@ def vault(libvirt_engine: LiveHost) -> Iterator[Vault]:
     classes = {"vault": StorageClassPolicy(pool=host.site.policy.default_pool, passphrase_file=str(file))}
     policy = replace(host.site.policy, storage_classes=classes)
     host.engine.close()
-    host.engine = LibvirtEngine(
-        host.engine._settings,
-        policy,
-        SystemClock(),
-        ThreadWorkers(),
-        passphrase=lambda name: read_passphrase(name, classes),
-    )
+    host.engine = host.new_engine(policy=policy, passphrase=lambda name: read_passphrase(name, classes))
     host.site = Site(policy=policy, namespace=policy.default_namespace)
     yield Vault(host, file)
     host.engine.close()

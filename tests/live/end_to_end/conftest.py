@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.conftest import REQUIRE, libvirt_missing
+from tests.live.requirement import require_libvirt
 
 if TYPE_CHECKING:
     from tests.live.end_to_end.world import World
@@ -23,11 +22,7 @@ _measured: list[tuple[str, int]] = []
 @pytest.fixture(scope="session")
 def world(demo_image: Path) -> Iterator[World]:
     """A repository, a daemon and a host of this run's own; all of it is gone afterwards."""
-    reason = libvirt_missing()
-    if reason:
-        if os.environ.get(REQUIRE) == "1":
-            pytest.fail(f"{REQUIRE}=1, but {reason}")
-        pytest.skip(reason)
+    require_libvirt()
     from tests.live.end_to_end.world import World, sweep_killed_runs
 
     sweep_killed_runs()
