@@ -16,11 +16,13 @@ run: setup guest ## VMs from sample-repo/, running on this machine; Ctrl-C stops
 demo: setup guest ## a scripted story on real VMs: drift, live changes, trash and revert; ends by itself
 	@$(SUDO) env GITVIRT_CACHE="$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}" $(abspath $(BIN))/python -m demo.story
 
-test: setup guest host-tests ## install what tests need and run all of them, live ones included
-	@$(SUDO) env GITVIRT_REQUIRE_LIVE=1 GITVIRT_CACHE="$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}" $(BIN)/python -m pytest
+WORKERS ?= 2
+PARALLEL = -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+test: setup guest host-tests ## install what tests need and run all of them, live ones included, in WORKERS=2 processes
+	@$(SUDO) env GITVIRT_REQUIRE_LIVE=1 GITVIRT_CACHE="$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}" $(BIN)/python -m pytest $(PARALLEL)
 
 test-unit: $(VENV)/.installed-dev ## the tests that need neither libvirt nor root
-	@$(BIN)/python -m pytest tests/unit tests/property tests/golden tests/simulation
+	@$(BIN)/python -m pytest $(PARALLEL) tests/unit tests/property tests/golden tests/simulation
 
 check: $(VENV)/.installed-dev ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -1,4 +1,4 @@
-"""One world for all end-to-end tests, and the measured times at the end of the run."""
+"""One world for all end-to-end tests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.conftest import CORRECTED
 from tests.live.requirement import require_libvirt
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 GENEROUS_MS = 5000
 """A shared machine may be busy with other things; the figures that are printed are what counts."""
-
-_measured: list[tuple[str, int]] = []
 
 
 @pytest.fixture(scope="session")
@@ -54,20 +53,12 @@ def alpha(world: World) -> World:
 
 
 @pytest.fixture
-def corrected() -> Callable[[World, str, str, str], None]:
+def corrected(record_property: Callable[[str, object], None]) -> Callable[[World, str, str, str], None]:
     """Insist that the journal tells of a drift's correction, in time, and keep the figure for the end of the run."""
 
     def insist(world: World, what: str, key: str, since: str) -> None:
         found = world.corrected(key, since)
-        _measured.append((what, found.after_ms))
+        record_property(CORRECTED, (what, found.after_ms))
         assert found.after_ms < GENEROUS_MS, found.message
 
     return insist
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The journal's figures."""
-    if _measured:
-        terminalreporter.section("drift corrected, milliseconds after the event, as the journal says")
-        for what, after_ms in _measured:
-            terminalreporter.write_line(f"{after_ms:6d} ms  {what}")
