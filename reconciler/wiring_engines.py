@@ -18,7 +18,7 @@ from reconciler.model.problem import Problem
 from reconciler.model.resolved import Resolved
 from reconciler.ports import Clock, Engine, Leadership, Workers
 from reconciler.secrets.passphrase import read_passphrase
-from reconciler.settings import ImportSettings, Settings, user_places
+from reconciler.settings import ImportSettings, Settings, parse_duration_s, user_places
 
 if TYPE_CHECKING:
     from nodeexec.libvirt.settings import ImportLimits, LibvirtSettings
@@ -27,6 +27,8 @@ MISSING_LIBVIRT = (
     "the Python library of libvirt is not installed. Install the headers and the library: "
     "`apt-get install libvirt-dev pkg-config gcc python3-dev`, then `pip install 'gitvirt[libvirt]'`."
 )
+
+MISSING_KUBERNETES = "the Python library of Kubernetes is not installed: `pip install 'gitvirt[kubevirt]'`."
 
 
 class EngineChoice(Protocol):
@@ -76,9 +78,13 @@ def engine_choice(settings: Settings) -> EngineChoice:
     match settings.engine.name:
         case "libvirt":
             return _Libvirt(settings)
+        case "kubevirt":
+            return _Kubevirt(settings)
         case "simulated":
             return _Simulated(settings)
-    raise SettingsError(f"{settings.origin}: there is no engine {settings.engine.name!r}; there is libvirt.")
+    raise SettingsError(
+        f"{settings.origin}: there is no engine {settings.engine.name!r}; there are libvirt and kubevirt."
+    )
 
 
 class _Libvirt:
@@ -180,6 +186,63 @@ def _import_limits(imports: ImportSettings) -> ImportLimits:
             denied=tuple(map(ip_network, imports.denied_addresses)),
         ),
     )
+
+
+class _Kubevirt:
+    programs: Sequence[Program] = ()
+
+    def __init__(self, settings: Settings) -> None:
+        from nodeexec.kubevirt.settings import KubevirtSettings  # noqa: PLC0415
+
+        options = settings.engine.options
+        seconds = {own: parse_duration_s(options[name]) for name, own in (("requestTimeout", "request_timeout_s"),
+                   ("staleAfter", "stale_after_s")) if name in options}  # fmt: skip
+        self._own = KubevirtSettings(
+            kubeconfig=options.get("kubeconfig", ""),
+            context=options.get("context", ""),
+            namespaces=tuple(options.get("namespaces") or ()),
+            force_conflicts=options.get("forceConflicts", False),
+            correct_power=options.get("correctPower", False),
+            threads=options.get("threads", KubevirtSettings().threads),
+            **seconds,
+        )
+        self.threads = self._own.threads
+        self.uri = f"kubernetes:{self._own.kubeconfig}:{self._own.context}"
+
+    def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
+        del workers  # what takes long is the platform's
+        try:
+            from nodeexec.kubevirt.engine import KubevirtEngine  # noqa: PLC0415
+        except ImportError as error:
+            if str(error.name).partition(".")[0] not in ("kubernetes", "urllib3"):
+                raise
+            raise RequirementError(MISSING_KUBERNETES) from error
+        return KubevirtEngine(self._own, settings.policy, clock)
+
+    def pure(self, settings: Settings) -> Engine:
+        del settings
+        from nodeexec.kubevirt.compare import Rules, compare  # noqa: PLC0415
+        from nodeexec.kubevirt.live_document import described  # noqa: PLC0415
+
+        rules = Rules(correct_power=self._own.correct_power)
+        pure = PureEngine(
+            "kubevirt",
+            check=lambda _: (),
+            compare=lambda wanted, live: compare(wanted, live, rules),
+            describe=described,
+        )
+        return cast("Engine", pure)
+
+    def why_slow(self, engine: Engine) -> str:
+        del engine
+        return ""
+
+    def before_cycle(self) -> None:
+        """Nothing: the cluster needs no push."""
+
+    def console_log(self, vm: ObjectKey) -> Path | None:
+        del vm
+        return None
 
 
 class _Simulated:

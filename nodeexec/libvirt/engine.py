@@ -160,6 +160,8 @@ class LibvirtEngine:
             return domain_xml.build(resolved.domain, self._flavour.supposed())
         if isinstance(resolved, ResolvedNetwork):
             return network_xml.build(resolved.network, network_name(resolved.key, self._policy.owner))
+        if not isinstance(resolved, ResolvedVolume):
+            return str(resolved.key)
         return (
             f"{resolved.key}: volume of {resolved.size_bytes} bytes, {resolved.format}, in pool {resolved.pool}, "
             f"{resolved.source.kind}\n"

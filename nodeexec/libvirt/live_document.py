@@ -11,7 +11,7 @@ from typing import Any
 
 from nodeexec.spec_verdicts import show_source
 from reconciler.model.domain import ClaimSource, DiskSpec, DomainSpec
-from reconciler.model.live import LiveNetwork, LiveObject, LiveVm, LiveVolume
+from reconciler.model.live import LiveNetwork, LiveObject, LiveResource, LiveVm, LiveVolume
 from reconciler.model.power import PowerState, StopReason
 from reconciler.model.quantity import MIB, format_bytes
 
@@ -36,6 +36,8 @@ def document_of(live: LiveObject) -> Mapping[str, Any]:
             return _claim(live)
         case LiveNetwork():
             return _network(live)
+        case LiveResource():
+            return {}
 
 
 def _said(**entries: Any) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from dataclasses import fields
 from typing import Any
 
 from nodeexec.simulated.reading import plain
-from reconciler.model.live import LiveNetwork, LiveObject, LiveVm, LiveVolume
+from reconciler.model.live import LiveNetwork, LiveObject, LiveResource, LiveVm, LiveVolume
 from reconciler.model.power import PowerState
 from reconciler.model.quantity import format_bytes
-from reconciler.model.resolved import Resolved, ResolvedNetwork, ResolvedVm
+from reconciler.model.resolved import Resolved, ResolvedNetwork, ResolvedResource, ResolvedVm, ResolvedVolume
 
 _PHASES = {
     PowerState.RUNNING: "Running",
@@ -30,6 +30,8 @@ def live_document(live: LiveObject) -> Mapping[str, Any]:
             return _claim(live)
         case LiveNetwork():
             return _network(live)
+        case LiveResource():
+            return {}
 
 
 def described(resolved: Resolved) -> str:
@@ -39,7 +41,9 @@ def described(resolved: Resolved) -> str:
             subject: Any = resolved.domain
         case ResolvedNetwork():
             subject = resolved.network
-        case _:
+        case ResolvedResource():
+            return str(resolved.key)
+        case ResolvedVolume():
             return f"volume {resolved.key} {resolved.format} {resolved.size_bytes} bytes from {resolved.source}"
     lines = (f"{entry.name}: {getattr(subject, entry.name)!r}" for entry in fields(subject) if entry.repr)
     return "\n".join((str(resolved.key), *lines))

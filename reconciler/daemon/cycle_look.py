@@ -93,7 +93,7 @@ class Lookout:
         if look.plan.retry_after_s is not None:
             named |= {entry.key for entry in look.plan.blocked if entry.retry_after_s is not None}
             named |= {key for key, said in self._planner.speaking.items() if said.retry_after_s is not None}
-        changed = {key for key in self.affected(self._sources.changed) if key.kind in HOST_KINDS}
+        changed = {key for key in self.affected(self._sources.changed) if self._is_observed(key)}
         return frozenset(named | changed | self.affected(named))
 
     def affected(self, keys: Collection[ObjectKey]) -> set[ObjectKey]:
@@ -168,9 +168,13 @@ class Lookout:
             elif key not in desired.present:
                 self._seen.pop(key, None)
 
+    def _is_observed(self, key: ObjectKey) -> bool:
+        """Whether something that can be looked at stands for an object."""
+        return self._policy.on_cluster or key.kind in HOST_KINDS
+
     def _with_named(self, fresh: Observation, declared: Declared) -> Observation:
         """A full look finds what is owned; what is declared and not among it may be there as somebody else's."""
-        missing = {key for key in declared.present if key.kind in HOST_KINDS} - set(fresh.objects)
+        missing = {key for key in declared.present if self._is_observed(key)} - set(fresh.objects)
         if not missing:
             return fresh
         whole, _ = merged(fresh, self._engine.observe(missing))

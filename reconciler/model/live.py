@@ -61,6 +61,18 @@ class KeptField:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A live object as an API server holds it, for engines that have one: its ``document``, cut to what is compared and
+    shown, and of a VM the document of its ``instance``, the guest that runs now. ``settled`` are fields that the server
+    keeps in another form than they were sent.
+    """
+
+    document: Mapping[str, Any]
+    instance: Mapping[str, Any] | None = None
+    settled: tuple[KeptField, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveVm:
     """A domain. ``stored`` is its next boot, ``running`` the guest that runs now (None when off).
 
@@ -68,7 +80,8 @@ class LiveVm:
     engine drops a change whose object moved. ``guest_access`` is the digest of the credentials that were set in the
     guest since it started (`GuestAccess.digest`). ``foreign_fields`` names what stands in the domain and no field of
     `DomainSpec` can say (an added host device), as (path, text), for each half. ``kept`` are fields of
-    an adopted VM that stay as they were found.
+    an adopted VM that stay as they were found. ``reported`` is the platform's own word for its state (printableStatus), empty
+    where gitvirt tells it; ``fault`` is what the platform says is wrong.
     """
 
     key: ObjectKey
@@ -90,13 +103,17 @@ class LiveVm:
     accelerator: str = ""
     machine: str = ""
     kept: tuple[KeptField, ...] = ()
+    reported: str = ""
+    fault: str = ""
+    served: Served | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveVolume:
     """A volume. ``phase`` is CDI's (``Pending``, ``ImportScheduled``, ``ImportInProgress``, ``CloneInProgress``,
     ``Succeeded``, ``Failed``); a volume is usable in ``Succeeded`` only. ``progress`` is 0 to 1, None when unknown.
-    ``used_by`` are the domains (by VM key, or ``VirtualMachine//NAME`` for foreign ones) that name it.
+    ``used_by`` are the domains (by VM key, or ``VirtualMachine//NAME`` for foreign ones) that name it. ``fills_itself`` says that
+    a platform fills it and makes its users wait, perhaps until one of them is there.
     """
 
     key: ObjectKey
@@ -115,6 +132,13 @@ class LiveVolume:
     reason: str = ""
     retry_at: datetime | None = None
     used_by: tuple[ObjectKey, ...] = ()
+    fills_itself: bool = False
+    served: Served | None = None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a VM that stands on it may be made now."""
+        return self.phase == "Succeeded" or self.fills_itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,9 +162,20 @@ class LiveNetwork:
     autostart: bool = True
     leases: tuple[Lease, ...] = ()
     used_by: tuple[ObjectKey, ...] = ()
+    served: Served | None = None
 
 
-LiveObject = LiveVm | LiveVolume | LiveNetwork
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveResource:
+    """An object of any other kind, on a platform that serves such."""
+
+    key: ObjectKey
+    fingerprint: str
+    marks: Marks | None
+    served: Served | None = None
+
+
+LiveObject = LiveVm | LiveVolume | LiveNetwork | LiveResource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

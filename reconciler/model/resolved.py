@@ -185,7 +185,16 @@ class ResolvedNetwork:
     network: NetworkSpec
 
 
-Resolved = ResolvedVm | ResolvedVolume | ResolvedNetwork
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedResource:
+    """An object of any other kind, applied as it is written by engines whose platform serves it."""
+
+    key: ObjectKey
+    document: Document
+    applied: Mapping[str, Any]
+
+
+Resolved = ResolvedVm | ResolvedVolume | ResolvedNetwork | ResolvedResource
 
 
 class Present:

@@ -10,7 +10,7 @@ from functools import partial
 
 from reconciler.model.declared import reading_of
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveNetwork, LiveObject, LiveVm, LiveVolume, Observation
+from reconciler.model.live import LiveNetwork, LiveObject, LiveResource, LiveVm, LiveVolume, Observation
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Blocked, Change, Difference, Hold, Note, Plan
 from reconciler.model.power import PowerState, PowerStep, StopReason
@@ -172,6 +172,8 @@ def _printable(
             return live.phase
         case LiveNetwork():
             return "Active" if live.active else "Inactive"
+        case LiveResource():
+            return "Present"
         case LiveVm():
             return _vm_status(live, desired, change, now)
     if key.kind == "VirtualMachine":
@@ -182,6 +184,8 @@ def _printable(
 
 
 def _vm_status(live: LiveVm, desired: DesiredState, change: Change | None, now: datetime) -> str:
+    if live.reported:
+        return live.reported
     if live.power is PowerState.UNKNOWN:
         return "Unknown"
     if live.power is PowerState.PAUSED:

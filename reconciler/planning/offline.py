@@ -8,13 +8,29 @@ from datetime import UTC, datetime
 from reconciler.model.declared import Declared, reading_of
 from reconciler.model.domain import DomainSpec
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import HostFacts, LiveNetwork, LiveObject, LiveVm, LiveVolume, Marks, Observation
+from reconciler.model.live import (
+    HostFacts,
+    LiveNetwork,
+    LiveObject,
+    LiveResource,
+    LiveVm,
+    LiveVolume,
+    Marks,
+    Observation,
+)
 from reconciler.model.origin import Origin
 from reconciler.model.persistent import with_changes
 from reconciler.model.plan import Note, Plan
 from reconciler.model.policy import Mode, Policy
 from reconciler.model.power import PowerState, RunHistory, RunStrategy, StopReason
-from reconciler.model.resolved import DesiredState, Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
+from reconciler.model.resolved import (
+    DesiredState,
+    Resolved,
+    ResolvedNetwork,
+    ResolvedResource,
+    ResolvedVm,
+    ResolvedVolume,
+)
 from reconciler.planning.planner import make_plan
 from reconciler.planning.redact import Digest
 from reconciler.planning.resolve import resolve
@@ -77,6 +93,8 @@ def as_if_live(resolved: Resolved, policy: Policy, revision: str) -> LiveObject:
             )
         case ResolvedNetwork():
             return LiveNetwork(key=resolved.key, fingerprint="base", marks=marks, network=resolved.network, active=True)
+        case ResolvedResource():
+            return LiveResource(key=resolved.key, fingerprint="base", marks=marks)
 
 
 def _vm_as_if_live(resolved: ResolvedVm, marks: Marks) -> LiveVm:

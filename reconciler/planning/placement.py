@@ -49,6 +49,8 @@ class Placement:
         return f"used only by {', '.join(str(user) for user in sorted(users))}, which is not here"
 
     def _unmet(self, document: Document) -> str:
+        if self._policy.on_cluster:
+            return ""
         template = (document.spec.get("template") or {}).get("spec") or {}
         unmet = [
             f"{label}={value}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from reconciler.model.declared import UNKNOWN_READING, reading_of
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveNetwork, LiveObject, LiveVm, LiveVolume
+from reconciler.model.live import LiveNetwork, LiveObject, LiveResource, LiveVm, LiveVolume
 from reconciler.model.plan import Action, Blocked, Cause, Change, Hold, Impact, Note
 from reconciler.model.power import PowerStep
 from reconciler.planning.hold_id import hold_id
@@ -105,6 +105,9 @@ def _absent(key: ObjectKey, live: LiveObject, around: Circumstances) -> Proposal
         named = ", ".join(str(user) for user in staying)
         by = f"removed from Git, but {named} still uses it; it goes when they no longer do"
         return Proposal(blocked=Blocked(key=key, by=by, by_keys=staying))
+    if isinstance(live, LiveResource) and key.kind not in around.policy.prunable_kinds:
+        said = f"removed from Git; objects of kind {key.kind} are never deleted by that (engine.kubevirt.pruneKinds): delete it by hand"
+        return Proposal(notes=(Note(key=key, code="resource-kept", message=said),))
     change = _deletion(key, live, users, around)
     rule = prune_rule(live.marks.applied if live.marks else None)
     return Proposal(change=change) if rule is None else Proposal(held=(_prune_hold(change, *rule),))

@@ -24,7 +24,7 @@ def plan_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
         return Proposal(blocked=obstacle)
     if not isinstance(live, LiveVolume):
         return _create_volume(wanted, around)
-    if live.phase != "Succeeded":
+    if not live.is_usable:
         return _resume_volume(wanted, live, around)
     differences = around.engine.compare(wanted, live)
     refused = tuple(difference for difference in differences if difference.refused)
@@ -90,7 +90,7 @@ def clone_source(wanted: ResolvedVolume, around: Circumstances) -> tuple[ObjectK
     for key in names:
         live = around.live(key)
         if isinstance(live, LiveVolume):
-            if live.phase == "Succeeded":
+            if live.is_usable:
                 return ()
             done = f" ({live.progress:.0%})" if live.progress is not None else ""
             said = f"its source {key} is {live.phase}{done}"
@@ -98,6 +98,8 @@ def clone_source(wanted: ResolvedVolume, around: Circumstances) -> tuple[ObjectK
     made = tuple(key for key in names if key in around.desired.objects)
     if made:
         return made
+    if around.policy.on_cluster:
+        return ()
     return Blocked(
         key=wanted.key, by=f"its source, claim {source.namespace}/{source.name}, is not there", by_keys=(names[0],)
     )

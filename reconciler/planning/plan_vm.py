@@ -12,7 +12,7 @@ from reconciler.model.plan import Action, Blocked, Cause, Change, Difference, Ho
 from reconciler.model.power import PowerState, PowerStep
 from reconciler.model.resolved import ResolvedVm
 from reconciler.planning.hold_id import hold_id
-from reconciler.planning.power import PowerDecision, decide_power, seconds_to_expiry
+from reconciler.planning.power import PowerDecision, decide_power, platform_power, seconds_to_expiry
 from reconciler.planning.proposal import Circumstances, Proposal, access_pending, ownership_obstacle, waits_for_adoption
 from reconciler.planning.restart import restarts_by_itself, seconds_to_opening, whose_restart
 
@@ -39,7 +39,7 @@ def _create(wanted: ResolvedVm, around: Circumstances) -> Proposal:
     waits = _unready(wanted, around)
     if waits is not None:
         return Proposal(blocked=waits)
-    power = decide_power(wanted.run_strategy, None, around.now)
+    power = power_of(wanted, None, around)
     keeps_firmware = wanted.domain.bootloader == "efi" and trash
     return Proposal(
         change=Change(
@@ -59,6 +59,12 @@ def _create(wanted: ResolvedVm, around: Circumstances) -> Proposal:
     )
 
 
+def power_of(wanted: ResolvedVm, live: LiveVm | None, around: Circumstances) -> PowerDecision:
+    """What is to be done to the guest's power, by gitvirt."""
+    decide = platform_power if around.policy.on_cluster else decide_power
+    return decide(wanted.run_strategy, live, around.now)
+
+
 def _unready(wanted: ResolvedVm, around: Circumstances) -> Blocked | None:
     """What a VM waits for that no change of this plan will finish at once."""
     for key in (*wanted.claims, *wanted.networks):
@@ -70,7 +76,7 @@ def _unready(wanted: ResolvedVm, around: Circumstances) -> Blocked | None:
             return Blocked(key=wanted.key, by=f"{key} is blocked or not here", by_keys=(key,))
         if key in around.desired.invalid and live is None:
             return Blocked(key=wanted.key, by=f"{key}: {around.desired.invalid[key]}", by_keys=(key,))
-        if isinstance(live, LiveVolume) and live.phase != "Succeeded":
+        if isinstance(live, LiveVolume) and not live.is_usable:
             done = f" ({live.progress:.0%})" if live.progress is not None else ""
             reason = f": {live.reason}" if live.reason else ""
             return Blocked(key=wanted.key, by=f"{key} is {live.phase}{done}{reason}", by_keys=(key,), waiting=True)
@@ -86,7 +92,7 @@ def _update(wanted: ResolvedVm, live: LiveVm, around: Circumstances) -> Proposal
         open_ones = tuple(d if d.impact is Impact.NONE else replace(d, impact=Impact.NONE) for d in open_ones)
     staged = tuple(d for d in open_ones if not d.stored and d.impact.rank >= Impact.RESTART.rank)
     to_do = tuple(d for d in open_ones if d not in staged)
-    power = decide_power(wanted.run_strategy, live, around.now)
+    power = power_of(wanted, live, around)
     waits = _unready(wanted, around) if power.step is PowerStep.START else None
     if waits is not None:
         power = PowerDecision(step=None, reason=waits.by)
@@ -183,9 +189,7 @@ def _needs(wanted: ResolvedVm, around: Circumstances) -> tuple[ObjectKey, ...]:
     needed: list[ObjectKey] = []
     for key in (*wanted.networks, *wanted.claims):
         live = around.live(key)
-        ready = (isinstance(live, LiveNetwork) and live.active) or (
-            isinstance(live, LiveVolume) and live.phase == "Succeeded"
-        )
+        ready = (isinstance(live, LiveNetwork) and live.active) or (isinstance(live, LiveVolume) and live.is_usable)
         if not ready:
             needed.append(key)
     return tuple(needed)

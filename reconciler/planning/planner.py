@@ -17,11 +17,12 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveNetwork, LiveVolume, Observation, TrashItem
 from reconciler.model.plan import Action, Blocked, Change, Difference, Hold, Note, Plan, revisions_dict
 from reconciler.model.policy import Policy
-from reconciler.model.resolved import DesiredState, ResolvedNetwork, ResolvedVm, ResolvedVolume
+from reconciler.model.resolved import DesiredState, ResolvedNetwork, ResolvedResource, ResolvedVm, ResolvedVolume
 from reconciler.planning.host_rules import cpu_strain, strain
 from reconciler.planning.inventory import Inventory
 from reconciler.planning.plan_absent import is_absent, is_leaving, plan_absent
 from reconciler.planning.plan_network import plan_network
+from reconciler.planning.plan_resource import in_their_namespaces, plan_resource
 from reconciler.planning.plan_storage import plan_volume
 from reconciler.planning.plan_trash import plan_trash
 from reconciler.planning.plan_vm import plan_vm
@@ -31,12 +32,15 @@ from reconciler.planning.safety import Approvals, hold_large_classes, release_ap
 from reconciler.ports import Engine
 
 _TIER = {
-    "PodNetwork": 0,
-    "NetworkAttachmentDefinition": 0,
-    "PersistentVolumeClaim": 1,
-    "DataVolume": 1,
-    "VirtualMachine": 2,
+    "Namespace": 0,
+    "StorageClass": 0,
+    "PodNetwork": 1,
+    "NetworkAttachmentDefinition": 1,
+    "PersistentVolumeClaim": 2,
+    "DataVolume": 2,
+    "VirtualMachine": 4,
 }
+_OTHER_TIER = 3
 
 NO_APPROVALS = Approvals()
 
@@ -161,6 +165,8 @@ def _proposal(key: ObjectKey, around: Circumstances) -> Proposal:
         case ResolvedVm() as vm:
             note = cpu_strain(vm, around.observation.host)
             return plan_vm(vm, around).with_note(note) if note is not None else plan_vm(vm, around)
+        case ResolvedResource() as resource:
+            return plan_resource(resource, around)
     return SILENT
 
 
@@ -176,6 +182,8 @@ def _assembled(
     free += [change for hold in released for change in hold.changes]
     waiting = [key for key, p in proposals.items() if p.blocked is not None and is_leaving(key, around)]
     free, blast_holds, let_go = hold_large_classes(free, around, approvals=approvals, waiting=waiting)
+    if around.policy.on_cluster:
+        free = in_their_namespaces(free)
     free, deferred = defer_the_unready(free, around)
     changes = tuple(sorted(free, key=_order))
     holds = tuple(sorted((*own_holds, *mode_holds, *blast_holds), key=lambda hold: (hold.rule, hold.hold_id)))
@@ -243,15 +251,15 @@ def _is_settled(need: ObjectKey, change: Change, around: Circumstances) -> bool:
         return live is None
     match live:
         case LiveVolume():
-            return live.phase == "Succeeded"
+            return live.is_usable
         case LiveNetwork():
             return live.active
     return live is not None
 
 
 def _order(change: Change) -> tuple[int, ObjectKey]:
-    """Networks, storage, VMs; then deletions in reverse."""
-    tier = _TIER.get(change.key.kind, 1)
+    """Namespaces, networks, storage, other kinds, VMs; then deletions in reverse."""
+    tier = _TIER.get(change.key.kind, _OTHER_TIER)
     return (10 - tier if change.action is Action.DELETE else tier), change.key
 
 

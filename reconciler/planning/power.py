@@ -51,6 +51,21 @@ def decide_power(strategy: RunStrategy, live: LiveVm | None, now: datetime) -> P
     return _start(live, f"runStrategy {strategy}", now)
 
 
+def platform_power(strategy: RunStrategy, live: LiveVm | None, now: datetime) -> PowerDecision:
+    """The same where a platform carries out run strategies: only what an operator asked for, and a stop or restart that was
+    begun, is gitvirt's.
+    """
+    said = PowerDecision(step=None, reason=f"runStrategy {strategy} is carried out by the platform")
+    if live is None:
+        return said
+    if current_override(live, now) is not None:
+        return decide_power(strategy, live, now)
+    if (pause := _pause_that_ended(live)) is not None:
+        reason = f"the pause by operator {pause.by} is over"
+        return PowerDecision(step=PowerStep.UNPAUSE, reason=reason, by_operator=True)
+    return _continue_stop(live) or said
+
+
 def current_override(live: LiveVm | None, now: datetime) -> Override | None:
     """The operator's action that holds now."""
     override = live.marks.override if live is not None and live.marks is not None else None

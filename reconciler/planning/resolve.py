@@ -26,6 +26,12 @@ from reconciler.planning.network_overlap import overlaps
 from reconciler.planning.placement import Placement
 from reconciler.planning.reads import Reads, Recorded
 from reconciler.planning.redact import Digest
+from reconciler.planning.resolve_cluster import (
+    network_of_cluster,
+    resource_of_cluster,
+    vm_of_cluster,
+    volume_of_cluster,
+)
 from reconciler.planning.resolve_network import pod_network, resolve_network
 from reconciler.planning.resolve_vm import References, VolumePlace, resolve_vm
 from reconciler.planning.resolve_volume import CLAIM_KINDS, resolve_volume
@@ -179,6 +185,8 @@ class Resolver:
     def _resolved_networks(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, Verdict]:
         """All networks, if any: one more may overlap any other."""
         verdicts = {key: self._resolved_network(key) for key in keys}
+        if self._policy.on_cluster:
+            return verdicts
         made = {key: verdict.thing for key, verdict in verdicts.items() if verdict.thing is not None}
         there = [key for key in self._networks_here if self._live(key) is not None]
         for lost, reason in overlaps(made, self._policy.pod_network, there):
@@ -196,6 +204,8 @@ class Resolver:
         if document is None:
             return Verdict()
         policy, digest, bridges = self._policy, self._digest, self._bridges
+        if policy.on_cluster:
+            return Verdict(thing=network_of_cluster(document, digest))
         return verdict_of(lambda: resolve_network(document, policy=policy, digest=digest, host_bridges=bridges))
 
     def _resolved_volume(self, key: ObjectKey) -> Verdict:
@@ -205,6 +215,8 @@ class Resolver:
             self._reads.note(key, read)
             return Verdict()
         live = self._live(key)
+        if self._policy.on_cluster:
+            return Verdict(thing=volume_of_cluster(document, self._digest, self._declared.template_owners.get(key)))
         verdict = verdict_of(
             lambda: resolve_volume(
                 document,
@@ -257,7 +269,9 @@ class Resolver:
         )
 
     def _fitting(self, document: Document, references: References) -> ResolvedVm:
-        """A VM that this host has room for."""
+        """A VM that this host has room for, or a cluster takes care of."""
+        if self._policy.on_cluster:
+            return vm_of_cluster(document, references, policy=self._policy, digest=self._digest)
         vm = resolve_vm(document, references, policy=self._policy, digest=self._digest)
         require_room(vm, self._host)
         return vm
@@ -360,18 +374,24 @@ class Resolver:
         )
         return again
 
+    def _resource(self, key: ObjectKey) -> Resolved | None:
+        """Any other object, where a platform serves it."""
+        document = self._wanted.get(key)
+        return resource_of_cluster(document, self._digest) if document is not None else None
+
     def _finish(self, dirty: set[ObjectKey]) -> None:
         """What is left: kinds that are not resolved, where objects belong, and the pod network while a VM uses it."""
         state, declared = self._state, self._declared
         others = {key for key in dirty if key.kind not in (NETWORK_KIND, VM_KIND, *CLAIM_KINDS)} - {POD_NETWORK}
-        uses_pod = bool(self._pod_users)
+        uses_pod = bool(self._pod_users) and not self._policy.on_cluster
         if uses_pod != (POD_NETWORK in state.objects):
             dirty.add(POD_NETWORK)
         pod = pod_network(self._policy) if uses_pod else None
+        resources = {key: self._resource(key) for key in others} if self._policy.on_cluster else {}
         self._state = replace(
             state,
             readings=declared.readings,
-            objects=with_changes(state.objects, {POD_NETWORK: pod} if POD_NETWORK in dirty else {}),
+            objects=with_changes(state.objects, {**resources, **({POD_NETWORK: pod} if POD_NETWORK in dirty else {})}),
             present=Present(declared, frozenset({POD_NETWORK} if uses_pod else ())),
             invalid=with_changes(state.invalid, {key: self._why_invalid(key) for key in others}),
             not_here=with_changes(

@@ -41,7 +41,7 @@ def resolve_volume(
         UnresolvableError: its class leads to no pool, or its source cannot be asked for.
         MissingReferenceError: a Secret or ConfigMap of its source is not there; one that has its content needs none.
     """
-    claim_path, claim = _claim_spec(document)
+    claim_path, claim = claim_spec(document)
     storage_class = claim.get("storageClassName") or _default_class(classes)
     if live is not None and not claim.get("storageClassName"):
         storage_class = live.storage_class
@@ -55,11 +55,8 @@ def resolve_volume(
     size = ((claim.get("resources") or {}).get("requests") or {}).get("storage")
     applied = applied_document(document, digest)
     if owner_vm is not None:
-        applied["metadata"] = {
-            **applied.get("metadata", {}),
-            "ownerReferences": [{"apiVersion": "kubevirt.io/v1", "kind": owner_vm.kind, "name": owner_vm.name}],
-        }
-    source, http = _source(document, claim, digest), (document.spec.get("source") or {}).get("http") or {}
+        applied = with_owner(applied, owner_vm)
+    source, http = volume_source(document, claim, digest), (document.spec.get("source") or {}).get("http") or {}
     return ResolvedVolume(
         key=document.key,
         document=document,
@@ -78,7 +75,13 @@ def resolve_volume(
     )
 
 
-def _claim_spec(document: Document) -> tuple[tuple[str, ...], Mapping[str, Any]]:
+def with_owner(applied: Mapping[str, Any], vm: ObjectKey) -> dict[str, Any]:
+    """The applied document of a DataVolume, which remembers the VM whose template it is."""
+    owner = {"apiVersion": "kubevirt.io/v1", "kind": vm.kind, "name": vm.name}
+    return {**applied, "metadata": {**applied.get("metadata", {}), "ownerReferences": [owner]}}
+
+
+def claim_spec(document: Document) -> tuple[tuple[str, ...], Mapping[str, Any]]:
     """Where the claim's own fields stand: a DataVolume has them under ``storage`` or ``pvc``."""
     if document.key.kind == "PersistentVolumeClaim":
         return ("spec",), document.spec
@@ -98,7 +101,7 @@ def _pool(document: Document, storage_class: str, policy: Policy) -> tuple[str, 
     chosen = policy.storage_classes.get(storage_class)
     if chosen is None:
         known = ", ".join(sorted(policy.storage_classes)) or "none"
-        path = (*_claim_spec(document)[0], "storageClassName")
+        path = (*claim_spec(document)[0], "storageClassName")
         raise UnresolvableError(
             problem(
                 "storage-class-unknown",
@@ -112,7 +115,7 @@ def _pool(document: Document, storage_class: str, policy: Policy) -> tuple[str, 
     return chosen.pool, chosen.format
 
 
-def _source(document: Document, claim: Mapping[str, Any], digest: Digest) -> VolumeSource:
+def volume_source(document: Document, claim: Mapping[str, Any], digest: Digest) -> VolumeSource:
     """Where the first content comes from."""
     source = document.spec.get("source") or {} if document.key.kind == "DataVolume" else {}
     if source.get("http") is not None:

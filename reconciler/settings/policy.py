@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,16 @@ from reconciler.settings.pod_network import pod_network_as_file, read_pod_networ
 from reconciler.settings.source import read_sources
 from reconciler.settings.values import read_duration_s, value_at
 
+PRUNED_KINDS = ("ConfigMap", "Secret")
+"""Kinds beside VMs, claims and networks that are pruned on a cluster unless the settings name others."""
+
+NEVER_PRUNED = re.compile(
+    r"^(Namespace|StorageClass|PersistentVolume|CustomResourceDefinition(\..*)?|VolumeSnapshot(Content|Class)?(\..*)?|"
+    r"VirtualMachine(Pool|Snapshot|SnapshotContent|Restore|Export)(\..*)?|KubeVirt(\..*)?|CDI(\..*)?)$"
+)
+"""Kinds whose deletion takes other things with it."""
+
+NO_CLUSTER: Any = object()
 _DEFAULT = Policy()
 SHORTEST_EXPIRY_S = 3600.0
 """Trash of today is what tomorrow's revert needs; less than this is a slip of the unit."""
@@ -27,11 +38,15 @@ def read_policy(raw: RawSettings, hostname: str) -> Policy:
         SettingsError: values that contradict each other.
     """
     body = raw.body
-    host = body.get("hostName", hostname)
     blast = body.get("blastRadius") or {}
     mode = body.get("mode")
     default = _DEFAULT
+    cluster = (body.get("engine") or {}).get("kubevirt", NO_CLUSTER)
+    on_cluster = cluster is not NO_CLUSTER
+    host = body.get("hostName", "cluster" if on_cluster else hostname)
     return Policy(
+        on_cluster=on_cluster,
+        prunable_kinds=_read_prunable_kinds(raw, (cluster or {}) if on_cluster else {}),
         owner=body.get("owner", default.owner),
         identity_seed=body.get("identitySeed", default.identity_seed),
         host=host,
@@ -57,6 +72,16 @@ def read_policy(raw: RawSettings, hostname: str) -> Policy:
         trash_expire_after_s=_read_expiry(raw),
         sources=tuple(source.origin for source in read_sources(raw)),
     )
+
+
+def _read_prunable_kinds(raw: RawSettings, cluster: Mapping[str, Any]) -> frozenset[str]:
+    """Raises SettingsError for a kind that is never pruned."""
+    kinds = cluster.get("pruneKinds", PRUNED_KINDS)
+    never = [kind for kind in kinds if NEVER_PRUNED.match(kind)]
+    if never:
+        place = raw.place(["engine", "kubevirt", "pruneKinds"])
+        raise SettingsError(f"{place}: {', '.join(never)}: deleting these takes other things with them; take them out.")
+    return frozenset(kinds)
 
 
 def _read_storage_class(raw: RawSettings, name: str, entry: Mapping[str, Any]) -> StorageClassPolicy:

@@ -1,0 +1,200 @@
+"""One change of a plan, carried out: looked at again, then as few requests as it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nodeexec.kubevirt import trash
+from nodeexec.kubevirt.compare import SECRET, Rules, compare
+from nodeexec.kubevirt.errors import MISSING_RETRY_S, ApiError
+from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, KINDS, UNDERSTOOD, Kind
+from nodeexec.kubevirt.manifest import sent
+from nodeexec.kubevirt.marks import metadata_of
+from nodeexec.kubevirt.owner_references import detach_disks
+from nodeexec.kubevirt.power import Power
+from nodeexec.kubevirt.steps import Steps, Tools
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import KeptField, LiveNetwork, LiveObject, LiveVm, LiveVolume
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.plan import Action, Change
+from reconciler.model.power import PowerState, PowerStep
+from reconciler.model.resolved import Resolved, ResolvedVolume
+
+_CONFLICT = 409
+
+
+class Applier:
+    """Carries out changes; the same one a second time does nothing."""
+
+    def __init__(self, tools: Tools, rules: Callable[[], Rules]) -> None:
+        """``rules`` are known once the cluster was asked."""
+        self._tools, self._rules = tools, rules
+        self._power = Power(tools)
+
+    def apply(self, change: Change) -> Outcome:
+        """Do it.
+
+        Raises:
+            ApiError, UnreachableError: the server refused, or did not answer.
+        """
+        tools, key = self._tools, change.key
+        kind = self._kind(change)
+        if kind is None:
+            said = change.wanted.document.api_version if change.wanted and change.wanted.document else ""
+            return _missing(key.kind, said, "")
+        tools.caches.ensure(kind)
+        if tools.caches.is_missing(kind):
+            return _missing(kind.name, kind.api_version, kind.needs)
+        if change.action is Action.CREATE and kind not in UNDERSTOOD:
+            tools.access.read(kind, key)
+        live = tools.observer.live(key)
+        if live is not None and (live.marks is None or live.marks.owner != tools.owner):
+            return Outcome(result=Result.REFUSED, reason=f"{key} exists and is not owned by {tools.owner}")
+        if live is None and change.action is Action.DELETE:
+            return Outcome(result=Result.UNCHANGED, reason="it is gone already")
+        if change.expected != (live.fingerprint if live else ""):
+            if live is not None and self._is_done(change, live):
+                return Outcome(result=Result.UNCHANGED, reason="it is as wanted already")
+            return Outcome(result=Result.CONFLICT, reason=f"{key} changed since it was planned; planned again")
+        if change.wanted is None:
+            return self._remove(change, live, kind)
+        return self._put(change, change.wanted, live, kind)
+
+    def _kind(self, change: Change) -> Kind | None:
+        known = KINDS.get(change.key.kind) or self._tools.discovery.known(change.key)
+        if known is not None or change.wanted is None or change.wanted.document is None:
+            return known
+        return self._tools.discovery.of(change.key, change.wanted.document.api_version)
+
+    def _is_done(self, change: Change, live: LiveObject) -> bool:
+        """Whether somebody, perhaps an earlier life of this process, has done it already."""
+        if change.wanted is None or change.action is Action.RESTART:
+            return False
+        if any(not entry.refused for entry in compare(change.wanted, live, self._rules())):
+            return False
+        return not isinstance(live, LiveVm) or _has_power(live, change.power)
+
+    def _put(self, change: Change, wanted: Resolved, live: LiveObject | None, kind: Kind) -> Outcome:
+        steps = Steps()
+        if change.restore:
+            if not trash.take_back(self._tools, change.key, change.restore, steps):
+                return steps.outcome(Result.CONFLICT, f"trash item {change.restore} is gone; the next plan looks again")
+            live = self._tools.observer.live(change.key)
+        elif live is None and trash.holds(self._tools, change.key):
+            said = f"a trashed volume has the name; `gitvirt trash empty` it first, or take {change.key} back"
+            return steps.outcome(Result.FAILED, said)
+        if live is None or any(not d.refused and d.stored for d in compare(wanted, live, self._rules())):
+            moved = self._write(change, wanted, live, kind, steps)
+            if moved is not None:
+                return moved
+            live = self._tools.observer.live(change.key)
+        if change.power is not None and isinstance(live, LiveVm):
+            return self._power.carry_out(live, change.power, steps)
+        return steps.outcome()
+
+    def _write(
+        self, change: Change, wanted: Resolved, live: LiveObject | None, kind: Kind, steps: Steps
+    ) -> Outcome | None:
+        """Server-side apply; an outcome when the object moved meanwhile."""
+        tools, key = self._tools, change.key
+        for last_try in (False, True):
+            before = _version(live)
+            body = sent(wanted, live, kind, owner=tools.owner, revision=change.revision)
+            try:
+                tools.access.apply(kind, key, body, version=before, force=tools.settings.force_conflicts)
+                break
+            except ApiError as error:
+                if error.status != _CONFLICT or error.managers or last_try or live is None:
+                    raise
+            tools.access.read(kind, key)
+            again = tools.observer.live(key)
+            if again is None or again.fingerprint != live.fingerprint:
+                return steps.outcome(Result.CONFLICT, f"{key} changed since it was planned; planned again")
+            live = again
+        after = tools.observer.live(key)
+        if _version(after) != before:
+            steps.note("applied the manifest")
+        if isinstance(wanted, ResolvedVolume) and isinstance(after, LiveVolume):
+            self._grow(wanted, after, steps)
+        self._learn(wanted, tools.observer.live(key))
+        return None
+
+    def _grow(self, wanted: ResolvedVolume, live: LiveVolume, steps: Steps) -> None:
+        """The claim of a DataVolume, whose own spec is read once."""
+        name = (wanted.key.namespace, wanted.key.name)
+        claim = self._tools.caches.get(CLAIM, name)
+        if wanted.key.kind != DATA_VOLUME or wanted.size_bytes <= live.size_bytes or claim is None:
+            return
+        change = {"spec": {"resources": {"requests": {"storage": str(wanted.size_bytes)}}}}
+        self._tools.access.patch(KINDS[CLAIM], ObjectKey(CLAIM, *name), change)
+        steps.note("asked for a larger claim")
+
+    def _learn(self, wanted: Resolved, live: LiveObject | None) -> None:
+        """What differs right after it was applied is what the server keeps in another form."""
+        if live is None:
+            return
+        left = compare(wanted, live, self._rules())
+        self._tools.caches.settle(
+            wanted.key,
+            (
+                *(live.served.settled if live.served is not None else ()),
+                *(
+                    KeptField.of(d.path, d.before, d.after)
+                    for d in left
+                    if not d.refused
+                    and d.stored
+                    and SECRET not in (d.before, d.after)
+                    and not d.path.endswith(".storage")
+                ),
+            ),
+        )
+
+    def _remove(self, change: Change, live: LiveObject | None, kind: Kind) -> Outcome:
+        steps = Steps()
+        if live is None or live.served is None:
+            return Outcome(result=Result.UNCHANGED, reason="it is gone already")
+        document = live.served.document
+        if isinstance(live, LiveVolume):
+            return trash.throw_away(self._tools, change.key, document, change.revision, steps)
+        if isinstance(live, LiveVm):
+            stopped = self._power.stop(live, steps, purpose="delete")
+            if stopped.result is Result.PROGRESSING:
+                return stopped
+            still = detach_disks(self._tools, document, steps)
+            if still:
+                return steps.outcome(Result.RETRY, f"{still} still belong to the VM; it is not deleted before", 5.0)
+        if isinstance(live, LiveNetwork):
+            users = self._tools.caches.plugged_into((change.key.namespace, change.key.name))
+            if users:
+                named = ", ".join("/".join(user) for user in users)
+                return steps.outcome(Result.RETRY, f"{change.key} is used by {named}; it goes after them", 5.0)
+        gone = self._tools.access.delete(kind, change.key, document)
+        steps.note("deleted" if gone else "asked for deletion")
+        return steps.outcome() if gone else steps.outcome(Result.PROGRESSING, "finalizers keep it for a while", 2.0)
+
+
+def _version(live: LiveObject | None) -> str:
+    document: Mapping[str, Any] = live.served.document if live is not None and live.served is not None else {}
+    return str(metadata_of(document).get("resourceVersion", ""))
+
+
+def _has_power(live: LiveVm, step: PowerStep | None) -> bool:
+    match step:
+        case PowerStep.START:
+            return live.power not in (PowerState.OFF, PowerState.CRASHED)
+        case PowerStep.STOP:
+            return live.power is PowerState.OFF
+        case PowerStep.PAUSE:
+            return live.power is PowerState.PAUSED
+        case PowerStep.UNPAUSE:
+            return live.power is PowerState.RUNNING
+        case PowerStep.RESTART:
+            return False
+    return True
+
+
+def _missing(kind: str, api_version: str, needs: str) -> Outcome:
+    hint = f"install {needs} in the cluster" if needs else "install what serves it, or take it out of the repository"
+    text = f"the cluster has no kind {kind.partition('.')[0]} ({api_version}): {hint}"
+    return Outcome(result=Result.RETRY, reason=text, retry_after_s=MISSING_RETRY_S)

@@ -1,0 +1,157 @@
+"""Wanted against live, as `Engine.compare` answers it for a cluster. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from nodeexec.kubevirt.impacts import LIVE_UPDATE, impact_of
+from nodeexec.kubevirt.kinds import CLAIM_KINDS, DATA_VOLUME
+from nodeexec.kubevirt.leaves import ABSENT, MASK, Unlike, unlike
+from nodeexec.kubevirt.manifest import POWER_FIELDS, compared, declared_part
+from nodeexec.kubevirt.project_vm import condition
+from nodeexec.kubevirt.vm_references import template_of
+from reconciler.model.live import KeptField, LiveObject, LiveVm, LiveVolume
+from reconciler.model.plan import Difference, Impact
+from reconciler.model.quantity import format_bytes
+from reconciler.model.resolved import Resolved, ResolvedVm, ResolvedVolume
+from reconciler.model.secret import SECRET_FIELDS
+
+SECRET = "(secret)"  # noqa: S105 - what is shown in the place of one
+_TEMPLATE = "spec.template.spec"
+_BY_HAND = "somebody plugged it in by hand (virtctl); declare it, or unplug it by hand"
+_FRESH = "delete the claim (it goes to the trash), empty that, and declare it anew"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the cluster and the settings say: KubeVirt's rollout strategy, and whether a run strategy that somebody else wrote is put back."""
+
+    rollout: str = LIVE_UPDATE
+    correct_power: bool = False
+
+
+def compare(wanted: Resolved, live: LiveObject, rules: Rules = Rules()) -> tuple[Difference, ...]:
+    """Every field in which ``live`` is not as wanted, sorted by path; empty when nothing needs doing.
+
+    Without a served document (a plan between two revisions) the last applied one stands for it.
+    """
+    marks = live.marks
+    last = declared_part(marks.applied) if marks is not None and marks.applied else {}
+    have = live.served.document if live.served is not None else last
+    settled = live.served.settled if live.served is not None else ()
+    want = compared(wanted) if live.served is not None else declared_part(wanted.applied)
+    found: list[Difference] = []
+    for one in unlike(want, last, have):
+        difference = _difference(one, wanted, live, rules)
+        if difference is not None and KeptField.of(one.path, difference.before, difference.after) not in settled:
+            found.append(difference)
+    if isinstance(live, LiveVm) and isinstance(wanted, ResolvedVm):
+        found += _waiting_for_restart(want, live)
+    if isinstance(live, LiveVolume) and isinstance(wanted, ResolvedVolume):
+        found = [*(d for d in found if not d.path.endswith(".requests.storage")), *_size(wanted, live)]
+    if not found and marks is not None and marks.applied is not None and marks.applied != wanted.applied:
+        found.append(_recorded())
+    return tuple(sorted(found, key=lambda difference: difference.path))
+
+
+def _difference(one: Unlike, wanted: Resolved, live: LiveObject, rules: Rules) -> Difference | None:
+    path = one.path
+    impact, reason, refused = Impact.NONE, "it is not as declared", ""
+    if isinstance(live, LiveVm):
+        power = path.removeprefix("spec.") in POWER_FIELDS
+        if power and live.marks is not None and live.marks.override is not None:
+            return None
+        impact, reason = impact_of(path, rules.rollout)
+        if one.foreign:
+            impact, refused = Impact.LIVE, _BY_HAND
+        elif power and not rules.correct_power and _is_same_as_before(wanted, live):
+            refused = (
+                "somebody changed it (virtctl start or stop); it is kept: engine.kubevirt.correctPower puts it back"
+            )
+    elif wanted.key.kind in CLAIM_KINDS and path.startswith("spec"):
+        reason = "it is settled when the volume is made"
+        refused = f"{reason}; {_FRESH}"
+    before, after = _redacted(path, one.before, wanted), _redacted(path, one.after, wanted)
+    return Difference(path=path, before=before, after=after, impact=impact, reason=reason, refused=refused)
+
+
+def _is_same_as_before(wanted: Resolved, live: LiveVm) -> bool:
+    """Whether Git asks for the same power as when the VM was last applied: then the world moved, not Git."""
+    applied = (live.marks.applied if live.marks else None) or {}
+    spec, was = wanted.applied.get("spec") or {}, applied.get("spec") or {}
+    return all(spec.get(name) == was.get(name) for name in POWER_FIELDS)
+
+
+def _size(wanted: ResolvedVolume, live: LiveVolume) -> Iterator[Difference]:
+    """A request below what there is is satisfied."""
+    if wanted.size_bytes > live.size_bytes:
+        where = "the claim of the DataVolume grows" if wanted.key.kind == DATA_VOLUME else "the claim grows"
+        yield Difference(
+            path=wanted.size_path,
+            before=format_bytes(live.size_bytes),
+            after=format_bytes(wanted.size_bytes),
+            impact=Impact.LIVE,
+            reason=f"{where}; its storage class has to allow it",
+        )
+
+
+def _waiting_for_restart(want: Mapping[str, Any], live: LiveVm) -> Iterator[Difference]:
+    """What KubeVirt says waits for a restart: of the template, what the instance does not have."""
+    served = live.served
+    if served is None or served.instance is None:
+        return
+    asked = condition(served.document, "RestartRequired")
+    if asked is None or asked.get("status") != "True":
+        return
+    reason = str(asked.get("message") or "KubeVirt says that it takes effect at a restart")
+    found = [
+        one
+        for one in unlike(template_of(want), ABSENT, served.instance.get("spec") or {}, _TEMPLATE)
+        if not one.foreign and not one.path.endswith((".dataVolume", ".persistentVolumeClaim"))
+    ]
+    for one in found:
+        yield Difference(
+            path=one.path, before=shown(one.path, one.before), after=shown(one.path, one.after),
+            impact=Impact.RESTART, reason=reason, stored=False,
+        )  # fmt: skip
+    if not found:
+        yield Difference(
+            path="spec.template", before=None, after=None, impact=Impact.RESTART, reason=reason, stored=False
+        )
+
+
+def _recorded() -> Difference:
+    """The manifest changed in nothing that shows on the object (its order, a comment's field, its source)."""
+    reason = "recorded only: nothing on the cluster depends on it"
+    return Difference(
+        path="metadata.annotations[gitvirt.io/applied]", before=None, after=None, impact=Impact.NONE, reason=reason,
+        running=False,
+    )  # fmt: skip
+
+
+def _redacted(path: str, value: Any, wanted: Resolved) -> Any:
+    return (
+        SECRET
+        if wanted.key.kind == "Secret" and path.startswith("data") and value is not ABSENT
+        else shown(path, value)
+    )
+
+
+def shown(path: str, value: Any) -> Any:
+    """A value as it may be shown."""
+    if value is ABSENT:
+        return None
+    name = path.rpartition(".")[2].partition("[")[0]
+    if name in SECRET_FIELDS:
+        return value if isinstance(value, str) and value.startswith(MASK) else SECRET
+    if isinstance(value, Mapping):
+        return {inner: shown(f"{path}.{inner}", one) for inner, one in value.items()}
+    if isinstance(value, list):
+        return [shown(path, one) for one in value]
+    if isinstance(value, str) and "://" in value:
+        parts = urlsplit(value)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
+    return value

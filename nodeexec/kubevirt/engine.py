@@ -1,0 +1,206 @@
+"""`KubevirtEngine`: manifests made true on Kubernetes with KubeVirt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
+from functools import partial
+from threading import Lock
+from typing import Any
+
+from nodeexec.kubevirt import trash
+from nodeexec.kubevirt.access import Access
+from nodeexec.kubevirt.apply import Applier
+from nodeexec.kubevirt.caches import Caches
+from nodeexec.kubevirt.client import ApiClient
+from nodeexec.kubevirt.cluster_facts import rollout_strategy, server_version
+from nodeexec.kubevirt.compare import Rules, compare
+from nodeexec.kubevirt.configuration import connection_of
+from nodeexec.kubevirt.discovery import Discovery
+from nodeexec.kubevirt.errors import ApiError, UnreachableError
+from nodeexec.kubevirt.kinds import KINDS, Kind
+from nodeexec.kubevirt.live_document import described, live_document
+from nodeexec.kubevirt.marks import OWN, operator_facts
+from nodeexec.kubevirt.observe import Observer
+from nodeexec.kubevirt.settings import KubevirtSettings
+from nodeexec.kubevirt.steps import Steps, Tools
+from reconciler.model.adoption import Adoption, FoundVm
+from reconciler.model.document import Document
+from reconciler.model.errors import EngineError
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveObject, LiveVm, Observation
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.plan import Change, Difference
+from reconciler.model.policy import Policy
+from reconciler.model.power import Override
+from reconciler.model.problem import Problem
+from reconciler.model.resolved import Resolved, ResolvedVm, ResolvedVolume
+from reconciler.ports import Clock, Console
+
+_NO_ADOPTION = "VMs of a cluster are not adopted yet: export the manifest, let go of the VM, and label it by hand"
+
+
+class KubevirtEngine:
+    """One process's view of a cluster. Nothing is asked of it before the first `observe`."""
+
+    name = "kubevirt"
+
+    def __init__(self, settings: KubevirtSettings, policy: Policy, clock: Clock) -> None:
+        self._settings, self._policy, self._clock = settings, policy, clock
+        self._client = ApiClient(partial(connection_of, settings), timeout_s=settings.request_timeout_s)
+        self._caches = Caches(self._client, settings, policy.owner, clock)
+        self._observer = Observer(self._caches, owner=policy.owner, host=policy.host, clock=clock)
+        self._discovery = Discovery(self._client)
+        self._tools = Tools(
+            access=Access(self._client, self._caches),
+            caches=self._caches,
+            observer=self._observer,
+            discovery=self._discovery,
+            settings=settings,
+            clock=clock,
+            owner=policy.owner,
+        )
+        self._rules = Rules(correct_power=settings.correct_power)
+        self._applier = Applier(self._tools, lambda: self._rules)
+        self._started = False
+        self._lock = Lock()
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """How many requests were made, by HTTP method."""
+        return dict(self._client.requests)
+
+    def check(self, document: Document) -> tuple[Problem, ...]:
+        """What KubeVirt refuses, it says itself; see `ports.Engine`."""
+        del document
+        return ()
+
+    def observe(self, keys: Collection[ObjectKey] | None) -> Observation:
+        """Live objects from the caches; see `ports.Engine`.
+
+        Raises:
+            EngineError: no kind could be listed.
+        """
+        self._start()
+        if keys is not None:
+            self._watch_kinds_of(keys)
+        gaps = self._caches.gaps()
+        if len(gaps) == len(self._caches.kinds):
+            raise EngineError(f"the cluster cannot be read: {next(iter(gaps.values()))}.")
+        return self._observer.observation(keys)
+
+    def _start(self) -> None:
+        """Watch what is understood; the first call waits for the lists, and so does whoever comes meanwhile."""
+        with self._lock:
+            if self._started:
+                return
+            try:
+                self._observer.version = server_version(self._client)
+                self._rules = Rules(rollout=rollout_strategy(self._client), correct_power=self._settings.correct_power)
+            except (ApiError, UnreachableError) as error:
+                raise EngineError(f"the cluster cannot be read: {error.outcome.reason}.") from error
+            self._caches.start()
+            self._caches.wait()
+            self._started = True
+
+    def _watch_kinds_of(self, keys: Collection[ObjectKey]) -> None:
+        """Plain kinds are watched from the first time that an object of theirs is asked for."""
+        fresh = {key.kind for key in keys} - {kind.name for kind in self._caches.kinds}
+        found: list[Kind] = [KINDS[name] for name in sorted(fresh) if name in KINDS]
+        for kind in found:
+            self._caches.ensure(kind)
+        if found:
+            self._caches.wait()
+
+    def compare(self, wanted: Resolved, live: LiveObject) -> tuple[Difference, ...]:
+        """Pure: every difference."""
+        return compare(wanted, live, self._rules)
+
+    def apply(self, change: Change) -> Outcome:
+        """Look again, then do it; see `ports.Engine`."""
+        return self._answered(lambda: self._applier.apply(change))
+
+    def mark(
+        self, key: ObjectKey, *, override: Override | None, suspended: str, suspended_until: datetime | None
+    ) -> Outcome:
+        """Write the operator's facts; see `ports.Engine`."""
+        facts = operator_facts(override, suspended, suspended_until)
+        return self._answered(lambda: self._annotate(key, {"annotations": facts}, "wrote the operator's facts"))
+
+    def release(self, key: ObjectKey) -> Outcome:
+        """Take the marks off; see `ports.Engine`."""
+        nothing = dict.fromkeys(sorted(OWN))
+        return self._answered(
+            lambda: self._annotate(key, {"labels": nothing, "annotations": nothing}, "took the marks off")
+        )
+
+    def _annotate(self, key: ObjectKey, metadata: Mapping[str, Any], step: str) -> Outcome:
+        steps, live = Steps(), self._observer.live(key)
+        kind = KINDS.get(key.kind) or self._discovery.known(key)
+        if live is None or kind is None or live.marks is None or live.marks.owner != self._policy.owner:
+            return steps.outcome(Result.REFUSED, f"{key} is not owned by {self._policy.owner}")
+        self._tools.access.patch(kind, key, {"metadata": metadata})
+        if self._observer.live(key) != live:
+            steps.note(step)
+        return steps.outcome()
+
+    def survey(self, name: str) -> FoundVm | None:
+        """Adoption is not there yet; see `ports.Engine`."""
+        del name
+        return None
+
+    def as_adopted(self, adoption: Adoption) -> LiveVm | None:
+        """Adoption is not there yet; see `ports.Engine`."""
+        del adoption
+        return None
+
+    def adopt(
+        self,
+        adoption: Adoption,
+        wanted: ResolvedVm,
+        claims: Collection[ResolvedVolume],
+        *,
+        revision: str,
+        expected: str,
+    ) -> Outcome:
+        """Adoption is not there yet; see `ports.Engine`."""
+        del adoption, wanted, claims, revision, expected
+        return Outcome(result=Result.REFUSED, reason=_NO_ADOPTION)
+
+    def console(self, key: ObjectKey, *, take_over: bool) -> Console | None:
+        """The way to a guest's console is KubeVirt's own; see `ports.Engine`."""
+        del take_over
+        raise EngineError(f"{key} is on a cluster: `virtctl console {key.name} -n {key.namespace}` opens its console.")
+
+    def empty_trash(self, item: str) -> Outcome:
+        """Delete one trash item; see `ports.Engine`."""
+        return self._answered(lambda: trash.empty(self._tools, item))
+
+    def restore_trash(self, item: str) -> Outcome:
+        """Take a volume out of the trash; see `ports.Engine`."""
+        return self._answered(lambda: trash.restore(self._tools, item))
+
+    def describe(self, resolved: Resolved) -> str:
+        """Pure: the manifest as it is to be."""
+        return described(resolved)
+
+    def document_of(self, live: LiveObject) -> Mapping[str, Any]:
+        """Pure: the object as it is served, without secrets."""
+        return live_document(live)
+
+    def events(self) -> Iterator[ObjectKey]:
+        """Keys of what changed; see `ports.Engine`."""
+        return self._caches.changes()
+
+    def close(self) -> None:
+        """End watches and events."""
+        self._caches.close()
+        self._client.close()
+
+    @staticmethod
+    def _answered(act: Callable[[], Outcome]) -> Outcome:
+        """What the server answered, as an outcome."""
+        try:
+            return act()
+        except (ApiError, UnreachableError) as error:
+            return error.outcome

@@ -1,0 +1,126 @@
+"""The document that is meant, and the one that is sent: a manifest with the identity it leaves out, and our marks. Pure."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from nodeexec.kubevirt.keeping import secret_as_kept
+from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, Kind
+from nodeexec.kubevirt.leaves import MASK
+from nodeexec.kubevirt.marks import applied_marks
+from nodeexec.kubevirt.merging import merged
+from nodeexec.kubevirt.project_volume import requested
+from reconciler.model.live import LiveObject, LiveVm, LiveVolume
+from reconciler.model.resolved import Resolved, ResolvedVm
+
+NOT_DECLARED = ("apiVersion", "kind", "metadata", "status")
+POWER_FIELDS = ("runStrategy", "running")
+
+
+def meant(wanted: Resolved) -> dict[str, Any]:
+    """The manifest as it is to be: nothing of it is compared with the server's own fields."""
+    body = dict(wanted.document.body) if wanted.document is not None else {}
+    declared = {name: value for name, value in body.items() if name not in NOT_DECLARED}
+    metadata = body.get("metadata") or {}
+    kept = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
+    declared = {**declared, **({"metadata": kept} if kept else {})}
+    return _with_identity(declared, wanted) if isinstance(wanted, ResolvedVm) else declared
+
+
+def compared(wanted: Resolved) -> dict[str, Any]:
+    """The same in the form in which live objects are kept."""
+    declared = meant(wanted)
+    return secret_as_kept(declared) if wanted.key.kind == "Secret" else declared
+
+
+def declared_part(applied: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a last applied document what can be compared: the manifest's own part."""
+    declared = {name: value for name, value in applied.items() if name not in NOT_DECLARED}
+    metadata = applied.get("metadata") or {}
+    kept = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
+    if kept.get("annotations"):
+        kept["annotations"] = {name: value for name, value in kept["annotations"].items() if name != SOURCE}
+    return {**declared, **({"metadata": kept} if kept else {})}
+
+
+SOURCE = "gitvirt.io/source"
+"""An annotation that the applied document has and the object has not."""
+
+
+def _with_identity(declared: dict[str, Any], wanted: ResolvedVm) -> dict[str, Any]:
+    """Law 9: UUID, serial number and MACs are those that every engine derives."""
+    made = copy.deepcopy(declared)
+    domain = made.setdefault("spec", {}).setdefault("template", {}).setdefault("spec", {}).setdefault("domain", {})
+    firmware = domain["firmware"] = dict(domain.get("firmware") or {})
+    firmware.setdefault("uuid", wanted.domain.uuid)
+    firmware.setdefault("serial", wanted.domain.serial)
+    macs = {nic.name: nic.mac for nic in wanted.domain.interfaces}
+    for nic in (domain.get("devices") or {}).get("interfaces") or ():
+        if not nic.get("macAddress") and nic.get("name") in macs:
+            nic["macAddress"] = macs[nic["name"]]
+    return made
+
+
+def sent(wanted: Resolved, live: LiveObject | None, kind: Kind, *, owner: str, revision: str) -> dict[str, Any]:
+    """The document of the server-side apply. What nobody declared stays in lists that are written whole; a claim never
+    shrinks; a strategy that an operator overrides stays as it is; a secret that is not at hand stays as it is.
+    """
+    served = live.served.document if live is not None and live.served is not None else {}
+    marks = live.marks if live is not None else None
+    last = declared_part(marks.applied) if marks is not None and marks.applied else {}
+    body = unmasked(merged(meant(wanted), last, served), served)
+    labels, annotations = applied_marks(wanted.key, owner, revision, wanted.applied)
+    metadata = body.get("metadata") or {}
+    key = wanted.key
+    body["metadata"] = {
+        "name": key.name,
+        **({"namespace": key.namespace} if kind.namespaced else {}),
+        "labels": {**metadata.get("labels", {}), **labels},
+        "annotations": {**metadata.get("annotations", {}), **annotations},
+    }
+    if isinstance(live, LiveVm) and marks is not None and marks.override is not None:
+        _keep_power(body, served)
+    if isinstance(live, LiveVolume):
+        _keep_volume(body, served, key.kind)
+    return {"apiVersion": kind.api_version, "kind": kind.kind, **body}
+
+
+def _keep_power(body: dict[str, Any], served: Mapping[str, Any]) -> None:
+    spec, have = body.get("spec") or {}, served.get("spec") or {}
+    for name in POWER_FIELDS:
+        spec.pop(name, None)
+    spec |= {name: have[name] for name in POWER_FIELDS if name in have}
+
+
+def _keep_volume(body: dict[str, Any], served: Mapping[str, Any], kind: str) -> None:
+    """What was settled when it was made. A DataVolume's spec is read once; of a claim only the request may grow."""
+    if kind == DATA_VOLUME:
+        body["spec"] = copy.deepcopy(served.get("spec") or {})
+    elif kind == CLAIM:
+        asked, have = body.get("spec") or {}, served.get("spec") or {}
+        grows = requested(asked) > requested(have)
+        kept = {name: copy.deepcopy(have[name]) for name in asked if name in have}
+        if grows:
+            kept["resources"] = copy.deepcopy(asked["resources"])
+        body["spec"] = kept
+
+
+def unmasked(body: Any, served: Any) -> Any:
+    """What is known only as a digest (the last applied document of an object that is held) is sent as it is there already."""
+    if isinstance(body, Mapping):
+        have = served if isinstance(served, Mapping) else {}
+        return {name: found for name, value in body.items() if (found := unmasked(value, have.get(name))) is not None}
+    if isinstance(body, list):
+        have_items = (
+            {item.get("name"): item for item in served or () if isinstance(item, Mapping)}
+            if isinstance(served, list)
+            else {}
+        )
+        return [
+            unmasked(item, have_items.get(item.get("name")) if isinstance(item, Mapping) else None) for item in body
+        ]
+    if isinstance(body, str) and body.startswith(MASK):
+        return served
+    return body

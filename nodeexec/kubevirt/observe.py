@@ -1,0 +1,138 @@
+"""Caches → `Observation`: what there is, what could not be read, and the trash. No request is made for what is watched."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nodeexec.kubevirt.cache import Name
+from nodeexec.kubevirt.caches import Caches
+from nodeexec.kubevirt.kinds import CLAIM, CLAIM_KINDS, DATA_VOLUME, INSTANCE, NETWORK, VM
+from nodeexec.kubevirt.marks import OWNER, is_tracked, labels_of
+from nodeexec.kubevirt.project_network import live_network, live_resource
+from nodeexec.kubevirt.project_vm import live_vm
+from nodeexec.kubevirt.project_volume import is_trash, live_volume, trash_item
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import HostFacts, KeptField, LiveObject, Observation, TrashItem, Unreadable
+from reconciler.ports import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class _Projected:
+    """A live object, and what it was made of."""
+
+    document: Mapping[str, Any]
+    beside: Mapping[str, Any] | None
+    settled: tuple[KeptField, ...]
+    users: tuple[ObjectKey, ...]
+    live: LiveObject
+
+
+class Observer:
+    """Reads the caches. ``version`` is the server's, once it was asked. What was projected once is given again while nothing of it changed."""
+
+    def __init__(self, caches: Caches, *, owner: str, host: str, clock: Clock) -> None:
+        self._caches, self._owner, self._host, self._clock = caches, owner, host, clock
+        self.version = ""
+        self._known: dict[ObjectKey, _Projected] = {}
+
+    def observation(self, keys: Collection[ObjectKey] | None) -> Observation:
+        """Everything owned, or what stands under ``keys``; and the trash of either."""
+        with self._caches.lock:
+            asked = None if keys is None else frozenset(keys)
+            wanted = tuple(self._owned()) if asked is None else asked
+            objects = {key: live for key in sorted(wanted) if (live := self.live(key)) is not None}
+            gaps = self._caches.gaps()
+            return Observation(
+                taken_at=self._clock.now(),
+                host=HostFacts(hostname=self._host, accelerator="kubevirt", hypervisor=self.version),
+                objects=objects,
+                asked=asked,
+                trash=tuple(self._trash(asked)),
+                unreadable=tuple(
+                    Unreadable(reason=why, kinds=frozenset({VM if kind == INSTANCE else kind}))
+                    for kind, why in sorted(gaps.items())
+                ),
+                foreign_vms=tuple(
+                    f"{name[0]}/{name[1]}"
+                    for name, document in self._caches.items(VM)
+                    if labels_of(document).get(OWNER) != self._owner
+                ),
+            )
+
+    def live(self, key: ObjectKey) -> LiveObject | None:
+        """One live object, owned or not; what is in the trash is none."""
+        name = (key.namespace, key.name)
+        document = self._caches.get(key.kind, name)
+        if document is None or (key.kind in CLAIM_KINDS and is_trash(document)):
+            self._known.pop(key, None)
+            return None
+        beside, settled = self._beside(key, name, document), self._caches.settled(key)
+        users, known = self._users(key, name), self._known.get(key)
+        if (
+            known is not None
+            and known.document is document
+            and known.beside is beside
+            and (known.settled, known.users) == (settled, users)
+        ):
+            return known.live
+        live = self._projected(key, document, beside, settled, users)
+        self._known[key] = _Projected(document, beside, settled, users, live)
+        return live
+
+    def _projected(
+        self,
+        key: ObjectKey,
+        document: Mapping[str, Any],
+        beside: Mapping[str, Any] | None,
+        settled: tuple[KeptField, ...],
+        users: tuple[ObjectKey, ...],
+    ) -> LiveObject:
+        host = self._host
+        match key.kind:
+            case k if k == VM:
+                return live_vm(key, document, beside, host=host, settled=settled)
+            case k if k in CLAIM_KINDS:
+                return live_volume(key, document, beside, users, host=host, settled=settled)
+            case k if k == NETWORK:
+                return live_network(key, document, users, host=host, settled=settled)
+        return live_resource(key, document, host=host, settled=settled)
+
+    def _beside(self, key: ObjectKey, name: Name, document: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """A VM's instance; the claim that a volume's bytes are in."""
+        if key.kind == VM:
+            return self._caches.get(INSTANCE, name)
+        if key.kind == DATA_VOLUME:
+            return self._caches.get(CLAIM, name)
+        return document if key.kind == CLAIM else None
+
+    def _users(self, key: ObjectKey, name: Name) -> tuple[ObjectKey, ...]:
+        if key.kind in CLAIM_KINDS:
+            return tuple(ObjectKey(VM, *user) for user in self._caches.users_of(name))
+        if key.kind == NETWORK:
+            return tuple(ObjectKey(VM, *user) for user in self._caches.plugged_into(name))
+        return ()
+
+    def _owned(self) -> Iterator[ObjectKey]:
+        for kind in self._caches.kinds:
+            if kind.name == INSTANCE:
+                continue
+            for name, document in self._caches.items(kind.name):
+                key = ObjectKey(kind.name, *name)
+                if labels_of(document).get(OWNER) == self._owner and is_tracked(document, key):
+                    yield key
+
+    def _trash(self, asked: frozenset[ObjectKey] | None) -> Iterator[TrashItem]:
+        for kind in CLAIM_KINDS:
+            names = self._caches.items(kind) if asked is None else self._asked_for(kind, asked)
+            for name, document in names:
+                key = ObjectKey(kind, *name)
+                if is_trash(document) and labels_of(document).get(OWNER) == self._owner and is_tracked(document, key):
+                    yield trash_item(key, document, self._beside(key, name, document), self._host)
+
+    def _asked_for(self, kind: str, asked: frozenset[ObjectKey]) -> Iterator[tuple[Name, Mapping[str, Any]]]:
+        for key in sorted(asked):
+            document = self._caches.get(kind, (key.namespace, key.name)) if key.kind == kind else None
+            if document is not None:
+                yield (key.namespace, key.name), document

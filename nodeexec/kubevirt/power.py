@@ -1,0 +1,78 @@
+"""A guest's power through KubeVirt's own actions, which know its run strategies. Nothing waits.
+
+*Source*: KubeVirt's API reference, subresources of virtualmachines and virtualmachineinstances.
+"""
+
+from __future__ import annotations
+
+from nodeexec.kubevirt.kinds import KINDS, VM
+from nodeexec.kubevirt.marks import RESTARTED, STOPPING, stopping, time_text
+from nodeexec.kubevirt.steps import Steps, Tools
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveVm
+from reconciler.model.outcome import Outcome, Result
+from reconciler.model.power import PowerState, PowerStep
+
+POLL_S = 2.0
+_STAYS_OFF = ("Halted", "Manual")
+_OFF = (PowerState.OFF, PowerState.CRASHED)
+
+
+class Power:
+    """Carries out one power step."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    def carry_out(self, live: LiveVm, step: PowerStep, steps: Steps) -> Outcome:
+        """Ask KubeVirt for it; a stop goes on until the instance is gone.
+
+        Raises:
+            ApiError, UnreachableError: see `ApiClient.call`.
+        """
+        match step:
+            case PowerStep.START:
+                if live.power in _OFF:
+                    self._act("start", live.key, steps)
+            case PowerStep.STOP:
+                return self.stop(live, steps, purpose="stop")
+            case PowerStep.RESTART:
+                self._restart(live, steps)
+            case PowerStep.PAUSE:
+                if live.power is PowerState.RUNNING:
+                    self._act("pause", live.key, steps, instance=True)
+            case PowerStep.UNPAUSE:
+                if live.power is PowerState.PAUSED:
+                    self._act("unpause", live.key, steps, instance=True)
+        return steps.outcome()
+
+    def stop(self, live: LiveVm, steps: Steps, *, purpose: str) -> Outcome:
+        """A graceful stop; KubeVirt forces it after the VM's own grace period."""
+        if live.running is None and self._stays_off(live, purpose):
+            if live.history.stop_requested_at is not None:
+                self._mark(live.key, {STOPPING: None})
+            return steps.outcome()
+        if live.history.stop_asked_by != purpose:
+            self._mark(live.key, {STOPPING: stopping(self._tools.clock.now(), purpose)})
+            self._act("stop", live.key, steps)
+        return steps.outcome(Result.PROGRESSING, "the guest is stopping", POLL_S)
+
+    def _restart(self, live: LiveVm, steps: Steps) -> None:
+        if live.running is None:
+            self._act("start", live.key, steps)
+            return
+        self._act("restart", live.key, steps)
+        self._mark(live.key, {RESTARTED: time_text(self._tools.clock.now())})
+
+    @staticmethod
+    def _stays_off(live: LiveVm, purpose: str) -> bool:
+        """Whether KubeVirt will not start it by itself; one that is to be deleted was never started where there is no instance."""
+        spec = (live.served.document.get("spec") or {}) if live.served else {}
+        return purpose == "delete" or spec.get("runStrategy") in _STAYS_OFF or spec.get("running") is False
+
+    def _act(self, name: str, key: ObjectKey, steps: Steps, *, instance: bool = False) -> None:
+        self._tools.access.subresource(name, key, instance=instance)
+        steps.note(f"asked KubeVirt for {name}")
+
+    def _mark(self, key: ObjectKey, annotations: dict[str, str | None]) -> None:
+        self._tools.access.patch(KINDS[VM], key, {"metadata": {"annotations": annotations}})

@@ -1,0 +1,206 @@
+"""VirtualMachine and VirtualMachineInstance → `LiveVm`. Pure.
+
+The specs are the small projection that power, health and tables look at; what is compared are the documents themselves.
+*Source*: KubeVirt's API reference (conditions, phases and printableStatus of VMs and instances).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from nodeexec.kubevirt.marks import annotations_of, labels_of, metadata_of, read_history, read_marks, read_time
+from nodeexec.kubevirt.vm_references import claim_names, template_of
+from reconciler.model.domain import ClaimSource, CpuSpec, DiskSpec, DomainSpec, InterfaceSpec, NoMedia
+from reconciler.model.keys import ObjectKey
+from reconciler.model.live import KeptField, LiveInterface, LiveVm, Served
+from reconciler.model.power import PowerState, StopReason
+from reconciler.model.quantity import mib_of
+
+_ENDED = ("Succeeded", "Failed")
+_FAULTS = frozenset(
+    {
+        "CrashLoopBackOff",
+        "ErrorUnschedulable",
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrorPvcNotFound",
+        "DataVolumeError",
+    }
+)
+
+
+def live_vm(
+    key: ObjectKey,
+    document: Mapping[str, Any],
+    instance: Mapping[str, Any] | None,
+    *,
+    host: str,
+    settled: tuple[KeptField, ...] = (),
+) -> LiveVm:
+    """A VM as planning looks at it. An instance that has ended counts as none."""
+    runs = instance is not None and (instance.get("status") or {}).get("phase") not in _ENDED
+    guest = instance if runs else None
+    marks = read_marks(document, key, host)
+    status = document.get("status") or {}
+    agent = condition(guest, "AgentConnected")
+    info = ((guest or {}).get("status") or {}).get("guestOSInfo") or {}
+    started = _started_at(guest)
+    return LiveVm(
+        key=key,
+        fingerprint=fingerprint(document, guest),
+        marks=marks,
+        stored=spec_of(key, template_of(document)),
+        running=spec_of(key, (guest or {}).get("spec") or {}) if guest is not None else None,
+        power=_power(guest),
+        stop_reason=_stop_reason(document, instance),
+        history=read_history(document, started, runs=instance is not None),
+        interfaces=_interfaces(guest),
+        guest_agent=agent is not None and agent.get("status") == "True",
+        guest_os=str(info.get("prettyName", "")),
+        accelerator="kubevirt",
+        machine=str((((guest or {}).get("spec") or {}).get("domain") or {}).get("machine", {}).get("type", "")),
+        reported=str(status.get("printableStatus", "")),
+        fault=_fault(document),
+        served=Served(document=document, instance=guest, settled=settled),
+    )
+
+
+def condition(document: Mapping[str, Any] | None, name: str) -> Mapping[str, Any] | None:
+    """A condition of a document's status."""
+    conditions = ((document or {}).get("status") or {}).get("conditions") or ()
+    return next((one for one in conditions if one.get("type") == name), None)
+
+
+def fingerprint(document: Mapping[str, Any], guest: Mapping[str, Any] | None = None) -> str:
+    """Changes whenever anything that planning looks at changes: what is written and marked, and what the guest does."""
+    metadata = metadata_of(document)
+    status = (guest or {}).get("status") or {}
+    restart = condition(document, "RestartRequired")
+    seen = [
+        metadata.get("uid"),
+        metadata.get("deletionTimestamp"),
+        labels_of(document),
+        annotations_of(document),
+        metadata.get("ownerReferences"),
+        {name: value for name, value in document.items() if name not in ("metadata", "status")},
+        metadata_of(guest or {}).get("uid"),
+        status.get("phase"),
+        (condition(guest, "Paused") or {}).get("status"),
+        (restart or {}).get("status"),
+    ]
+    return hashlib.blake2b(orjson.dumps(seen, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()
+
+
+def spec_of(key: ObjectKey, template: Mapping[str, Any]) -> DomainSpec:
+    """CPUs, memory, disks and NICs of a template or an instance."""
+    domain = template.get("domain") or {}
+    firmware = domain.get("firmware") or {}
+    claims = dict(claim_names(template))
+    networks = {one.get("name"): one for one in template.get("networks") or ()}
+    disks = tuple(
+        DiskSpec(name=str(disk.get("name", "")), source=_source(key, claims.get(str(disk.get("name", "")))))
+        for disk in (domain.get("devices") or {}).get("disks") or ()
+    )
+    nics = tuple(
+        InterfaceSpec(
+            name=str(nic.get("name", "")),
+            network=_network(key, networks.get(nic.get("name")) or {}),
+            mac=str(nic.get("macAddress", "")).lower(),
+        )
+        for nic in (domain.get("devices") or {}).get("interfaces") or ()
+    )
+    return DomainSpec(
+        name=f"{key.namespace}_{key.name}",
+        uuid=str(firmware.get("uuid", "")),
+        serial=str(firmware.get("serial", "")),
+        cpu=_cpu(domain),
+        memory_mib=_memory_mib(domain),
+        disks=disks,
+        interfaces=nics,
+    )
+
+
+def _source(key: ObjectKey, claim: str | None) -> ClaimSource | NoMedia:
+    return ClaimSource(namespace=key.namespace, claim=claim, pool="", format="") if claim else NoMedia()
+
+
+def _network(key: ObjectKey, network: Mapping[str, Any]) -> str:
+    said = str((network.get("multus") or {}).get("networkName", ""))
+    where, _, name = said.rpartition("/")
+    return f"{where or key.namespace}/{name}" if said else "PodNetwork/pod"
+
+
+def _cpu(domain: Mapping[str, Any]) -> CpuSpec:
+    said = domain.get("cpu") or {}
+    return CpuSpec(
+        sockets=int(said.get("sockets") or 1), cores=int(said.get("cores") or 1), threads=int(said.get("threads") or 1)
+    )
+
+
+def _memory_mib(domain: Mapping[str, Any]) -> int:
+    requests = (domain.get("resources") or {}).get("requests") or {}
+    said = (domain.get("memory") or {}).get("guest") or requests.get("memory")
+    try:
+        return math.ceil(mib_of(said)) if said is not None else 0
+    except ValueError:
+        return 0
+
+
+def _power(guest: Mapping[str, Any] | None) -> PowerState:
+    if guest is None:
+        return PowerState.OFF
+    if metadata_of(guest).get("deletionTimestamp"):
+        return PowerState.STOPPING
+    paused = condition(guest, "Paused")
+    if paused is not None and paused.get("status") == "True":
+        return PowerState.PAUSED
+    return PowerState.UNKNOWN if (guest.get("status") or {}).get("phase") == "Unknown" else PowerState.RUNNING
+
+
+def _stop_reason(document: Mapping[str, Any], instance: Mapping[str, Any] | None) -> StopReason:
+    """Why a guest that is off is off, as far as the instance says it."""
+    match ((instance or {}).get("status") or {}).get("phase"):
+        case "Succeeded":
+            return StopReason.GUEST
+        case "Failed":
+            return StopReason.FAILED
+    created = (document.get("status") or {}).get("printableStatus")
+    return StopReason.NEVER_RAN if created is None else StopReason.UNKNOWN
+
+
+def _started_at(guest: Mapping[str, Any] | None) -> datetime | None:
+    stamps = ((guest or {}).get("status") or {}).get("phaseTransitionTimestamps") or ()
+    found = (one.get("phaseTransitionTimestamp") for one in stamps if one.get("phase") == "Running")
+    return read_time(next(found, None)) or read_time(metadata_of(guest or {}).get("creationTimestamp"))
+
+
+def _interfaces(guest: Mapping[str, Any] | None) -> tuple[LiveInterface, ...]:
+    found = []
+    for one in ((guest or {}).get("status") or {}).get("interfaces") or ():
+        ips = tuple(str(ip) for ip in one.get("ipAddresses") or () if ip) or (
+            (one["ipAddress"],) if one.get("ipAddress") else ()
+        )
+        found.append(
+            LiveInterface(
+                name=str(one.get("name", "")), mac=str(one.get("mac", "")).lower(), ips=ips,
+                guest_name=str(one.get("interfaceName", "")),
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _fault(document: Mapping[str, Any]) -> str:
+    """What KubeVirt says is wrong, with the sentence of the condition that explains it."""
+    said = str((document.get("status") or {}).get("printableStatus", ""))
+    if said not in _FAULTS:
+        return ""
+    ready = condition(document, "Ready") or {}
+    failure = condition(document, "Failure") or {}
+    why = str(failure.get("message") or ready.get("message") or "")
+    return f"{said}: {why}" if why else said
