@@ -64,7 +64,7 @@ guest: host
 $(VENV)/.installed-dev: pyproject.toml
 	@[ -x $(BIN)/python ] || { echo "==> making the virtual environment $(VENV)"; python3 -m venv $(VENV); }
 	@echo "==> installing gitvirt and its Python packages (about a minute the first time)"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[libvirt,dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[libvirt,kubevirt,dev]'
 	@touch $@
 
 clean-vms: setup ## remove the VMs, networks, disks and trash that make run and make demo made

@@ -41,19 +41,15 @@ class BlastRadius:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What decisions depend on. ``user_network``: networks cannot be made here (an ordinary user's libvirt), and ``pod: {}`` is
-        each guest's own way out. ``host`` is this host's name as marks carry it; ``host_labels`` always hold
-        ``kubernetes.io/hostname``. ``mode`` None means: report on a host with foreign VMs and nothing owned, else enforce.
-        ``identity_seed`` feeds every derived UUID, serial and MAC. ``allowed_bridges`` are host bridges that a
-        NetworkAttachmentDefinition may use, ``allowed_interfaces`` those that guests may be put beside (macvlan); gitvirt never alters
-    <<<<<<< HEAD
-        either. ``sources`` are what is followed; an object that was
-        made from anything else is never pruned. ``trash_expire_after_s`` is how long a trash item must have been seen to lie there
-        before it is destroyed; None is for ever.
-    =======
-        either. ``on_cluster``: objects go to a platform that resolves their references, schedules VMs, fills claims and carries out run
-        strategies by itself; ``prunable_kinds`` are the kinds beside VMs, claims and networks that may be pruned there. ``sources`` are what is followed; an object that was
-        made from anything else is never pruned.
-    >>>>>>> 5b02eb9 (The kubevirt engine's ground: live objects as served documents, a client, watches, server-side apply; tests start a real API server)
+    each guest's own way out. ``host`` is this host's name as marks carry it; ``host_labels`` always hold
+    ``kubernetes.io/hostname``. ``mode`` None means: report on a host with foreign VMs and nothing owned, else enforce.
+    ``identity_seed`` feeds every derived UUID, serial and MAC. ``allowed_bridges`` are host bridges that a
+    NetworkAttachmentDefinition may use, ``allowed_interfaces`` those that guests may be put beside (macvlan); gitvirt never alters
+    either. ``on_cluster``: objects go to a platform that resolves their references, schedules VMs, fills claims and carries out
+    run strategies by itself; ``prunable_kinds`` are the kinds beside VMs, claims and networks that may be pruned there.
+    ``sources`` are what is followed; an object that was
+    made from anything else is never pruned. ``trash_expire_after_s`` is how long a trash item must have been seen to lie there
+    before it is destroyed; None is for ever.
     """
 
     owner: str = "gitvirt"
