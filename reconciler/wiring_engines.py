@@ -206,8 +206,13 @@ class _Kubevirt:
             threads=options.get("threads", KubevirtSettings().threads),
             **seconds,
         )
+        self._owner = settings.policy.owner
         self.threads = self._own.threads
         self.uri = f"kubernetes:{self._own.kubeconfig}:{self._own.context}"
+
+    def leadership(self, clock: Clock) -> Leadership:
+        del clock
+        return OwnerLock(self._owner, self.uri)
 
     def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
         del workers  # what takes long is the platform's
