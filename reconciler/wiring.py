@@ -338,15 +338,18 @@ def ask_here(settings: Settings, verb: str, arguments: Mapping[str, Any]) -> Any
 
 
 def apply_once(
-    settings: Settings, *, wait_s: float, progress: Callable[[Mapping[str, Any]], None]
+    settings: Settings, *, plan_id: str, wait_s: float, progress: Callable[[Mapping[str, Any]], None]
 ) -> Mapping[str, Any]:
     """One cycle here and now, without a daemon; then, for at most ``wait_s``, as many more as it takes until nothing is
-    under way. Beside a daemon it is that daemon's cycle. ``progress`` hears of each.
+    under way. Beside a daemon it is that daemon's cycle. With a ``plan_id`` that plan is carried out or nothing is.
+    ``progress`` hears of each.
 
     Raises:
+        StalePlanError: the plan is not what would be done now.
         GitvirtError: whatever stands in the way.
     """
-    answer: Mapping[str, Any] | None = ask_daemon(settings.control_socket, "reconcile")
+    verb, given = ("apply", {"plan_id": plan_id}) if plan_id else ("reconcile", {})
+    answer: Mapping[str, Any] | None = ask_daemon(settings.control_socket, verb, given)
     if answer is not None:
         progress(answer)
         return answer
@@ -355,7 +358,10 @@ def apply_once(
         try:
             operations = core.operations(InlineTurn(core.cycle), settings)
             deadline_s = core.clock.monotonic() + wait_s
-            view = operations.serve("reconcile", {}, calling_user())
+            if plan_id:
+                for source in core.sources.values():
+                    source.fetch()
+            view = operations.serve(verb, given, calling_user())
             progress(view)
             while (pause_s := view["retry_after_s"]) is not None and core.clock.monotonic() + pause_s <= deadline_s:
                 time.sleep(pause_s)

@@ -36,7 +36,12 @@ def register(app: typer.Typer) -> None:
         )
     )(plan)
     app.command(epilog=examples("gitvirt diff --base .@HEAD --head . && echo nothing differs"))(diff)
-    app.command(epilog=examples("gitvirt apply --wait 10m   until imports are done, without a daemon"))(apply)
+    app.command(
+        epilog=examples(
+            "gitvirt apply 0b6a1f7c2d3e4f50     the plan that was read, and no other",
+            "gitvirt apply --wait 10m           until imports are done, without a daemon",
+        )
+    )(apply)
 
 
 def plan(
@@ -112,12 +117,15 @@ def _write(answer: Mapping[str, Any], text: str, output: TextFormat) -> None:
 
 def apply(
     context: typer.Context,
+    plan_id: Annotated[str, typer.Argument(metavar="[PLAN_ID]", help="As `gitvirt plan` shows it.")] = "",
     wait: Annotated[
         str | None, typer.Option("--wait", metavar="DURATION", help="Go on for so long until all is done.")
     ] = None,
     output: Annotated[TextFormat, typer.Option("--output", "-o", help="How to write what was done.")] = TextFormat.TEXT,
 ) -> None:
     """Run one cycle: fetch, compare, apply, journal. Beside a daemon it is that daemon's cycle.
+
+    With a PLAN_ID exactly that plan is carried out: where the repository or the host has changed since, nothing is (exit code 18).
 
     Imports and copies belong to the process that began them: without a daemon give --wait, and they go on meanwhile.
     """
@@ -128,7 +136,9 @@ def apply(
 
     from reconciler import wiring  # noqa: PLC0415
 
-    view = wiring.apply_once(invocation(context).settings, wait_s=read_duration(wait, "--wait") or 0.0, progress=tell)
+    view = wiring.apply_once(
+        invocation(context).settings, plan_id=plan_id, wait_s=read_duration(wait, "--wait") or 0.0, progress=tell
+    )
     if output is TextFormat.JSON:
         write_json(view)
     elif output is TextFormat.YAML:

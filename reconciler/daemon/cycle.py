@@ -19,7 +19,7 @@ from reconciler.daemon.cycle_sources import CycleSources
 from reconciler.daemon.loaded_files import KeptFiles
 from reconciler.daemon.wake import Wake
 from reconciler.manifests.limits import DEFAULT_REVISION_LIMITS, RevisionLimits
-from reconciler.model.errors import EngineError, JournalError, SourceError
+from reconciler.model.errors import EngineError, JournalError, SourceError, StalePlanError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import Observation
 from reconciler.model.outcome import Outcome, Result
@@ -89,7 +89,11 @@ class Cycle:
         self.report: CycleReport | None = None
 
     def run(self, wake: Wake) -> CycleReport:
-        """Do what ``wake`` asks for, and everything that follows from it."""
+        """Do what ``wake`` asks for, and everything that follows from it.
+
+        Raises:
+            StalePlanError: the plan that was asked for is not what would be done now; nothing was.
+        """
         with self._lock:
             started_at = self._clock.now()
             messages: list[str] = []
@@ -104,6 +108,7 @@ class Cycle:
             except EngineError as error:
                 record = self._idle_record(started_at, wake, [*messages, str(error)])
                 return self._finish(record, None, statuses, ENGINE_RETRY_S)
+            self._refuse_stale(before.plan, wake.plan_id)
             attempted = self._apply(before.plan, wake, scope)
             after = self._look_again(before, attempted, messages)
             finished = self._settle(after, attempted)
@@ -197,6 +202,16 @@ class Cycle:
         if applied.outcome.result not in (Result.APPLIED, Result.UNCHANGED):
             self._heard[key] = heard_at or applied.started_at
         return replace(applied, detected_at=heard_at)
+
+    @staticmethod
+    def _refuse_stale(plan: Plan, asked: str) -> None:
+        if asked in ("", plan.plan_id):
+            return
+        at = ", ".join(f"{name}@{commit[:12]}" if name else commit[:12] for name, commit in plan.revisions.items())
+        raise StalePlanError(
+            f"plan {asked} is stale: the repository or this host has changed since it was made. Now it is plan {plan.plan_id} "
+            f"({len(plan.changes)} changes, {len(plan.held)} held) at {at}. Nothing was done; read `gitvirt plan` again."
+        )
 
     def _note_ages(self, scope: frozenset[ObjectKey] | None, messages: list[str]) -> None:
         """Where trash expires, what was seen of its age is written down with each full look."""

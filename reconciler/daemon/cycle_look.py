@@ -131,6 +131,7 @@ class Lookout:
             up_to_date=self._sources.up_to_date,
         )
         self._statuses.note(None if first or scope is None else touched | self._planner.thought_about)
+        self._sources.use_approvals([hold.hold_id for hold in plan.released])
         self._released = still_released(self._released, plan, desired, observation)
         self._remember(touched, desired, observation)
         self.last = Look(observation=observation, desired=desired, plan=plan, suspended=self.suspended)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.daemon.cycle_declared import DeclaredCache
@@ -49,6 +49,7 @@ class CycleSources:
         self._revisions: dict[str, Revision] = {}
         self._holders: dict[ObjectKey, str] = {}
         self._changed: frozenset[ObjectKey] = frozenset()
+        self._used: set[tuple[str, str]] = set()
         self.declared: Declared | None = None
 
     @property
@@ -63,13 +64,20 @@ class CycleSources:
 
     @property
     def approvals(self) -> frozenset[tuple[Origin, str]]:
-        """Holds that commits release, each with the source that says so."""
+        """Holds that commits release, each with the source that says so; each counts once in a revision."""
         return frozenset(
             (origin, hold_id)
             for origin in self._policy.sources
             if origin.name in self._revisions
             for hold_id in self._revisions[origin.name].approvals
+            if (self._commit(origin.name), hold_id) not in self._used
         )
+
+    def use_approvals(self, hold_ids: Iterable[str]) -> None:
+        """These holds were let go: what the accepted revisions say of them does not count again."""
+        commits = {revision.commit for revision in self._revisions.values()}
+        self._used = {used for used in self._used if used[0] in commits}
+        self._used |= {(commit, hold_id) for commit in commits for hold_id in hold_ids}
 
     @property
     def events(self) -> tuple[SourceEvent, ...]:

@@ -16,7 +16,7 @@ from reconciler.daemon.names import NAMED, names
 from reconciler.daemon.operations_adopt import AdoptVerbs
 from reconciler.daemon.operations_frame import Json, Turn
 from reconciler.daemon.operations_trash import TrashVerbs
-from reconciler.daemon.refusals import missing_vm, refuse_fault, refuse_hold, refuse_unless_running
+from reconciler.daemon.refusals import missing_vm, refuse_fault, refuse_hold, refuse_unless_running, stale_approval
 from reconciler.daemon.suspension import Suspended
 from reconciler.daemon.views import (
     followed_view,
@@ -32,7 +32,7 @@ from reconciler.daemon.wake import Wake
 from reconciler.model.errors import DaemonError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVm, Marks
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Hold, Plan
 from reconciler.model.power import Override, OverrideAction, PowerState
 from reconciler.model.record import OperatorAction
 from reconciler.planning.render import render_markdown, render_text
@@ -118,6 +118,18 @@ class Operations(TrashVerbs, AdoptVerbs):
         """Fetch, look at everything and do what is due, now."""
         arguments.finish()
         return self._turn.call(lambda: self._cycle_after(self._action("reconcile", user), everything=True))
+
+    def apply(self, arguments: Arguments, user: str) -> Json:
+        """Carry out the plan that a person has read, and no other: nothing is fetched."""
+        plan_id = arguments.word("plan_id")
+        arguments.finish()
+
+        def act() -> Json:
+            self.apply_suspension()
+            action = self._action("apply", user, arguments={"plan_id": plan_id})
+            return report_view(self._turn.run(Wake(everything=True, plan_id=plan_id, operator=(action,))))
+
+        return self._turn.call(act)
 
     def approve(self, arguments: Arguments, user: str) -> Json:
         """Release a hold, once."""
@@ -247,12 +259,17 @@ class Operations(TrashVerbs, AdoptVerbs):
         self.apply_suspension()
         if any(hold_id == status.approval for status in self._cycle.source_statuses.values()):
             return
+        known = self._known_holds()
         holds = self._planned().held
         found = [hold for hold in holds if hold.hold_id == hold_id]
         if not found:
-            waiting = ", ".join(hold.hold_id for hold in holds if hold.approvable) or "none"
-            raise DaemonError(f"no changes wait under {hold_id}; waiting for approval: {waiting}.")
+            raise stale_approval(hold_id, known.get(hold_id), holds)
         refuse_hold(found[0])
+
+    def _known_holds(self) -> Mapping[str, Hold]:
+        """What waited at the last look, by id."""
+        report = self._cycle.report
+        return {hold.hold_id: hold for hold in report.plan.held} if report and report.plan else {}
 
     def _planned(self) -> Plan:
         """What would be done now; rewritten histories that wait for a person are among the holds."""
@@ -266,6 +283,7 @@ VERBS: Mapping[str, Callable[[Operations, Arguments, str], Json]] = {
     "plan": Operations.plan,
     "names": Operations.names,
     "reconcile": Operations.reconcile,
+    "apply": Operations.apply,
     "approve": Operations.approve,
     "suspend": Operations.suspend,
     "resume": Operations.resume,

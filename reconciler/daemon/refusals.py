@@ -32,6 +32,21 @@ def refuse_unless_running(live: LiveObject | None) -> None:
         raise DaemonError(f"VM {name} is off: there is nothing to restart. `gitvirt start` starts it.")
 
 
+def stale_approval(hold_id: str, before: Hold | None, holds: Iterable[Hold]) -> DaemonError:
+    """Nothing waits under an id any more, or never did; says what waits instead. ``before`` is what did at the last look."""
+    told = [f"{hold.hold_id} ({hold.rule}, {_counted(hold)})" for hold in holds if hold.approvable]
+    waiting = f"waiting for approval now: {', '.join(told) or 'nothing'}."
+    if before is None:
+        why = "it was used, what it stood for has changed since, or it is not of this host"
+        return DaemonError(f"no changes wait under {hold_id}: {why}. Nothing was done; {waiting}")
+    why = f"the {_counted(before)} that waited under it are others now, and so is their id"
+    return DaemonError(f"{hold_id} is stale: {why}. Nothing was done; read `gitvirt plan` again; {waiting}")
+
+
+def _counted(hold: Hold) -> str:
+    return f"{len(hold.changes)} change{'s' * (len(hold.changes) != 1)}"
+
+
 def refuse_hold(hold: Hold) -> None:
     """Some holds wait for something else than a person's word.
 

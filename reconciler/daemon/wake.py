@@ -15,7 +15,8 @@ class Wake:
 
     ``fetch`` asks to look at every remote, ``sources`` at those of these names; ``everything`` to observe everything (resync); ``keys`` are objects that events
     named. ``approvals`` are hold ids a person released, ``restarts`` VMs a person wants restarted; ``operator`` what was
-    asked, for the journal. ``detected_at`` is when the first of it came in (UTC).
+    asked, for the journal. ``plan_id`` names the only plan that may be carried out, empty for whatever is due.
+    ``detected_at`` is when the first of it came in (UTC).
     """
 
     fetch: bool = False
@@ -25,6 +26,7 @@ class Wake:
     approvals: frozenset[str] = frozenset()
     restarts: frozenset[ObjectKey] = frozenset()
     operator: tuple[OperatorAction, ...] = ()
+    plan_id: str = ""
     detected_at: datetime | None = None
 
     def merged(self, other: Wake) -> Wake:
@@ -38,5 +40,6 @@ class Wake:
             approvals=self.approvals | other.approvals,
             restarts=self.restarts | other.restarts,
             operator=self.operator + other.operator,
+            plan_id=self.plan_id or other.plan_id,
             detected_at=min(times, default=None),
         )

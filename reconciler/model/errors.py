@@ -52,3 +52,9 @@ class RequirementError(GitvirtError):
     """Something gitvirt needs is not on this machine."""
 
     exit_code = 17
+
+
+class StalePlanError(GitvirtError):
+    """What was planned is not what would be done now: the repository or the host has changed since."""
+
+    exit_code = 18

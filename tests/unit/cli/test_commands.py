@@ -284,6 +284,18 @@ def test_apply_get_audit_and_describe_without_a_daemon(home: Home) -> None:
     assert "Declared in Git:  yes" in run("describe", "vm", "web", home=home)[1]
 
 
+def test_a_plan_is_applied_by_its_id_and_refused_when_it_is_stale(home: Home) -> None:
+    plan = json.loads(run("plan", "-o", "json", home=home)[1])
+    home.commit({"db.yaml": vm_text("db")})
+    code, out, err = run("apply", plan["plan_id"], home=home)
+    assert (code, out) == (18, "")
+    assert f"plan {plan['plan_id']} is stale" in err
+    plan = json.loads(run("plan", "-o", "json", home=home)[1])
+    code, out, err = run("apply", plan["plan_id"], home=home)
+    assert (code, err) == (0, "")
+    assert "VirtualMachine/default/db" in out
+
+
 def test_status_and_trash_without_a_daemon(home: Home) -> None:
     code, out, _ = run("status", home=home)
     assert code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -276,3 +277,30 @@ def test_a_bad_object_is_held_and_its_drift_corrected(world: World) -> None:
     (applied,) = world.cycle.run(Wake(keys=frozenset({WEB}))).record.applied
     assert applied.outcome.result is Result.APPLIED
     assert {s.key: s.state for s in world.cycle.status()}[WEB] is ObjectState.INVALID
+
+
+def test_a_trailer_releases_once_in_its_revision(world: World) -> None:
+    """Restarts that a commit approved; somebody then brings the same differences about by hand."""
+    annotated = "{gitvirt.io/restart-policy: Immediate}"
+    names = [f"vm{number}" for number in range(4)]
+    fleet = "".join(vm(name, annotations=annotated) + claim(f"{name}-root") for name in names)
+    bigger = fleet.replace("128Mi", "256Mi")
+    world.commit(fleet)
+    world.cycle.run(Wake(fetch=True))
+    world.settle()
+    world.commit(bigger)
+    held = world.cycle.run(Wake(fetch=True)).plan
+    assert held is not None
+    (hold,) = held.held
+    world.remote.commit({"all.yaml": bigger}, "yes", approvals=(hold.hold_id,))
+    world.cycle.run(Wake(fetch=True))
+    world.settle()
+    boots = {name: world.host.state.domains[f"default_{name}"].boots for name in names}
+    assert set(boots.values()) == {2}
+    world.clock.advance(7200)
+    for name in names:
+        key = ObjectKey("VirtualMachine", "default", name)
+        world.host.edit_domain(key, lambda d: replace(d, running=d.running and replace(d.running, memory_mib=128)))
+    again = world.cycle.run(Wake(everything=True)).plan
+    assert again is not None
+    assert [one.hold_id for one in again.held] == [hold.hold_id]

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.daemon.operations import VERBS, Operations
 from reconciler.daemon.wake import Wake
-from reconciler.model.errors import DaemonError, JournalError, SourceError
+from reconciler.model.errors import DaemonError, JournalError, SourceError, StalePlanError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.power import StopReason
 from reconciler.model.record import CycleRecord
@@ -169,7 +169,7 @@ def test_a_deleted_claim_can_be_listed_and_destroyed(bench: Bench) -> None:
 
 
 def test_approve_wants_a_hold_that_is_there(bench: Bench) -> None:
-    with pytest.raises(DaemonError, match="no changes wait under 123abc; waiting for approval: none"):
+    with pytest.raises(DaemonError, match=r"no changes wait under 123abc: .*waiting for approval now: nothing"):
         bench.ask("approve", hold_id="123abc")
 
 
@@ -185,6 +185,47 @@ def test_approve_releases_a_large_deletion(tmp_path: Path) -> None:
     for hold in held:
         bench.ask("approve", hold_id=hold["hold_id"])
     bench.settle(lambda: [row["name"] for row in bench.ask("get", kind="vm")["objects"]] == ["db", "web"])
+
+
+def test_an_approval_counts_once_and_only_for_what_was_read(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    names = [f"vm{number}" for number in range(6)]
+    bench.home.commit({f"{name}.yaml": vm_text(name) for name in names})
+    bench.ask("reconcile")
+    bench.home.commit({f"{name}.yaml": None for name in names[:5]})
+    read = next(hold for hold in bench.ask("reconcile")["plan"]["held"] if "deletion of VMs" in hold["reason"])
+    bench.home.commit({f"{names[5]}.yaml": None})
+    bench.core.sources[""].fetch()
+    with pytest.raises(
+        DaemonError, match=r"is stale: the 5 changes .* waiting for approval now: \w+ \(blast-radius, 6 ch"
+    ):
+        bench.ask("approve", hold_id=read["hold_id"])
+    assert bench.state("vm0") == "Running"
+    now = next(hold for hold in bench.ask("reconcile")["plan"]["held"] if "deletion of VMs" in hold["reason"])
+    bench.ask("approve", hold_id=now["hold_id"])
+    bench.settle(lambda: [row["name"] for row in bench.ask("get", kind="vm")["objects"]] == ["db", "web"])
+    with pytest.raises(DaemonError, match=r"no changes wait under .*: it was used"):
+        bench.ask("approve", hold_id=now["hold_id"])
+
+
+def test_a_plan_that_was_read_is_carried_out_and_a_stale_one_is_not(bench: Bench) -> None:
+    bench.home.commit({"web.yaml": vm_text("web", cores=2)})
+    bench.core.sources[""].fetch()
+    read = bench.ask("plan")["plan_id"]
+    bench.home.commit({"web.yaml": vm_text("web", cores=4)})
+    bench.core.sources[""].fetch()
+    with pytest.raises(StalePlanError, match=f"plan {read} is stale: .* Nothing was done"):
+        bench.ask("apply", plan_id=read)
+    assert "apply" not in dict(verbs_told(bench))
+    now = bench.ask("plan")["plan_id"]
+    assert [c["object"] for c in bench.ask("apply", plan_id=now)["applied"]] == ["VirtualMachine/default/web"]
+    with pytest.raises(StalePlanError, match="0 changes"):
+        bench.ask("apply", plan_id=now)
+    web = next(key for key in bench.core.engine.observe(None).objects if key.name == "web")
+    nothing = bench.ask("plan")["plan_id"]
+    bench.core.engine._host.end_guest(web, StopReason.DESTROYED)  # type: ignore[attr-defined]
+    with pytest.raises(StalePlanError, match="1 changes"):
+        bench.ask("apply", plan_id=nothing)
 
 
 @pytest.mark.parametrize(
