@@ -358,9 +358,6 @@ def apply_once(
         try:
             operations = core.operations(InlineTurn(core.cycle), settings)
             deadline_s = core.clock.monotonic() + wait_s
-            if plan_id:
-                for source in core.sources.values():
-                    source.fetch()
             view = operations.serve(verb, given, calling_user())
             progress(view)
             while (pause_s := view["retry_after_s"]) is not None and core.clock.monotonic() + pause_s <= deadline_s:

@@ -120,14 +120,14 @@ class Operations(TrashVerbs, AdoptVerbs):
         return self._turn.call(lambda: self._cycle_after(self._action("reconcile", user), everything=True))
 
     def apply(self, arguments: Arguments, user: str) -> Json:
-        """Carry out the plan that a person has read, and no other: nothing is fetched."""
+        """Carry out the plan that a person has read, and no other. The remotes are looked at first: a plan of an older revision is stale."""
         plan_id = arguments.word("plan_id")
         arguments.finish()
 
         def act() -> Json:
             self.apply_suspension()
             action = self._action("apply", user, arguments={"plan_id": plan_id})
-            return report_view(self._turn.run(Wake(everything=True, plan_id=plan_id, operator=(action,))))
+            return report_view(self._turn.run(Wake(fetch=True, everything=True, plan_id=plan_id, operator=(action,))))
 
         return self._turn.call(act)
 
