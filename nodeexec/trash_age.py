@@ -13,17 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from reconciler.model.moment import Moment
+
 NOTE_INTERVAL_S = 3600.0
 """How often an age is noted: what a reboot can take from it at most."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """Now, by both clocks: ``monotonic_s`` counts since the boot ``boot_id``, ``at`` is the time of day in UTC."""
-
-    boot_id: str
-    monotonic_s: float
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

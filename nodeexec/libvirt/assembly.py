@@ -119,7 +119,7 @@ def _shared(
         pools=pools,
         index=DomainIndex(domains, events, policy.owner),
         imports=imports,
-        vms=VmReader(this_boot),
+        vms=VmReader(this_boot, clock),
         volumes=VolumeReader(imports, policy.owner),
     )
 

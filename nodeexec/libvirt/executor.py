@@ -24,6 +24,7 @@ from nodeexec.libvirt.observe_networks import find_network
 from nodeexec.libvirt.pools import Pools, PoolUnreadableError
 from nodeexec.libvirt.steps import Steps
 from nodeexec.libvirt.volume_files import NameTakenError, VolumeError, read_volume, write_marks
+from nodeexec.operator_ends import ENDS, ends_data
 from reconciler.model.adoption import Adoption
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import TRASH_ITEM, ObjectKey
@@ -64,7 +65,9 @@ class Executor:
 
         def change(marks: DomainMarks) -> DomainMarks:
             own = replace(marks.marks, override=override, suspended=suspended, suspended_until=suspended_until)
-            return replace(marks, marks=own)
+            extra = {name: value for name, value in marks.extra.items() if name != ENDS}
+            ends = ends_data(override, suspended_until, self.observer.moment())
+            return replace(marks, marks=own, extra={**extra, ENDS: ends} if ends else extra)
 
         def act(steps: Steps) -> Outcome:
             handle = self.domains.find_vm(key) if key.kind == VM else None

@@ -22,10 +22,11 @@ from nodeexec.libvirt.observe_volumes import VolumeReader
 from nodeexec.libvirt.pools import Pool, Pools, PoolUnreadableError
 from nodeexec.libvirt.trash import list_items
 from nodeexec.libvirt.volume_marks import CLAIM_KINDS
-from nodeexec.trash_age import Moment, age_at
+from nodeexec.trash_age import age_at
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import POD_NETWORK, ObjectKey
 from reconciler.model.live import LiveObject, LiveVm, LiveVolume, Observation, TrashItem, Unreadable
+from reconciler.model.moment import Moment
 from reconciler.model.policy import Policy
 from reconciler.ports import Clock
 

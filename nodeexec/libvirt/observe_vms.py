@@ -14,10 +14,13 @@ from nodeexec.libvirt.domains import DomainReading
 from nodeexec.libvirt.guest_agent import SILENT, GuestFacts
 from nodeexec.libvirt.guest_credentials import access_set_in
 from nodeexec.libvirt.marks import DomainMarks
+from nodeexec.operator_ends import ENDS, with_told_ends
 from reconciler.model.adoption import Adoption
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveInterface, LiveVm
+from reconciler.model.live import LiveInterface, LiveVm, Marks
+from reconciler.model.moment import Moment
 from reconciler.model.power import PowerState, RunHistory, StopReason
+from reconciler.ports import Clock
 
 _AGENT = re.compile(r"<target type='virtio' name='org\.qemu\.guest_agent\.0' state='connected'/>")
 _MIRROR = re.compile(r"<mirror [^>]*job='([a-z-]+)'")
@@ -37,8 +40,9 @@ class _Parsed:
 class VmReader:
     """Turns readings into live objects. Remembers what it parsed, by domain and half."""
 
-    def __init__(self, boot_id: str) -> None:
+    def __init__(self, boot_id: str, clock: Clock) -> None:
         self._boot_id = boot_id
+        self._clock = clock
         self._parsed: dict[tuple[str, bool], _Parsed] = {}
 
     def live(
@@ -71,7 +75,7 @@ class VmReader:
         live = LiveVm(
             key=key,
             fingerprint="",
-            marks=marks.marks if marks is not None else None,
+            marks=self._told(marks) if marks is not None else None,
             stored=stored.spec if stored else None,
             running=running.spec if running else None,
             power=self._power(reading, history),
@@ -95,6 +99,10 @@ class VmReader:
             guest_os=facts.os,
             guest_hostname=facts.hostname,
         )
+
+    def _told(self, marks: DomainMarks) -> Marks:
+        now = Moment(boot_id=self._boot_id, monotonic_s=self._clock.monotonic(), at=self._clock.now())
+        return with_told_ends(marks.marks, marks.extra.get(ENDS), now)
 
     def forget(self, name: str) -> None:
         """The domain is gone."""

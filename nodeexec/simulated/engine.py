@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any, TypeVar
 
+from nodeexec.operator_ends import ends_data
 from nodeexec.simulated import trash
 from nodeexec.simulated.adoption import adopting, as_adopted, found_vm
 from nodeexec.simulated.faults import CALL, AnswerLostError, FaultKind, HostError, SimulatedCrash
@@ -35,6 +36,7 @@ from reconciler.ports import Clock, Console, Workers
 T = TypeVar("T")
 
 RETRY_AFTER_S = 5.0
+NOTHING_ENDS: Mapping[str, Any] = {}
 _numbers = count(1)
 
 
@@ -133,20 +135,23 @@ class SimulatedEngine:
         def change(marks: Marks) -> Marks:
             return replace(marks, override=override, suspended=suspended, suspended_until=suspended_until)
 
-        return self._answered(f"mark {key}", lambda: self._change_marks("write operator marks", key, change))
+        ends = ends_data(override, suspended_until, self._executor.reading().moment())
+        return self._answered(f"mark {key}", lambda: self._change_marks("write operator marks", key, change, ends))
 
     def release(self, key: ObjectKey) -> Outcome:
         """Take the marks off; see `ports.Engine`."""
         return self._answered(f"release {key}", lambda: self._change_marks("remove marks", key, lambda _marks: None))
 
-    def _change_marks(self, name: str, key: ObjectKey, change: Callable[[Marks], Marks | None]) -> Outcome:
+    def _change_marks(
+        self, name: str, key: ObjectKey, change: Callable[[Marks], Marks | None], ends: Mapping[str, Any] = NOTHING_ENDS
+    ) -> Outcome:
         live = self._executor.reading().live(key)
         if live is None or live.marks is None or not self._executor.reading().owns(live.marks):
             return Outcome(result=Result.REFUSED, reason=f"{key} is not owned by {self._executor.owner}")
         marks = change(live.marks)
         if marks == live.marks:
             return Outcome(result=Result.UNCHANGED)
-        self._host.step(name, with_marks(live, marks), key=key, reason=name)
+        self._host.step(name, with_marks(live, marks, ends), key=key, reason=name)
         return Outcome(result=Result.APPLIED, steps=(name,))
 
     def survey(self, name: str) -> FoundVm | None:
@@ -241,13 +246,13 @@ class SimulatedEngine:
         return answer
 
 
-def with_marks(live: LiveObject, marks: Marks | None) -> Mutation:
-    """The step that gives a live object other marks."""
+def with_marks(live: LiveObject, marks: Marks | None, ends: Mapping[str, Any]) -> Mutation:
+    """The step that gives a live object other marks, and ends of what is in them."""
 
     def put(state: HostState) -> None:
         if isinstance(live, LiveVm):
             name = domain_name(live.key)
-            state.domains[name] = replace(state.domains[name], marks=marks)
+            state.domains[name] = replace(state.domains[name], marks=marks, ends=ends)
         elif isinstance(live, LiveVolume):
             _mark_volume(state, (live.pool, live.volume), marks)
         else:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from nodeexec.operator_ends import with_told_ends
 from nodeexec.simulated.host import has_booted
 from nodeexec.simulated.known import Known
 from nodeexec.simulated.state import (
@@ -21,7 +22,7 @@ from nodeexec.simulated.state import (
     domain_name,
     vm_key,
 )
-from nodeexec.trash_age import Moment, age_at
+from nodeexec.trash_age import age_at
 from reconciler.model.keys import POD_NETWORK, ObjectKey
 from reconciler.model.live import (
     HostFacts,
@@ -37,6 +38,7 @@ from reconciler.model.live import (
     TrashItem,
     Unreadable,
 )
+from reconciler.model.moment import Moment
 from reconciler.model.power import PowerState, RunHistory, StopReason
 
 VM = "VirtualMachine"
@@ -174,7 +176,7 @@ class Reading:
         live = LiveVm(
             key=key,
             fingerprint="",
-            marks=domain.marks,
+            marks=with_told_ends(domain.marks, domain.ends, self.moment()) if domain.marks else None,
             stored=domain.stored,
             running=domain.running,
             power=self._power(domain),

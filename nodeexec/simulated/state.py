@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from nodeexec.trash_age import TrashAge
 from reconciler.model.domain import ClaimSource, DiskSpec, DomainSpec, SeedSource
@@ -38,7 +40,7 @@ class HostDomain:
     ``boots_at_mark`` and ``boots_at_stop`` are what ``boots`` was when the start mark and the stop mark were written: a
     start mark whose guest never came, and a stop mark whose guest is long gone, are known by them.
     ``guest_access`` is the digest of the credentials set in the guest, and ``boots`` at that time.
-    ``foreign_stored`` and ``foreign_running`` are (path, text) of what no spec can say.
+    ``ends`` is when what an operator did ends, by the kernel's clock. ``foreign_stored`` and ``foreign_running`` are (path, text) of what no spec can say.
     """
 
     name: str
@@ -46,6 +48,7 @@ class HostDomain:
     running: DomainSpec | None = None
     power: PowerState = PowerState.OFF
     marks: Marks | None = None
+    ends: Mapping[str, Any] = field(default_factory=dict)
     history: RunHistory = RunHistory()
     history_before_mark: RunHistory = RunHistory()
     boots_at_mark: int = -1

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from reconciler.daemon.arguments import KINDS, Arguments
+from reconciler.daemon.clock import moment
 from reconciler.daemon.names import NAMED, names
 from reconciler.daemon.operations_adopt import AdoptVerbs
 from reconciler.daemon.operations_frame import Json, Turn
@@ -153,7 +154,9 @@ class Operations(TrashVerbs, AdoptVerbs):
             arguments.finish()
 
             def halt() -> Json:
-                self._suspension.write(Suspended(by=user, at=self._clock.now(), reason=reason, until=until))
+                self._suspension.write(
+                    Suspended(by=user, at=self._clock.now(), reason=reason, until=until), moment(self._clock)
+                )
                 return self._cycle_after(self._action("suspend", user, arguments={"all": True, **given}))
 
             return self._turn.call(halt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Protocol, TypeVar
 
+from reconciler.daemon.clock import moment
 from reconciler.daemon.cycle import Cycle, CycleReport
 from reconciler.daemon.suspension import SuspensionFile
 from reconciler.daemon.views import report_view, settled_mapping, status_view
@@ -62,7 +63,7 @@ class Frame:
 
     def apply_suspension(self) -> None:
         """Tell the cycle whether everything is suspended now; called before each cycle, as a suspension can end."""
-        found = self._suspension.read(self._clock.now())
+        found = self._suspension.read(moment(self._clock))
         self._cycle.suspended = str(found) if found else ""
 
     def look(self) -> str:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodeexec.trash_age import NOTE_INTERVAL_S, Moment, TrashAge, age_at, age_data, age_from, is_due, noted
+from nodeexec.trash_age import NOTE_INTERVAL_S, TrashAge, age_at, age_data, age_from, is_due, noted
+from reconciler.model.moment import Moment
 
 START = Moment(boot_id="boot-1", monotonic_s=1000.0, at=datetime(2026, 1, 1, tzinfo=UTC))
 
