@@ -169,14 +169,16 @@ class Reading:
 
     def _vm(self, key: ObjectKey, domain: HostDomain) -> LiveVm:
         up = has_booted(domain, self.monotonic)
-        facts = (key, self.state.boot_id, up, self._dhcp())
-        return self.known.of(domain, facts, lambda: self._read_vm(key, domain, up=up))
+        marks = with_told_ends(domain.marks, domain.ends, self.moment()) if domain.marks else None
+        ends = (marks.suspended_until, marks.override) if marks is not None else ()
+        facts = (key, self.state.boot_id, up, self._dhcp(), ends)
+        return self.known.of(domain, facts, lambda: self._read_vm(key, domain, marks, up=up))
 
-    def _read_vm(self, key: ObjectKey, domain: HostDomain, *, up: bool) -> LiveVm:
+    def _read_vm(self, key: ObjectKey, domain: HostDomain, marks: Marks | None, *, up: bool) -> LiveVm:
         live = LiveVm(
             key=key,
             fingerprint="",
-            marks=with_told_ends(domain.marks, domain.ends, self.moment()) if domain.marks else None,
+            marks=marks,
             stored=domain.stored,
             running=domain.running,
             power=self._power(domain),
