@@ -12,7 +12,21 @@ ANNOTATIONS = frozenset(
 )
 """What manifests may say."""
 
-WRITTEN = frozenset(f"{PREFIX}{name}" for name in ("owner", "revision", "source", "suspended"))
+WRITTEN = frozenset(
+    f"{PREFIX}{name}"
+    for name in (
+        "owner",
+        "revision",
+        "source",
+        "suspended",
+        "trash",
+        "tracking",
+        "applied",
+        "override",
+        "stopping",
+        "restarted-at",
+    )
+)
 """What gitvirt writes on live objects itself; in a manifest it means nothing."""
 
 VALUES: Mapping[str, tuple[str, ...]] = {
