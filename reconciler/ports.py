@@ -320,6 +320,14 @@ class Leadership(Protocol):
         """``tell`` is called once, from any thread, when another process has it for certain; the argument says why."""
         ...
 
+    def restore(self) -> bool:
+        """Take it anew if what stands for it on this machine was removed; whether that was needed. Called now and then.
+
+        Raises:
+            RequirementError: it cannot be taken anew now.
+        """
+        ...
+
     def release(self) -> None:
         """Give it back, so that another can have it at once; nothing when it is not held. Nothing may act any more."""
         ...

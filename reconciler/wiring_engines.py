@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from reconciler.daemon.lock import OwnerLock
+from reconciler.daemon.lock import OwnerLock, lock_directory
 from reconciler.daemon.programs import Program
 from reconciler.model.document import Document
 from reconciler.model.errors import RequirementError, SettingsError
@@ -104,7 +105,11 @@ class _Libvirt:
 
     def leadership(self, clock: Clock) -> Leadership:
         del clock
-        return OwnerLock(self._settings.policy.owner, self.uri)
+        from nodeexec.libvirt.same_uri import canonical_uri, is_for_one_user  # noqa: PLC0415
+
+        policy = self._settings.policy
+        identity = canonical_uri(self.uri, (socket.gethostname(), policy.host))
+        return OwnerLock(policy.owner, identity, lock_directory(shared=not is_for_one_user(identity)))
 
     def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
         try:
@@ -265,7 +270,7 @@ class _Simulated:
 
     def leadership(self, clock: Clock) -> Leadership:
         del clock
-        return OwnerLock(self._owner, self.uri)
+        return OwnerLock(self._owner, self.uri, lock_directory(shared=False))
 
     def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
         del workers  # its copies must move on the cycle's thread

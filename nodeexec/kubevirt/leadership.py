@@ -72,6 +72,10 @@ class LeaseLeadership:
         if lost:
             tell(lost)
 
+    def restore(self) -> bool:
+        """Nothing stands for it on this machine."""
+        return False
+
     def release(self) -> None:
         """See `Leadership.release`."""
         self._stopping.set()

@@ -247,7 +247,7 @@ class Domains:
     def ended(self, marks: DomainMarks, reason: StopReason) -> DomainMarks:
         """The marks of a guest that has just ended. One that we asked to stop ended because of us."""
         now, known_since = self._clock.now(), marks.history.ended_at
-        if marks.end_reason is not None and known_since is not None and now - known_since < _SAME_END:
+        if marks.end_reason is not None and known_since is not None and abs(now - known_since) < _SAME_END:
             return marks
         by_us = marks.end_reason is None and marks.history.stop_requested_at is not None
         return replace(

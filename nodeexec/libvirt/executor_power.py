@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import libvirt
 
+from nodeexec.grace_clock import GraceClock
 from nodeexec.libvirt.disk_keys import DiskKeys
 from nodeexec.libvirt.domains import DomainReading, Domains
 from nodeexec.libvirt.errors import ApplyEndedError
@@ -50,8 +51,8 @@ class Guest:
 
 
 class PowerControl:
-    """Carries out power steps. Only the time of the last press of a power button is kept in memory: losing it costs one
-    press more.
+    """Carries out power steps. Only times are kept in memory: losing that of the last press of a power button costs one
+    press more, for that of the first see `GraceClock`.
     """
 
     def __init__(self, domains: Domains, clock: Clock, settings: LibvirtSettings, boot_id: str, keys: DiskKeys) -> None:
@@ -60,6 +61,7 @@ class PowerControl:
         self._clock = clock
         self._settings = settings
         self._boot_id = boot_id
+        self._grace = GraceClock(clock)
         self._pressed: dict[ObjectKey, float] = {}
 
     def carry_out(self, change: Change, guest: Guest, steps: Steps, step: PowerStep) -> Outcome:
@@ -97,16 +99,16 @@ class PowerControl:
             return None
         now, history = self._clock.now(), guest.history
         requested = history.stop_requested_at
-        if requested is None or requested > now or history.stop_asked_by != asked_by:
-            requested = now if requested is None or requested > now else requested
+        if requested is None or history.stop_asked_by != asked_by:
+            requested = now if requested is None else requested
             asked = replace(history, stop_requested_at=requested, stop_asked_by=asked_by)
             asking = replace(guest.marks, history=asked, end_reason=None)
             guest = self._write(guest, steps, "marked stop", asking)
-        if guest.reading.power is PowerState.CRASHED or now - requested >= timedelta(seconds=grace_s):
+        left_s = grace_s - self._grace.passed_s(guest.key, requested)
+        if guest.reading.power is PowerState.CRASHED or left_s <= 0:
             self.force_off(guest, steps)
             return None
         self._press(guest, steps)
-        left_s = max(0.0, grace_s - (now - requested).total_seconds())
         return steps.outcome(
             Result.PROGRESSING,
             f"waiting for the guest to shut down, {left_s:.0f} s left before it is forced off",
@@ -124,7 +126,7 @@ class PowerControl:
                     raise
 
         steps.do("forced guest off", destroy)
-        self._pressed.pop(guest.key, None)
+        self._forget(guest.key)
         if guest.handle.isPersistent():
             self._domains.record_end(guest.name, StopReason.DESTROYED)
 
@@ -148,7 +150,11 @@ class PowerControl:
             if not guest.handle.isActive():
                 self._domains.write_marks(guest.handle, before)
             raise
-        self._pressed.pop(guest.key, None)
+        self._forget(guest.key)
+
+    def _forget(self, key: ObjectKey) -> None:
+        self._pressed.pop(key, None)
+        self._grace.forget(key)
 
     def again(self, guest: Guest) -> Guest:
         """The same domain, read now.
@@ -194,7 +200,7 @@ def started(marks: DomainMarks, guest: Guest | None, now: datetime, boot_id: str
     last = marks.end_reason or (guest.reading.ended if guest is not None else None)
     by_us = history.stop_requested_at is not None
     begun, ended = history.started_at, history.ended_at if marks.end_reason is not None else now
-    short = begun is not None and ended is not None and (ended - begun).total_seconds() < SHORT_RUN_S
+    short = begun is not None and ended is not None and abs((ended - begun).total_seconds()) < SHORT_RUN_S
     failed = (last is StopReason.FAILED or short) and not by_us
     return replace(
         marks,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from nodeexec.grace_clock import GraceClock
 from nodeexec.simulated.faults import HostError
 from nodeexec.simulated.host import Mutation, power_button, powered_off, powered_on, running_on
 from nodeexec.simulated.reading import POD_NETWORK_NAME
@@ -26,12 +27,13 @@ DEFAULT_GRACE_S = 30
 
 
 class PowerControl:
-    """Carries out power steps. Only the time of the last press of a power button is kept in memory: losing it costs one
-    press more.
+    """Carries out power steps. Only times are kept in memory: losing that of the last press of a power button costs one
+    press more, for that of the first see `GraceClock`.
     """
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
+        self._grace = GraceClock(executor.clock)
         self._pressed: dict[ObjectKey, float] = {}
 
     def carry_out(self, change: Change, steps: Steps, step: PowerStep) -> Outcome:
@@ -77,19 +79,20 @@ class PowerControl:
         now = self._executor.clock.now()
         history = self._executor.reading().history(domain)
         requested = history.stop_requested_at
-        if requested is None or requested > now or history.stop_asked_by != asked_by:
-            requested = now if requested is None or requested > now else requested
+        if requested is None or history.stop_asked_by != asked_by:
+            requested = now if requested is None else requested
             history = replace(domain.history, stop_requested_at=requested, stop_asked_by=asked_by)
             steps.do("mark stop", _put(replace(domain, history=history, boots_at_stop=domain.boots)))
             domain = self._domain(key)
-        if domain.power is PowerState.CRASHED or now - requested >= timedelta(seconds=grace_s):
+        left = grace_s - self._grace.passed_s(key, requested)
+        if domain.power is PowerState.CRASHED or left <= 0:
+            self._grace.forget(key)
             steps.do("force off", lambda state: _force_off(state, key, steps))
             return None
         monotonic = self._executor.clock.monotonic()
         if monotonic - self._pressed.get(key, float("-inf")) >= BUTTON_EVERY_S:
             self._pressed[key] = monotonic
             steps.do("press power button", lambda state: _press(state, key, monotonic))
-        left = grace_s - (now - requested).total_seconds()
         return steps.outcome(
             Result.PROGRESSING,
             f"waiting for the guest to shut down, {left:.0f} s left before it is forced off",
@@ -136,7 +139,7 @@ def history_of_next_run(history: RunHistory, domain: HostDomain, now: datetime) 
     """What the marks say from the next start on."""
     by_gitvirt = history.stop_requested_at is not None
     ended, started = history.ended_at, history.started_at
-    short = started is not None and ended is not None and (ended - started).total_seconds() < SHORT_RUN_S
+    short = started is not None and ended is not None and abs((ended - started).total_seconds()) < SHORT_RUN_S
     failed = domain.last_stop is StopReason.FAILED or (short and not by_gitvirt)
     return RunHistory(
         runs=history.runs + 1,

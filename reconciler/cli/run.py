@@ -43,7 +43,7 @@ def run(
     """
     import structlog  # noqa: PLC0415
 
-    from reconciler import wiring, wiring_lead  # noqa: PLC0415
+    from reconciler import wiring, wiring_daemon, wiring_lead  # noqa: PLC0415
     from reconciler.daemon import events  # noqa: PLC0415
     from reconciler.daemon.log_setup import set_up_logging  # noqa: PLC0415
 
@@ -53,7 +53,7 @@ def run(
     led = wiring_lead.lead(settings)
     if led is None:
         return
-    with wiring.daemon_of(settings, led, listeners) as running:
+    with wiring_daemon.daemon_of(settings, led, listeners) as running:
         structlog.get_logger("gitvirt.run").info(
             events.DAEMON_STARTED,
             settings=settings.origin,

@@ -20,7 +20,7 @@ def awaits_address(vm: ObjectStatus, now: datetime) -> bool:
         return False
     if (vm.live or {}).get("status", {}).get("interfaces") == []:
         return False
-    return (now - datetime.fromisoformat(started)).total_seconds() < PATIENCE_S
+    return abs((now - datetime.fromisoformat(started)).total_seconds()) < PATIENCE_S
 
 
 def look_for_addresses(

@@ -43,7 +43,7 @@ class ControlServer:
         self._free = threading.BoundedSemaphore(_MAX_CONNECTIONS)
         self._stopping = False
         self._listener: socket.socket | None = None
-        self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
+        self._node = (0, 0)
 
     def start(self) -> None:
         """Listen.
@@ -58,6 +58,27 @@ class ControlServer:
             raise DaemonError(
                 f"another daemon answers on {self._path}. Stop it, or give this one its own runtimeDirectory."
             )
+        self._listen()
+
+    def restore(self) -> bool:
+        """Listen anew where somebody removed the socket or its directory; whether it was needed.
+
+        Raises:
+            DaemonError: another daemon answers there.
+            RequirementError: the socket cannot be made.
+        """
+        before = self._listener
+        if before is None or _node_of(self._path) == self._node:
+            return False
+        try:
+            self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        except OSError as error:
+            raise RequirementError(f"runtimeDirectory {self._path.parent} cannot be made: {error.strerror}.") from error
+        self.start()
+        _close(before)
+        return True
+
+    def _listen(self) -> None:
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         # The socket must not be open to others for an instant, and appears under its name when it is ready.
@@ -66,6 +87,7 @@ class ControlServer:
             draft.unlink(missing_ok=True)
             listener.bind(str(draft))
             listener.listen(_MAX_CONNECTIONS)
+            self._node = _node_of(draft)
             draft.replace(self._path)
         except OSError as error:
             listener.close()
@@ -75,24 +97,20 @@ class ControlServer:
         finally:
             os.umask(before)
         self._listener = listener
-        self._thread.start()
+        threading.Thread(target=self._accept, args=(listener,), name="control", daemon=True).start()
 
     def stop(self) -> None:
         """Listen no more; requests under way are answered."""
         self._stopping = True
         if self._listener is not None:
             # The name goes first: a command that comes now finds no daemon instead of a closed door.
-            self._path.unlink(missing_ok=True)
-            try:
-                self._listener.shutdown(socket.SHUT_RDWR)
-            except OSError as error:
-                _log.debug(events.REQUEST_REFUSED, reason=str(error))
-            self._listener.close()
+            if _node_of(self._path) == self._node:
+                self._path.unlink(missing_ok=True)
+            _close(self._listener)
             self._listener = None
 
-    def _accept(self) -> None:
-        listener = self._listener
-        while listener is not None and not self._stopping:
+    def _accept(self, listener: socket.socket) -> None:
+        while not self._stopping:
             try:
                 channel, _ = listener.accept()
             except OSError:
@@ -135,6 +153,23 @@ class ControlServer:
             return fault_answer(fault)
         _log.debug(events.REQUEST_SERVED, verb=request.verb, user=user)
         return {"ok": True, "result": result}
+
+
+def _close(listener: socket.socket) -> None:
+    try:
+        listener.shutdown(socket.SHUT_RDWR)
+    except OSError as error:
+        _log.debug(events.REQUEST_REFUSED, reason=str(error))
+    listener.close()
+
+
+def _node_of(path: Path) -> tuple[int, int]:
+    """Device and number of the file that stands under a name; zeros for none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
 
 
 def fault_answer(fault: GitvirtError) -> Mapping[str, Any]:

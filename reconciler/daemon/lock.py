@@ -1,6 +1,6 @@
 """One owner on one engine of this host has one writer: a second daemon, or a command that acts, refuses.
 
-The lock is a flock on a file whose name follows from (owner, engine URI), in one place on the host whatever the
+The lock is a flock on a file whose name follows from (owner, engine), in one place on the host whatever the
 settings say, so that two settings files cannot get past each other. The kernel lets go of it when the process ends,
 however it ends.
 """
@@ -20,27 +20,30 @@ from reconciler.model.errors import LockedError, RequirementError
 _HOST_DIRECTORY = Path("/run/gitvirt/locks")
 
 
-def lock_directory() -> Path:
-    """Where this host keeps such locks: root has one place; another user has one of his own."""
-    if os.geteuid() == 0:
+def lock_directory(*, shared: bool) -> Path:
+    """Where this host keeps such locks: in one place for an engine that its users share; for one that each has of his
+    own, root there as well, and another user in his home.
+    """
+    if shared or os.geteuid() == 0:
         return _HOST_DIRECTORY
     return Path.home() / ".cache" / "gitvirt" / "locks"
 
 
 class OwnerLock:
-    """`reconciler.ports.Leadership` on one host: held from `acquire` to `release` or to the end of the process, and never
-    lost before. A context manager.
+    """`reconciler.ports.Leadership` on one host: held from `acquire` to `release` or to the end of the process; lost before
+    only if somebody removed its file and another process was quicker than `restore`. A context manager.
     """
 
     waits = False
     leader = ""
     patience_s = 1.0
 
-    def __init__(self, owner: str, engine_uri: str, directory: Path | None = None) -> None:
-        """``directory`` is for tests; see `lock_directory`."""
-        name = hashlib.sha256(f"{owner}\0{engine_uri}".encode()).hexdigest()[:16]
-        self._path = (directory or lock_directory()) / f"{name}.lock"
-        self._what = f"owner {owner!r} on {engine_uri}"
+    def __init__(self, owner: str, engine: str, directory: Path) -> None:
+        """``engine`` names the host that is worked on, in one spelling; ``directory`` is that of `lock_directory`."""
+        name = hashlib.sha256(f"{owner}\0{engine}".encode()).hexdigest()[:16]
+        self._path = directory / f"{name}.lock"
+        self._what = f"owner {owner!r} on {engine}"
+        self._tell: Callable[[str], None] = lambda _: None
         self._descriptor: int | None = None
         self.identity = f"pid {os.getpid()}"
 
@@ -82,12 +85,33 @@ class OwnerLock:
         return self._descriptor is not None
 
     def when_lost(self, tell: Callable[[str], None]) -> None:
-        """It never is."""
+        """See `Leadership.when_lost`; `restore` finds out."""
+        self._tell = tell
+
+    def restore(self) -> bool:
+        """See `Leadership.restore`: make the lock anew where somebody removed its file, which would let a second holder in.
+
+        Raises:
+            RequirementError: the lock file cannot be made.
+        """
+        if self._descriptor is None or self._is_there(self._descriptor):
+            return False
+        before, self._descriptor = self._descriptor, None
+        try:
+            self.acquire()
+        except LockedError as fault:
+            self._tell(str(fault))
+            return False
+        finally:
+            self._descriptor = before if self._descriptor is None else self._descriptor
+        os.close(before)
+        return True
 
     def release(self) -> None:
         """Let go, and remove the file while it is still ours."""
         if self._descriptor is not None:
-            self._path.unlink(missing_ok=True)
+            if self._is_there(self._descriptor):
+                self._path.unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = None
 

@@ -90,6 +90,7 @@ class Parts:
     pump: EventPump
     control: ControlServer
     web: tuple[WebServer, ...]
+    upkeep: Stoppable
 
 
 class Daemon:
@@ -112,7 +113,7 @@ class Daemon:
         with handled_signals(self._signals):
             try:
                 services: Sequence[Stoppable] = [
-                    parts.control, *parts.web, parts.loop, parts.pump, parts.timers
+                    parts.control, *parts.web, parts.loop, parts.pump, parts.timers, parts.upkeep
                 ]  # fmt: skip
                 for service in services:
                     service.start()

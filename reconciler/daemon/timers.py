@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.date import DateTrigger
-from apscheduler.triggers.interval import IntervalTrigger
 
 from reconciler.daemon.notify import WATCHDOG, notify, watchdog_interval_s
 from reconciler.daemon.wake import Wake
@@ -24,11 +27,26 @@ class Poll:
     is_due: Callable[[], bool] = lambda: True
 
 
+class Every(BaseTrigger):  # type: ignore[misc]
+    """One interval after the last time, whatever the clock says that was: APScheduler's own interval counts on from the
+    time it had in mind, so that a clock set forward by a year makes it list every run of that year.
+    """
+
+    def __init__(self, interval_s: float, jitter_s: float = 0.0) -> None:
+        self._interval_s, self._jitter_s = interval_s, jitter_s
+
+    def get_next_fire_time(self, _: datetime | None, now: datetime) -> datetime:
+        """See `BaseTrigger.get_next_fire_time`."""
+        wait_s = self._interval_s + random.uniform(-self._jitter_s, self._jitter_s)  # noqa: S311  (spreads load)
+        return now + timedelta(seconds=max(0.0, wait_s))
+
+
 class Timers:
     """The scheduler (APScheduler 3).
 
     APScheduler *skips* a run that would overlap an earlier run of its job; it does not queue it. That is harmless here,
-    because a job only adds to the pending set and returns at once, however long a cycle takes.
+    because a job only adds to the pending set and returns at once, however long a cycle takes. It counts by the time of
+    day: after somebody has set the clock, `count_anew` is needed.
     """
 
     def __init__(
@@ -47,13 +65,11 @@ class Timers:
         for poll in polls:
             self._scheduler.add_job(
                 self._poll,
-                IntervalTrigger(seconds=poll.interval_s, jitter=poll.jitter_s or None, timezone=UTC),
+                Every(poll.interval_s, poll.jitter_s),
                 [poll],
                 id=f"poll {poll.source}",
             )
-        self._scheduler.add_job(
-            wake, IntervalTrigger(seconds=resync_s, timezone=UTC), [Wake(everything=True)], id="resync"
-        )
+        self._scheduler.add_job(wake, Every(resync_s), [Wake(everything=True)], id="resync")
         interval_s = watchdog_interval_s()
         if interval_s is not None:
 
@@ -61,7 +77,7 @@ class Timers:
                 if is_alive():
                     notify(WATCHDOG)
 
-            self._scheduler.add_job(feed, IntervalTrigger(seconds=interval_s, timezone=UTC), id="watchdog")
+            self._scheduler.add_job(feed, Every(interval_s), id="watchdog")
 
     def _poll(self, poll: Poll) -> None:
         if poll.is_due():
@@ -76,6 +92,14 @@ class Timers:
         at = datetime.now(UTC) + timedelta(seconds=after_s)
         if self._scheduler.running:
             self._scheduler.add_job(self._wake, DateTrigger(at, UTC), [wake], id="later", replace_existing=True)
+
+    def count_anew(self) -> None:
+        """The clock was set: everything is due now, and then at its interval again."""
+        if self._scheduler.running:
+            for job in self._scheduler.get_jobs():
+                # One that is done once may be done just now.
+                with suppress(JobLookupError):
+                    job.modify(next_run_time=datetime.now(UTC))
 
     def stop(self) -> None:
         """End without waiting: no job takes long."""

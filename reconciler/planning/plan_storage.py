@@ -13,6 +13,9 @@ from reconciler.planning.host_rules import beyond_its_pool
 from reconciler.planning.proposal import Circumstances, Proposal, ownership_obstacle, waits_for_adoption
 from reconciler.planning.resolve_volume import CLAIM_KINDS
 
+LONGEST_RETRY_S = 3600.0
+"""No engine spaces the attempts at a copy further: a time beyond it was noted before the clock was set back."""
+
 _NOT_BEGUN = ("Pending", "ImportScheduled", "CloneScheduled")
 
 
@@ -148,6 +151,8 @@ def _creation(
 def _resume_volume(wanted: ResolvedVolume, live: LiveVolume, around: Circumstances) -> Proposal:
     """A copy that nobody is at work on is taken up; one that failed is tried again when its time has come."""
     due_s = (live.retry_at - around.now).total_seconds() if live.retry_at else 0.0
+    if due_s > LONGEST_RETRY_S:
+        due_s = 0.0
     if live.phase in _NOT_BEGUN or (live.phase == "Failed" and due_s <= 0):
         reason = f"taken up again: {live.reason or live.phase}"
         return Proposal(change=_creation(wanted, around, reason, expected=live.fingerprint))

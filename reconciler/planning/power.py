@@ -140,7 +140,8 @@ def _start(live: LiveVm, reason: str, now: datetime) -> PowerDecision:
     if failures >= 2 and ended is not None:
         delay = min(BACKOFF_FIRST_S * 2 ** (failures - 2), BACKOFF_MOST_S)
         left = (ended + timedelta(seconds=delay) - now).total_seconds()
-        if left > 0:
+        # More than the whole of it is left only if the clock was set back since: nobody waits for that day to come again.
+        if 0 < left <= delay:
             return PowerDecision(
                 step=None,
                 reason=f"back-off: {failures} failed runs in a row, next start in {left:.0f} s",

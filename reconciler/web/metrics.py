@@ -93,7 +93,7 @@ class Metrics:
         self._suspended.set(float(suspended))
         self._journal.set(float(journal_failing))
         self._cycles.labels("ok").inc()
-        self._cycle_s.observe((record.ended_at - record.started_at).total_seconds())
+        self._cycle_s.observe(max(0.0, (record.ended_at - record.started_at).total_seconds()))
         for applied in record.applied:
             change, result = applied.change, applied.outcome.result
             self._changes.labels(change.key.kind, str(change.action), str(result)).inc()

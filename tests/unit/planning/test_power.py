@@ -155,3 +155,11 @@ def test_what_an_operator_said_is_looked_at_again_when_it_ends() -> None:
     suspended = vm(suspended="by ann", suspended_until=NOW + timedelta(seconds=30), override=stop)
     assert seconds_to_expiry(suspended, NOW) == 30
     assert seconds_to_expiry(vm(suspended="by ann"), NOW) is None
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=365), timedelta(days=-1)])
+def test_a_clock_that_was_set_makes_no_guest_wait_for_that_day(jump: timedelta) -> None:
+    failing = RunHistory(runs=5, failures=4, ended_at=NOW)
+    crashed = live(PowerState.OFF, StopReason.FAILED, failing)
+    assert is_backing_off(decide_power(A, crashed, NOW + timedelta(seconds=1)))
+    assert decide_power(A, crashed, NOW + jump).step is START
