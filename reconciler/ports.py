@@ -267,6 +267,20 @@ class Journal(Protocol):
         """
         ...
 
+    def lacks(self, keys: Iterable[ObjectKey]) -> tuple[ObjectKey, ...]:
+        """Of the objects that are there, the next few whose live state the journal does not hold: after it was lost, set
+        aside or could not be written. Most of the time there are none, and ``keys`` is not read. Never raises.
+        """
+        ...
+
+    def news(self) -> tuple[str, ...]:
+        """What happened to the journal itself since this was last asked: it was damaged and set aside, or written late."""
+        ...
+
+    def standing(self) -> tuple[str, ...]:
+        """What a person has to know of the journal for as long as it is so."""
+        ...
+
     def entries(
         self, *, vm: str | None = None, since: datetime | None = None, limit: int | None = None
     ) -> Iterable[AuditEntry]:

@@ -40,7 +40,7 @@ _QUIET_RESULTS = (Result.UNCHANGED, Result.CONFLICT)
 class CycleReport:
     """What one cycle came to. ``plan`` is what is still to do after it; ``retry_after_s`` when to run again without any
     event (None: only an event or a timer can help). ``idle`` tells a cycle that found nothing to look at. ``sources`` are
-    by name; a single one has the empty name.
+    by name; a single one has the empty name. ``journal_news`` is what happened to the journal itself.
     """
 
     record: CycleRecord
@@ -50,6 +50,7 @@ class CycleReport:
     retry_after_s: float | None
     finished_at: datetime
     journal_commit: str = ""
+    journal_news: tuple[str, ...] = ()
     idle: bool = False
 
 
@@ -144,6 +145,11 @@ class Cycle:
     @suspended.setter
     def suspended(self, reason: str) -> None:
         self._lookout.suspended = reason
+
+    @property
+    def journal_standing(self) -> tuple[str, ...]:
+        """What a person has to know of the journal now."""
+        return (*filter(None, (self.journal_fault,)), *self._journal.standing())
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -261,7 +267,9 @@ class Cycle:
         """What the journal is told: everything but repetition."""
         told = tuple(applied for applied in attempted if self._is_news(applied))
         touched = {applied.change.key for applied in told} | {action.key for action in wake.operator if action.key}
-        live = {key: look.observation.objects.get(key) for key in sorted(touched)}
+        objects, owner = look.observation.objects, self._policy.owner
+        found = self._journal.lacks(key for key, one in objects.items() if one.marks and one.marks.owner == owner)
+        live = {key: objects.get(key) for key in sorted({*touched, *found})}
         return CycleRecord(
             started_at=started_at,
             ended_at=self._clock.now(),
@@ -271,6 +279,7 @@ class Cycle:
             problems=self.problems,
             operator=wake.operator,
             live={key: self._engine.document_of(thing) if thing else None for key, thing in live.items()},
+            found=tuple(key for key in found if key not in touched),
             plan_id=look.plan.plan_id,
             detected_at=wake.detected_at,
             messages=tuple(messages),
@@ -328,13 +337,12 @@ class Cycle:
         """Write the journal and report. A journal that cannot be written is said loudly; reconciliation goes on."""
         commit = ""
         try:
-            is_worth_it = record.operator or record.source_events or not idle
+            is_worth_it = record.operator or record.source_events or self.journal_fault or not idle
             commit = self._journal.write(record) if is_worth_it else ""
+            self.journal_fault = "" if is_worth_it else self.journal_fault
         except JournalError as error:
             self.journal_fault = f"journal: {error}"
             record = replace(record, messages=(*record.messages, self.journal_fault))
-        if commit:
-            self.journal_fault = ""
         self.report = CycleReport(
             record=record,
             plan=plan if plan is not None else (self._lookout.last.plan if self._lookout.last else None),
@@ -344,5 +352,6 @@ class Cycle:
             finished_at=self._clock.now(),
             journal_commit=commit,
             idle=idle,
+            journal_news=self._journal.news(),
         )
         return self.report

@@ -51,6 +51,8 @@ class CycleLog:
             _log.info(events.OPERATOR_ASKED, verb=action.verb, by=action.by, **key, **dict(action.arguments))
         if report.plan is not None:
             self._say_plan(report.plan)
+        for said in report.journal_news:
+            _log.error(events.JOURNAL_SAID, message=said)
         if report.record.messages != self._messages:
             self._messages = report.record.messages
             for message in self._messages:

@@ -73,7 +73,7 @@ class Operations(TrashVerbs, AdoptVerbs):
             "last_cycle_at": time_text(report.finished_at) if report else None,
             "messages": list(
                 dict.fromkeys(
-                    filter(None, (fault, *(report.record.messages if report else ()), self._cycle.journal_fault))
+                    filter(None, (fault, *(report.record.messages if report else ()), *self._cycle.journal_standing))
                 )
             ),
             "plan": plan_summary(report.plan, self._cycle.source_statuses) if report else None,

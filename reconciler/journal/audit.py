@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from reconciler.journal.reading import JOURNAL
 from reconciler.model.keys import CLUSTER_SCOPED_KINDS, ObjectKey
 from reconciler.model.plain_text import one_line
 from reconciler.model.record import AuditEntry
@@ -44,9 +45,13 @@ class Wanted:
 
 
 def choose(entries: Iterable[AuditEntry], wanted: Wanted | None, since: datetime | None) -> Iterator[AuditEntry]:
-    """The entries about the wanted object that are not older than ``since``."""
+    """The entries about the wanted object that are not older than ``since``; those about the journal itself with them,
+    because what it does not tell is about every object.
+    """
     for entry in entries:
-        if (wanted is None or wanted.matches(entry.key)) and (since is None or entry.at >= since):
+        if (wanted is None or wanted.matches(entry.key) or entry.action == JOURNAL) and (
+            since is None or entry.at >= since
+        ):
             yield entry
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -16,18 +16,25 @@ from typing import Any
 import pygit2
 
 from reconciler.journal.audit import Wanted, choose
-from reconciler.journal.message import compose_message, dominant_cause, revision_behind
+from reconciler.journal.message import JOURNAL_SIGN, Notice, compose_message, dominant_cause, revision_behind
 from reconciler.journal.novelty import Noteworthy, Seen, event_identity, identity
 from reconciler.journal.object_files import HELD_FILE, PROBLEMS_FILE, SOURCE_FILE, from_yaml, object_path, to_yaml
+from reconciler.journal.owed import Owed
 from reconciler.journal.packing import pack_objects
 from reconciler.journal.reading import parse_message
 from reconciler.journal.store import BRANCH, GIT_FAULTS, GITVIRT, JournalStore, Person, one_writer, prepare_libgit2
+from reconciler.loose_objects import CutOffError, LooseObjects
 from reconciler.model.errors import JournalError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.plain_text import one_line
 from reconciler.model.plan import Cause
 from reconciler.model.record import AuditEntry, CycleRecord
 from reconciler.ports import Clock
+
+LACKING_LIMIT = 500
+"""Objects whose live state is written down in one cycle after the journal was lost: a second or so of work."""
+SET_ASIDE, LATE, COMPLETED = "set-aside", "late", "completed"
+"""What happens to a journal."""
 
 
 class GitJournal:
@@ -50,33 +57,68 @@ class GitJournal:
         self._lock = threading.Lock()
         self._store: JournalStore | None = None
         self._seen: Seen | None = None
-        self._set_aside: Path | None = None
-
-    @property
-    def set_aside(self) -> Path | None:
-        """Where a damaged journal was put since this object was made; None when none was damaged."""
-        return self._set_aside
+        self._owed = Owed()
+        self._is_whole = False
+        self._damage = ""
+        self._notices: list[Notice] = []
+        self._news: list[str] = []
 
     def write(self, record: CycleRecord) -> str:
         """See `Journal.write`. Repetitions of what the journal tells already are left out (`reconciler.journal.novelty`).
+        What could not be written before is written first.
 
         Raises:
-            JournalError: nothing was recorded.
+            JournalError: it could not be recorded; it is kept in memory and tried again with the next record.
         """
         with self._lock:
-            told = (record.applied, record.held, record.problems, record.operator, record.source_events)
-            if not any(told):
+            told = (record.applied, record.held, record.problems, record.operator, record.source_events, record.found)
+            if not any(told) and not self._owed and not self._notices:
                 self._seen = self._seen.after(record) if self._seen else None
                 return ""
             try:
                 with one_writer(self._lock_file, self.path):
-                    return self._write(record)
-            except GIT_FAULTS as fault:
+                    late = self._write_owed()
+                    return self._write(record) or late
+            except (JournalError, *GIT_FAULTS) as fault:
                 self._store = None
+                self._owed.keep(record, self._seen or Seen(), one_line(str(fault), 200))
                 raise JournalError(
                     f"the journal {self.path} cannot be written: {one_line(str(fault))}. "
-                    "Check the free space and the rights of its directory; reconciliation goes on without it"
+                    "Check the free space and the rights of its directory; reconciliation goes on without it, and what "
+                    "happens meanwhile is written later"
                 ) from fault
+
+    def lacks(self, keys: Iterable[ObjectKey]) -> tuple[ObjectKey, ...]:
+        """See `Journal.lacks`. Looks whether the journal is damaged, too."""
+        with self._lock:
+            try:
+                if self._is_whole and not self._owed.stale and self._is_sound():
+                    return ()
+                known = sorted(keys)
+                with one_writer(self._lock_file, self.path):
+                    held = self._sound_store().holds(map(object_path, known))
+                    lacking = [key for key, (_, is_held) in zip(known, held, strict=True) if not is_held]
+            except (JournalError, *GIT_FAULTS):
+                return ()  # Writing finds out the same, and says so.
+            lacking += sorted(self._owed.stale.intersection(known).difference(lacking))
+            self._owed.stale.difference_update(lacking[:LACKING_LIMIT])
+            self._is_whole = len(lacking) <= LACKING_LIMIT
+            return tuple(lacking[:LACKING_LIMIT])
+
+    def news(self) -> tuple[str, ...]:
+        """See `Journal.news`."""
+        with self._lock:
+            said, self._news = tuple(self._news), []
+            return said
+
+    def standing(self) -> tuple[str, ...]:
+        """See `Journal.standing`."""
+        aside = sorted(self.path.parent.glob(f"{self.path.name}.damaged-*"))
+        return tuple(
+            f"a damaged journal lies at {path}: what it told is not in the journal of today. `git -C {path} log` may still "
+            "read some of it; move it away when you are done with it"
+            for path in aside
+        )
 
     def entries(
         self, *, vm: str | None = None, since: datetime | None = None, limit: int | None = None
@@ -98,6 +140,7 @@ class GitJournal:
         """
         prepare_libgit2()
         try:
+            LooseObjects(self.path).require_whole()
             repository = pygit2.Repository(str(self.path), pygit2.enums.RepositoryOpenFlag.BARE)
             found = repository[commit].peel(pygit2.Commit)
             parents = [repository[parent].peel(pygit2.Commit) for parent in found.parent_ids]
@@ -106,34 +149,60 @@ class GitJournal:
         except (*GIT_FAULTS, ValueError) as fault:
             raise JournalError(f"{one_line(commit, 64)} of the journal {self.path} cannot be read: {fault}") from fault
 
+    def _write_owed(self) -> str:
+        """The last of the commits that are late; empty when none is."""
+        commit = ""
+        if notice := self._owed.notice():
+            self._notices = [*(one for one in self._notices if one.what != LATE), Notice(LATE, notice)]
+        while self._owed.records:
+            commit = self._write(self._owed.records[0]) or commit
+            self._owed.records.popleft()
+        if notice:
+            self._news.append(notice)
+            self._owed.settle()
+        return commit
+
     def _write(self, record: CycleRecord) -> str:
-        notice = ""
-        store = self._opened()
-        fault = "" if store is None else _head_fault(store)
-        if store is None or fault:
-            notice = self._begin_anew(fault)
-            store = self._opened()
-            if store is None:
-                raise JournalError(f"a new journal at {self.path} cannot be opened")
+        store = self._sound_store()
         if self._seen is None:
             self._seen = _seen_before(store)
         news = self._seen.news(record)
         commit = ""
-        if news:
+        if news or record.found or self._notices:
             try:
-                commit = self._commit(store, record, news, notice)
+                commit = self._commit(store, record, news)
             except GIT_FAULTS:
                 fault = store.verify()
                 if not fault:
                     raise
-                notice = self._begin_anew(fault)
-                store = JournalStore(self.path)
-                self._store = store
-                commit = self._commit(store, record, news, notice)
+                self._begin_anew(fault)
+                store = self._sound_store()
+                commit = self._commit(store, record, news)
+            self._notices = []
             if store.packing_is_due():
                 self._background("journal-packing", self._pack)
         self._seen = (self._seen or Seen()).after(record)
         return commit
+
+    def _is_sound(self) -> bool:
+        """Whether the store that is open can be built on."""
+        return self._store is not None and self.path.is_dir() and not _head_fault(self._store)
+
+    def _sound_store(self) -> JournalStore:
+        """The journal, opened, made, or begun anew.
+
+        Raises:
+            JournalError: a new one cannot be opened either.
+            pygit2.GitError, OSError: it cannot be made.
+        """
+        store = self._opened()
+        fault = "" if store is None else _head_fault(store)
+        if store is None or fault:
+            self._begin_anew(fault)
+            store = self._opened()
+            if store is None:
+                raise JournalError(f"a new journal at {self.path} cannot be opened")
+        return store
 
     def _pack(self) -> None:
         # A convenience: every commit stands without it, and the next time tries again.
@@ -144,17 +213,17 @@ class GitJournal:
         """The store; None when the repository there cannot be opened as one."""
         if self._store is not None and self.path.is_dir():
             return self._store
-        self._seen = None
+        self._seen, self._is_whole = None, False
         try:
             self._store = JournalStore(self.path)
-        except pygit2.GitError:
-            if not self.path.exists() or not any(self.path.iterdir()):
+        except (pygit2.GitError, CutOffError, NotADirectoryError) as fault:
+            if not self.path.exists():
                 raise
-            self._store = None
+            self._store, self._damage = None, one_line(str(fault), 200)
         return self._store
 
-    def _begin_anew(self, fault: str) -> str:
-        """Put a damaged journal aside; the sentence that the new one's first commit says about it."""
+    def _begin_anew(self, fault: str) -> None:
+        """Put a damaged journal aside, which the new one's first commit says, and the daemon."""
         stamp = f"{self._clock.now():%Y%m%dT%H%M%SZ}"
         aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
         count = 1
@@ -163,13 +232,15 @@ class GitJournal:
             aside = self.path.with_name(f"{self.path.name}.damaged-{stamp}-{count}")
         self._store = None
         self.path.rename(aside)
-        self._set_aside, self._seen = aside, None
-        return (
-            f"THE JOURNAL BEFORE THIS COMMIT WAS DAMAGED ({fault or 'it cannot be opened'}) and was set aside as {aside}. "
+        self._seen, self._is_whole = None, False
+        said = (
+            f"THE JOURNAL BEFORE THIS COMMIT WAS DAMAGED ({fault or self._damage}) and was set aside as {aside}. "
             "Nothing was decided from it; only history is missing here."
         )
+        self._notices = [Notice(SET_ASIDE, said), *self._notices]
+        self._news.append(said)
 
-    def _commit(self, store: JournalStore, record: CycleRecord, news: Noteworthy, notice: str) -> str:
+    def _commit(self, store: JournalStore, record: CycleRecord, news: Noteworthy) -> str:
         files: dict[str, bytes | None] = {
             object_path(key): None if live is None else to_yaml(live) for key, live in record.live.items()
         }
@@ -190,7 +261,11 @@ class GitJournal:
         behind = revision_behind(record, news)
         if behind is not None and behind[1].author and dominant_cause(news) == Cause.COMMIT:
             author = (behind[1].author, behind[1].email)
-        return store.commit(files, compose_message(record, news, notice), author, record.ended_at)
+        notices = list(self._notices)
+        if record.found:
+            said = f"the live state of {len(record.found)} objects, which it did not hold; nothing was done to them"
+            notices.append(Notice(COMPLETED, said))
+        return store.commit(files, compose_message(record, news, notices), author, record.ended_at)
 
     def _all_entries(self, wanted: Wanted | None) -> Iterator[AuditEntry]:
         """Every entry that may be about the wanted object, newest first."""
@@ -198,13 +273,15 @@ class GitJournal:
             return
         prepare_libgit2()
         needle = wanted.needle if wanted else b""
+        always = f"\n{JOURNAL_SIGN}".encode()
         try:
+            LooseObjects(self.path).require_whole()
             repository = pygit2.Repository(str(self.path), pygit2.enums.RepositoryOpenFlag.BARE)
             reference = repository.references.get(BRANCH)
             commit = reference.peel(pygit2.Commit) if reference else None
             while commit is not None:
                 message = commit.raw_message
-                if needle in message:
+                if needle in message or always in message:
                     at = datetime.fromtimestamp(commit.commit_time, UTC)
                     yield from reversed(parse_message(str(commit.id), message.decode("utf-8", "replace"), at))
                 commit = repository[commit.parent_ids[0]].peel(pygit2.Commit) if commit.parent_ids else None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from reconciler.journal.audit import audit_dict
+from reconciler.journal.reading import JOURNAL
 from reconciler.model.outcome import Result
 from reconciler.model.plan import Action
 from reconciler.model.record import AuditEntry
@@ -15,8 +16,10 @@ _PASSING = ("held", str(Result.PROGRESSING), str(Result.CONFLICT), str(Result.RE
 
 
 def is_history(entry: AuditEntry) -> bool:
-    """Whether an entry tells of something that became of its object, not of what was under way or waited."""
-    if entry.result == "asked":
+    """Whether an entry tells of something that became of its object, not of what was under way or waited; or of the
+    journal, where that has a hole.
+    """
+    if entry.result == "asked" or entry.action == JOURNAL:
         return True
     return entry.action in tuple(Action) and entry.result not in _PASSING
 

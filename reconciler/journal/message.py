@@ -8,6 +8,8 @@ is made one safe line first, so it can neither begin a block nor forge a trailer
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -21,16 +23,26 @@ from reconciler.model.problem import Problem
 from reconciler.model.record import AppliedChange, CycleRecord, OperatorAction
 from reconciler.model.revision import Revision, SourceEvent
 
-CHANGE_SIGN, HOLD_SIGN, PROBLEM_SIGN, OPERATOR_SIGN, SOURCE_SIGN = "* ", "! ", "? ", "> ", "@ "
+CHANGE_SIGN, HOLD_SIGN, PROBLEM_SIGN, OPERATOR_SIGN, SOURCE_SIGN, JOURNAL_SIGN = "* ", "! ", "? ", "> ", "@ ", "= "
 SUBJECT_LIMIT, TEXT_LIMIT, VALUE_LIMIT = 120, 500, 160
 DIFFERENCES_LIMIT, PROBLEMS_LIMIT = 100, 200
 _CAUSES = (Cause.COMMIT, Cause.OPERATOR, Cause.DRIFT, Cause.RETRY, Cause.EXPIRY)
 
 
-def compose_message(record: CycleRecord, news: Noteworthy, notice: str = "") -> str:
-    """The message of the commit that tells ``news`` of a cycle. ``notice`` is said right below the subject."""
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that happened to the journal itself: one word for it, and a sentence or two."""
+
+    what: str
+    text: str
+
+
+def compose_message(record: CycleRecord, news: Noteworthy, notices: Sequence[Notice] = ()) -> str:
+    """The message of the commit that tells ``news`` of a cycle. ``notices`` come right below the subject."""
     problems = news.problems[:PROBLEMS_LIMIT]
     body: list[str] = []
+    for notice in notices:
+        body += [f"{JOURNAL_SIGN}journal {one_line(notice.what, 60)}", *_text("message", notice.text)]
     for event in news.source:
         body += _source_block(event)
     for done in news.applied:
@@ -44,9 +56,8 @@ def compose_message(record: CycleRecord, news: Noteworthy, notice: str = "") -> 
     for action in news.operator:
         body += _operator_block(action)
     body += [f"note: {line}" for line in (one_line(text, TEXT_LIMIT) for text in record.messages) if line]
-    told = f"notice: {one_line(notice, TEXT_LIMIT)}" if notice else ""
-    paragraphs = [_subject(record, news), told, "\n".join(body)]
-    trailers = _trailers(record, news, problems)
+    paragraphs = [_subject(record, news, notices), "\n".join(body)]
+    trailers = [*(f"Journal: {_word(notice.what)}" for notice in notices), *_trailers(record, news, problems)]
     return "\n\n".join([*filter(None, paragraphs), "\n".join(trailers)]) + "\n"
 
 
@@ -164,7 +175,9 @@ def _trailers(record: CycleRecord, news: Noteworthy, problems: tuple[Problem, ..
     return lines
 
 
-def _subject(record: CycleRecord, news: Noteworthy) -> str:
+def _subject(record: CycleRecord, news: Noteworthy, notices: Sequence[Notice]) -> str:
+    if not news and notices:
+        return one_line(f"journal: {', '.join(notice.what for notice in notices)}", SUBJECT_LIMIT)
     if not news.applied:
         return one_line(_subject_without_changes(news), SUBJECT_LIMIT)
     cause = dominant_cause(news)

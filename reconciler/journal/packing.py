@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pygit2
 
+from reconciler.loose_objects import LooseObjects
+
 LOOSE_LIMIT = 2000
 PACKS_LIMIT = 20
 _MERGED_OBJECTS = 50_000
@@ -22,7 +24,7 @@ def pack_objects(path: Path, *, packs_limit: int = PACKS_LIMIT) -> None:
     """Pack all loose objects of the repository at ``path``; and its small packs into one, where there are many.
 
     Raises:
-        pygit2.GitError, OSError, KeyError: an object cannot be read or the pack not written; nothing is lost.
+        pygit2.GitError, OSError, KeyError, CutOffError: an object cannot be read or the pack not written; nothing is lost.
     """
     directory = path / "objects" / "pack"
     for left in directory.glob("pack_git2_*"):
@@ -33,6 +35,7 @@ def pack_objects(path: Path, *, packs_limit: int = PACKS_LIMIT) -> None:
     if len(before) >= packs_limit:
         contents = {index: objects_of_index(index) for index in sorted(before)}
         merged = {index: objects for index, objects in contents.items() if len(objects) <= _MERGED_OBJECTS}
+    LooseObjects(path).require_whole()
     repository = pygit2.Repository(str(path), pygit2.enums.RepositoryOpenFlag.BARE)
     builder = pygit2.PackBuilder(repository)
     for name in loose:

@@ -9,7 +9,14 @@ from datetime import datetime
 from itertools import pairwise
 from urllib.parse import unquote as percent_decoded
 
-from reconciler.journal.message import CHANGE_SIGN, HOLD_SIGN, OPERATOR_SIGN, PROBLEM_SIGN, SOURCE_SIGN
+from reconciler.journal.message import (
+    CHANGE_SIGN,
+    HOLD_SIGN,
+    JOURNAL_SIGN,
+    OPERATOR_SIGN,
+    PROBLEM_SIGN,
+    SOURCE_SIGN,
+)
 from reconciler.model.keys import ObjectKey
 from reconciler.model.plan import Action, Cause, Impact
 from reconciler.model.record import AuditEntry
@@ -22,8 +29,11 @@ _OPERATOR = re.compile(r"(\S+) by (.*) at=(\S+?)(?: on=(\S+))?")
 _SOURCE = re.compile(r"(\S+) (\S+) (\S+)")
 _BLOCK_OF = {
     "Source-Event": SOURCE_SIGN, "Change": CHANGE_SIGN, "Hold": HOLD_SIGN, "Problem": PROBLEM_SIGN, "Operator": OPERATOR_SIGN,
+    "Journal": JOURNAL_SIGN,
 }  # fmt: skip
 GITVIRT = "gitvirt"
+JOURNAL = "journal"
+"""The action of an entry about the journal itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,8 @@ def _entries(
         match name:
             case "Source-Event":
                 entry = _source(context, value, block)
+            case "Journal":
+                entry = _journal(context, value, block)
             case "Change":
                 entry = _change(context, value, block)
             case "Problem":
@@ -189,6 +201,21 @@ def _source(context: _Context, value: str, block: list[str]) -> AuditEntry | Non
     )
 
 
+def _journal(context: _Context, value: str, block: list[str]) -> AuditEntry:
+    return AuditEntry(
+        commit=context.commit,
+        at=context.at,
+        cause=Cause.COMMIT,
+        action=JOURNAL,
+        key=None,
+        impact=None,
+        result=_unquote(value),
+        revision="",
+        author=GITVIRT,
+        reason=_field(block, "message"),
+    )
+
+
 def _operator(context: _Context, value: str, block: list[str]) -> AuditEntry | None:
     match = _OPERATOR.fullmatch(value)
     if not match:
@@ -212,7 +239,7 @@ def _blocks(body: str) -> dict[str, list[list[str]]]:
     """The blocks of each sign, each as its indented lines."""
     blocks: dict[str, list[list[str]]] = {sign: [] for sign in _BLOCK_OF.values()}
     current: list[str] = []
-    # The subject, and a notice, begin with no sign; ``note:`` lines end a block and belong to none.
+    # The subject begins with no sign; ``note:`` lines end a block and belong to none.
     for line in body.split("\n"):
         if line[:2] in blocks:
             current = []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ import pygit2
 from pygit2.enums import FileMode, ObjectType
 
 from reconciler.journal.packing import LOOSE_LIMIT
+from reconciler.loose_objects import LooseObjects, require_whole
 from reconciler.model.errors import JournalError
 from reconciler.model.plain_text import one_line
 
@@ -43,15 +45,27 @@ class JournalStore:
 
         Raises:
             pygit2.GitError, OSError: it cannot be opened or made.
+            CutOffError: an object in it must not be read.
         """
         prepare_libgit2()
         self.path = path
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pygit2.init_repository(str(path), bare=True, initial_head="main")
-            path.chmod(0o700)
+        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+            _make(path)
+        LooseObjects(path).require_whole()
         self.repository = pygit2.Repository(str(path), pygit2.enums.RepositoryOpenFlag.BARE)
+        _mend_head(path)
         self._loose = estimate_loose(path)
+
+    def holds(self, paths: Iterable[str]) -> Iterator[tuple[str, bool]]:
+        """Each path, and whether the newest tree has a file there.
+
+        Raises:
+            KeyError, ValueError, pygit2.GitError: the journal is damaged.
+        """
+        head = self.head()
+        tree = head.tree if head is not None else ()
+        for path in paths:
+            yield path, path in tree
 
     def head(self) -> pygit2.Commit | None:
         """The newest commit, None in a journal without any.
@@ -64,6 +78,7 @@ class JournalStore:
             if any((self.path / "objects").glob("??/*")) or any((self.path / "objects" / "pack").glob("*.pack")):
                 raise KeyError(f"{BRANCH} is gone, though there are objects")
             return None
+        require_whole(self.path, str(reference.target))
         return reference.peel(pygit2.Commit)
 
     def file(self, name: str) -> bytes | None:
@@ -104,6 +119,8 @@ class JournalStore:
 
     def _tree(self, old: pygit2.Oid | None, changes: Mapping[str, object]) -> pygit2.Oid | None:
         """The tree ``old`` with changes; None when nothing is left in it. Trees without a change are not opened."""
+        if old is not None:
+            require_whole(self.path, str(old))
         tree = self.repository[old].peel(pygit2.Tree) if old else None
         builder = self.repository.TreeBuilder(tree) if tree else self.repository.TreeBuilder()
         for name, change in changes.items():
@@ -135,6 +152,7 @@ class JournalStore:
             head = self.head()
             pending = [head.tree_id] if head else []
             while pending:
+                require_whole(self.path, str(pending[-1]))
                 for entry in self.repository[pending.pop()].peel(pygit2.Tree):
                     if entry.type == ObjectType.TREE:
                         pending.append(entry.id)
@@ -143,6 +161,23 @@ class JournalStore:
         except GIT_FAULTS as fault:
             return one_line(str(fault), 200) or "it cannot be read"
         return ""
+
+
+def _make(path: Path) -> None:
+    """An empty journal, under its name only when it is whole: a killed process leaves no half one to be taken for damaged."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    pygit2.init_repository(str(draft), bare=True, initial_head="main")
+    draft.chmod(0o700)
+    draft.replace(path)
+
+
+def _mend_head(path: Path) -> None:
+    """Say which branch is the journal's where that cannot be read: libgit2 never asks, plain git opens nothing without it."""
+    head, said = path / "HEAD", f"ref: {BRANCH}\n".encode()
+    if head.read_bytes() != said:
+        head.write_bytes(said)
 
 
 def _signature(person: Person, seconds: int) -> pygit2.Signature:

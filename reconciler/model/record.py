@@ -39,7 +39,8 @@ class OperatorAction:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleRecord:
     """One cycle. ``source_events`` is what the looks at the repositories have to put on record. ``live`` maps each touched
-    object to its live state as plain data, redacted, None for one that is gone. ``detected_at`` is when the first event that
+    object to its live state as plain data, redacted, None for one that is gone; those in ``found`` nothing was done to: the
+    journal did not hold them. ``detected_at`` is when the first event that
     woke the cycle came in (drift is measured from there). ``revisions`` are the accepted ones by the names of their sources;
     a single source has the empty name.
     """
@@ -52,6 +53,7 @@ class CycleRecord:
     problems: tuple[Problem, ...] = ()
     operator: tuple[OperatorAction, ...] = ()
     live: Mapping[ObjectKey, Mapping[str, Any] | None] = field(default_factory=dict)
+    found: tuple[ObjectKey, ...] = ()
     plan_id: str = ""
     detected_at: datetime | None = None
     messages: tuple[str, ...] = ()

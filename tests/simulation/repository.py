@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from reconciler.model.errors import SourceError
+from reconciler.model.keys import ObjectKey
 from reconciler.model.record import AuditEntry, CycleRecord
 from reconciler.model.revision import Revision, Snapshot, SourceState, SourceStatus
 from reconciler.ports import Clock
@@ -102,6 +103,18 @@ class MemoryJournal:
             return ""
         self.records.append(record)
         return f"{len(self.records):040x}"
+
+    def lacks(self, keys: Iterable[ObjectKey]) -> tuple[ObjectKey, ...]:
+        """Nothing: it is never lost."""
+        return ()
+
+    def news(self) -> tuple[str, ...]:
+        """Nothing happens to it."""
+        return ()
+
+    def standing(self) -> tuple[str, ...]:
+        """Nothing is wrong with it."""
+        return ()
 
     def entries(
         self, *, vm: str | None = None, since: datetime | None = None, limit: int | None = None

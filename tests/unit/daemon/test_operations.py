@@ -339,8 +339,8 @@ def test_a_journal_that_cannot_be_written_is_said_until_it_can(bench: Bench, mon
     with monkeypatch.context() as patch:
         patch.setattr(bench.core.journal, "write", refuse)
         bench.ask("stop", name="web")
-    bench.core.cycle.run(Wake(fetch=True))
-    assert any("no space" in message for message in bench.ask("status")["messages"])
+        bench.core.cycle.run(Wake(fetch=True))
+        assert any("no space" in message for message in bench.ask("status")["messages"])
     bench.ask("start", name="db")
     assert bench.core.cycle.journal_fault == ""
 

@@ -244,13 +244,15 @@ def test_a_damaged_journal_is_set_aside_and_said_loudly(make_journal, damage, re
     journal = make_journal() if restarted else journal
     commit = journal.write(record(applied(), live={WEB: LIVE}, after_s=20))
     assert commit
-    assert journal.set_aside is not None
-    assert journal.set_aside.is_dir()
+    (aside,) = journal.path.parent.glob("journal.git.damaged-*")
     text = git(journal.path, "log", "--format=%B")
     assert "THE JOURNAL BEFORE THIS COMMIT WAS DAMAGED" in text
-    assert str(journal.set_aside) in text
+    (said,), (standing,) = journal.news(), journal.standing()
+    assert all(str(aside) in told for told in (text, said, standing))
+    assert journal.news() == ()
     git(journal.path, "fsck", "--strict")
-    assert [entry.commit for entry in journal.entries()] == [commit]
+    about = [(entry.commit, entry.action, entry.result) for entry in journal.entries(vm="default/web")]
+    assert about == [(commit, "create", "applied"), (commit, "journal", "set-aside")]
     assert journal.write(record(applied(), live={WEB: {}}, after_s=30))
     assert "DAMAGED" not in git(journal.path, "log", "-1", "--format=%B")
 
@@ -268,8 +270,8 @@ def test_an_unwritable_journal_is_a_journal_error_and_heals(tmp_path, journal):
     with pytest.raises(JournalError, match="cannot be written"):
         journal.write(record(applied()))
     (tmp_path / "state").unlink()
-    assert journal.write(record(applied()))
-    assert journal.set_aside is None
+    assert journal.write(record(applied(), after_s=60))
+    assert journal.standing() == ()
 
 
 def test_a_journal_deleted_while_running_is_begun_anew(journal):

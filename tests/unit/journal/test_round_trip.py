@@ -8,7 +8,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from reconciler.journal.audit import Wanted
-from reconciler.journal.message import compose_message, difference_line
+from reconciler.journal.message import Notice, compose_message, difference_line
 from reconciler.journal.novelty import Noteworthy
 from reconciler.journal.object_files import from_yaml, object_path, to_yaml
 from reconciler.journal.reading import parse_message
@@ -103,12 +103,16 @@ RECORD = st.builds(
 
 # Shrinking such large examples takes minutes and tells little more.
 @settings(max_examples=200, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
-@given(RECORD, NEWS, TEXT)
-def test_entries_come_back(record, news, notice):
-    message = compose_message(record, news, notice)
+@given(RECORD, NEWS, st.lists(st.builds(Notice, NAME, TEXT), max_size=2))
+def test_entries_come_back(record, news, notices):
+    message = compose_message(record, news, notices)
     message.encode()
     assert all(is_plain(line) for line in message.split("\n"))
     entries = list(parse_message("c0ffee", message, record.ended_at))
+    for notice in notices:
+        entry = entries.pop(0)
+        assert (entry.key, entry.action, entry.result) == (None, "journal", notice.what)
+        assert entry.reason == one_line(notice.text)
     for event in news.source:
         entry = entries.pop(0)
         assert (entry.key, entry.action, entry.result) == (None, event.what, event.result)
