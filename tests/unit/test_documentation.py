@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -160,3 +161,36 @@ def test_decisions_have_numbers_of_their_own_and_say_what_was_asked_chosen_and_p
         assert text.startswith(f"# {int(path.name[:4])}. "), path.name
         if int(path.name[:4]) > 2:
             assert [word for word in ("**Question.**", "**Choice.**", "**Cost.**") if word not in text] == [], path.name
+
+
+def _tests_that_are_there() -> dict[str, set[str]]:
+    """Each file of tests, and what is in it as pytest names it."""
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        names: set[str] = set()
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef):
+                names.add(node.name)
+            elif isinstance(node, ast.ClassDef):
+                names |= {f"{node.name}::{one.name}" for one in node.body if isinstance(one, ast.FunctionDef)}
+        found[path.relative_to(ROOT / "tests").as_posix()] = names
+    return found
+
+
+def test_tests_that_the_failure_model_names_are_there() -> None:
+    there, last, missing, named = _tests_that_are_there(), "", [], 0
+    for said in _CODE.findall((DOCS / "failure-model.md").read_text()):
+        path, _, name = said.partition("::")
+        if not path.endswith(".py") and not said.startswith("::"):
+            continue
+        last = path or last
+        named += 1
+        if last not in there or (name and name not in there[last]):
+            missing.append(said)
+    assert missing == []
+    assert named > 50
+
+
+def test_every_fault_of_the_failure_model_names_a_test() -> None:
+    for fault, _, shown in _rows("failure-model.md"):
+        assert fault == "Fault" or set(fault) <= {"-", ":"} or ".py" in shown, fault
