@@ -217,7 +217,7 @@ class _Kubevirt:
 
     def leadership(self, clock: Clock) -> Leadership:
         del clock
-        return OwnerLock(self._owner, self.uri)
+        return OwnerLock(self._owner, self.uri, lock_directory(shared=False))
 
     def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
         del workers  # what takes long is the platform's

@@ -84,6 +84,7 @@ class Standby:
             "last_cycle_at": None,
             "messages": [self._fault] if self._fault else [],
             "plan": None,
+            "trash": None,
             "problems": [],
             "objects": [],
         }
