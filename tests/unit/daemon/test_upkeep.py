@@ -135,6 +135,7 @@ def test_timers_that_wait_for_a_day_that_is_far_off_count_anew() -> None:
         expected = [Wake(sources=frozenset({"infra"})), Wake(everything=True), Wake(keys=frozenset({WEB}))]
         eventually(lambda: all(wake in wakes for wake in expected))
         assert len(wakes) == 3
+        eventually(lambda: timers._scheduler.get_job("later") is None)
     finally:
         timers.stop()
 
