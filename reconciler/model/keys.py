@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 CLUSTER_SCOPED_KINDS = frozenset({"Namespace", "StorageClass", "PodNetwork"})
 """Kinds without a namespace. ``PodNetwork`` is gitvirt's own: the one network behind every ``pod: {}``."""
@@ -11,12 +11,12 @@ TRASH_ITEM = "TrashItem"
 """gitvirt's own kind of what was deleted and can come back; its name is the item's."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ObjectKey:
+class ObjectKey(NamedTuple):
     """Identity of an object: kind, namespace (empty for a cluster-scoped kind) and name.
 
     A kind that gitvirt does not know itself carries its API group (``Service.serving.example.org``), so that two
-    kinds of one name never meet.
+    kinds of one name never meet. A tuple, because everything is looked up by keys: those are hashed and compared without a
+    line of Python. Written as JSON it would be a list: say ``str(key)`` there.
     """
 
     kind: str

@@ -184,6 +184,8 @@ class Resolver:
 
     def _resolved_networks(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, Verdict]:
         """All networks, if any: one more may overlap any other."""
+        if not keys:
+            return {}
         verdicts = {key: self._resolved_network(key) for key in keys}
         if self._policy.on_cluster:
             return verdicts
@@ -303,6 +305,8 @@ class Resolver:
 
     def _take_in(self, verdicts: Mapping[ObjectKey, Verdict]) -> None:
         """Enter what objects came to; VMs of which a duplicate identity was rejected come back for a new judgement."""
+        if not verdicts:
+            return
         before, state = self._state.objects, self._state
         claims: dict[tuple[str, str], int] = {}
         promised = 0
@@ -347,6 +351,8 @@ class Resolver:
         code_of = {key: contest.code for contest in reversed(contests) for key in contest.claimants}
         before, self._why_rejected = self._why_rejected, lost_contests(contests, lambda key: bool(self._live(key)))
         again = {key for key, _ in before.items() ^ self._why_rejected.items()} | (judged & set(self._why_rejected))
+        if not again:
+            return again
         objects: dict[ObjectKey, Resolved | None] = {}
         invalid: dict[ObjectKey, str | None] = {}
         trouble: dict[ObjectKey, Problem | None] = {}

@@ -16,8 +16,9 @@ from nodeexec.simulated.faults import Fault
 from tests.simulation.corpus import Keeper
 from tests.simulation.crew import CORES, Crew, Job, WorkerDiedError
 from tests.simulation.histories import make_history
-from tests.simulation.run import Result, run_once
-from tests.simulation.schedule import ByTurns, every
+from tests.simulation.result import Result
+from tests.simulation.run import run_once
+from tests.simulation.schedule import by_turns, every
 from tests.simulation.tally import Tally
 
 INTERRUPTED = 130
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _jobs(seed: int, until: float, *, each: bool) -> Iterator[Job]:
     """Histories from a seed on, until the time is over; one at least."""
     while True:
-        yield Job(history=make_history(seed), choose=every if each else ByTurns(seed), until=until)
+        yield Job(history=make_history(seed), choose=every if each else by_turns, until=until)
         seed += 1
         if time.monotonic() > until:
             return

@@ -15,35 +15,52 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from nodeexec.simulated.faults import Fault
 from tests.simulation.histories import History
-from tests.simulation.run import Result, Simulation
-from tests.simulation.schedule import Choice, no_fault
+from tests.simulation.result import Result
+from tests.simulation.run import Simulation
+from tests.simulation.schedule import Choice
 from tests.simulation.trace import Trace
 
 RUN_LIMIT_S = 60
 """A run that takes longer hangs: one takes some milliseconds."""
 
 
-def run_branches(history: History, choose: Choice, tell: Callable[[Result], None], *, traced: bool = False) -> None:
-    """The run without a fault, then one for each fault chosen at each point. ``tell`` gets the result of each as it comes.
+def run_branches(
+    history: History,
+    choose: Choice,
+    tell: Callable[[Result], None],
+    *,
+    is_over: Callable[[], bool] = lambda: False,
+    traced: bool = False,
+) -> None:
+    """The run without a fault, then one for each fault that is chosen, until it ``is_over``. ``tell`` gets the result of each as
+    it comes.
 
     A history that breaks a law without any fault is not run with one: all of those would say the same.
     """
-    calm = run_trunk(history, no_fault, tell, traced=traced)
+    calm = run_trunk(history, (), tell, traced=traced)
     tell(calm)
-    if calm.violations:
+    faults = () if calm.violations else tuple(choose(calm))
+    if not faults:
         return
-    trunk = run_trunk(history, choose, tell, traced=traced)
+    trunk = run_trunk(history, faults, tell, is_over=is_over, traced=traced)
     if (trunk.points, trunk.trace, trunk.violations) != (calm.points, calm.trace, calm.violations):
         trunk.violations.append("the same history went another way when it was run again")
         tell(trunk)
 
 
-def run_trunk(history: History, choose: Choice, tell: Callable[[Result], None], *, traced: bool = False) -> Result:
-    """The run without a fault, and from it the branches that ``choose`` wants.
+def run_trunk(
+    history: History,
+    faults: Iterable[Fault],
+    tell: Callable[[Result], None],
+    *,
+    is_over: Callable[[], bool] = lambda: False,
+    traced: bool = False,
+) -> Result:
+    """The run without a fault, and from it a branch for each of ``faults``.
 
     Raises:
         RuntimeError: there are other threads, which a fork would leave behind.
@@ -52,7 +69,7 @@ def run_trunk(history: History, choose: Choice, tell: Callable[[Result], None], 
         raise RuntimeError("a process with several threads cannot be divided; use a worker of tests.simulation.crew")
     simulation = Simulation(history, None)
     trace = Trace(simulation) if traced else None
-    branches = _Branches(simulation, choose, tell)
+    branches = _Branches(simulation, faults, tell, is_over)
     simulation.faults.at_point = branches.at_point
     try:
         result = simulation.run()
@@ -66,16 +83,26 @@ def run_trunk(history: History, choose: Choice, tell: Callable[[Result], None], 
 class _Branches:
     """The children of a trunk, or in a child, its way back."""
 
-    def __init__(self, simulation: Simulation, choose: Choice, tell: Callable[[Result], None]) -> None:
+    def __init__(
+        self,
+        simulation: Simulation,
+        faults: Iterable[Fault],
+        tell: Callable[[Result], None],
+        is_over: Callable[[], bool],
+    ) -> None:
         self._simulation = simulation
-        self._choose = choose
+        self._faults: dict[int, list[Fault]] = {}
+        for fault in faults:
+            self._faults.setdefault(fault.at, []).append(fault)
         self._tell = tell
+        self._is_over = is_over
         self._way_back: int | None = None
 
-    def at_point(self, at: int, label: str) -> Fault | None:
-        """In the trunk: run every fault chosen here, and go on without one. In a child: the fault that it is for."""
-        for kind in self._choose(at, label):
-            fault = Fault(kind, at)
+    def at_point(self, at: int, _label: str) -> Fault | None:
+        """In the trunk: run every fault of this point, and go on without one. In a child: the fault that it is for."""
+        for fault in self._faults.get(at, ()):
+            if self._is_over():
+                break
             reading, writing = os.pipe()
             child = os.fork()
             if child == 0:

@@ -18,7 +18,8 @@ from nodeexec.simulated.faults import FaultKind
 from tests.simulation.branches import run_branches
 from tests.simulation.histories import Commit, Event, History, make_history
 from tests.simulation.plain_values import plain, revived
-from tests.simulation.run import Result, run_once
+from tests.simulation.result import Result
+from tests.simulation.run import run_once
 from tests.simulation.schedule import Choice, Only, no_fault
 
 DIRECTORY = Path(__file__).parent / "corpus"

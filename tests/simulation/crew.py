@@ -7,19 +7,18 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Self
 
-from nodeexec.simulated.faults import FaultKind
 from tests.simulation.branches import run_branches
 from tests.simulation.histories import History
 from tests.simulation.kept_files import LOADED_BEFORE
 from tests.simulation.planting import planted
-from tests.simulation.run import Result
+from tests.simulation.result import Result
 from tests.simulation.schedule import Choice
 
 CORES = len(os.sched_getaffinity(0))
@@ -157,17 +156,11 @@ def _work(pipe: Connection) -> None:
                 continue
             LOADED_BEFORE.clear()
             with planted(job.plant):
-                run_branches(job.history, _until(job, pipe), pipe.send, traced=job.traced)
+                over = _end_of(job, pipe)
+                run_branches(job.history, job.choose, pipe.send, is_over=over, traced=job.traced)
             pipe.send(None)
 
 
-def _until(job: Job, pipe: Connection) -> Choice:
-    """What the job chooses; nothing any more once its time is over, or the owner said to stop."""
-
-    def chosen(at: int, label: str) -> Iterable[FaultKind]:
-        for kind in job.choose(at, label):
-            if time.monotonic() > job.until or pipe.poll():
-                return
-            yield kind
-
-    return chosen
+def _end_of(job: Job, pipe: Connection) -> Callable[[], bool]:
+    """Whether the job's time is over, or its owner said to stop."""
+    return lambda: time.monotonic() > job.until or pipe.poll()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from nodeexec.simulated.clock import SimulatedClock, SteppedWorkers
 from nodeexec.simulated.engine import SimulatedEngine
@@ -25,6 +25,7 @@ from tests.simulation.kept_files import LOADED_BEFORE, FilesInMemory
 from tests.simulation.laws import Laws, leaks, not_reached
 from tests.simulation.remotes import Remotes
 from tests.simulation.repository import MemoryJournal
+from tests.simulation.result import Result
 from tests.simulation.secrecy import Secrecy
 
 OWNER = "simulation"
@@ -38,24 +39,6 @@ WINDOW_S = 4000.0
 FOREIGN = DomainSpec(
     name="billing", uuid="0c0ffee0-0000-4000-8000-000000000001", serial="", cpu=CpuSpec(), memory_mib=64
 )
-
-
-@dataclass(slots=True, kw_only=True)
-class Result:
-    """What a run came to. ``points`` are the labels of the points passed before faults end: places for faults. ``trace``
-    is the digest of all that happened, where somebody asked for it.
-    """
-
-    seed: int
-    fault: Fault | None
-    points: tuple[str, ...] = ()
-    violations: list[str] = field(default_factory=list)
-    crashes: int = 0
-    trace: str = ""
-
-    def __str__(self) -> str:
-        lines = "".join(f"\n  {violation}" for violation in self.violations)
-        return f"seed {self.seed} fault {self.fault or 'none'}: {len(self.violations)} violations{lines}"
 
 
 def digest(data: bytes) -> str:
@@ -97,6 +80,7 @@ class Simulation:
         """The whole story, then peace, then what must be true."""
         try:
             for event in self.history.events:
+                self.result.begun.append(len(self.faults.points))
                 self._happen(event)
                 for _ in range(CYCLES_AN_EVENT):
                     self._cycle(Wake(fetch=True))

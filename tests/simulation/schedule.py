@@ -1,18 +1,23 @@
 """Which faults a history is run with: at each point one kind, by turns, so that a short time sees much; or every one.
 
-By turns, the next history begins with the next kind: every kind comes to every place there is, over the histories.
+By turns, the next history begins with the next kind: every kind comes to every place there is, over the histories. And as all of
+them begin alike, with a first commit that makes everything, only some of the faults in that are taken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from nodeexec.simulated.faults import CALL, FaultKind
+from nodeexec.simulated.faults import CALL, Fault, FaultKind
 from tests.simulation.fleet import VM
+from tests.simulation.result import Result
 
-Choice = Callable[[int, str], Iterable[FaultKind]]
-"""The kinds of fault that a history is run with at a point, given the point's number and label."""
+Choice = Callable[[Result], Iterable[Fault]]
+"""The faults that a history is run with, given its run without any."""
+
+OF_THE_BEGINNING = 4
+"""Of so many points at which the first commit is carried out one is taken."""
 
 
 def kinds_at(label: str) -> tuple[FaultKind, ...]:
@@ -29,26 +34,26 @@ def _is_of_use(kind: FaultKind, label: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class ByTurns:
-    """One kind a point; another ``seed`` has another there."""
-
-    seed: int
-
-    def __call__(self, at: int, label: str) -> tuple[FaultKind, ...]:
-        """A `Choice`."""
-        kinds = kinds_at(label)
-        return (kinds[(self.seed + at) % len(kinds)],)
-
-
-def every(_at: int, label: str) -> tuple[FaultKind, ...]:
-    """All of them."""
-    return kinds_at(label)
+def by_turns(calm: Result) -> Iterator[Fault]:
+    """One kind a point, another one there with the next seed."""
+    beginning = calm.begun[1] if len(calm.begun) > 1 else 0
+    for at, label in enumerate(calm.points):
+        turn, kinds = calm.seed + at, kinds_at(label)
+        if at < beginning:
+            turn, rest = divmod(turn, OF_THE_BEGINNING)
+            if rest:
+                continue
+        yield Fault(kinds[turn % len(kinds)], at)
 
 
-def no_fault(_at: int, _label: str) -> tuple[FaultKind, ...]:
+def every(calm: Result) -> Iterator[Fault]:
+    """Each kind at each point."""
+    return (Fault(kind, at) for at, label in enumerate(calm.points) for kind in kinds_at(label))
+
+
+def no_fault(_calm: Result) -> Iterator[Fault]:
     """None."""
-    return ()
+    return iter(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ class Only:
     kind: FaultKind
     label: str = ""
 
-    def __call__(self, _at: int, label: str) -> tuple[FaultKind, ...]:
+    def __call__(self, calm: Result) -> Iterator[Fault]:
         """A `Choice`."""
-        return (self.kind,) if self.kind in kinds_at(label) and self.label in ("", label) else ()
+        for fault in every(calm):
+            if fault.kind is self.kind and self.label in ("", calm.points[fault.at]):
+                yield fault

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.simulation.run import Result
+from tests.simulation.result import Result
 
 PROGRESS_S = 10.0
 

@@ -11,7 +11,7 @@ from tests.simulation.crew import Crew, Job
 from tests.simulation.histories import make_history
 from tests.simulation.planted import NEEDS, PLANTED, Patch
 from tests.simulation.run import run_once
-from tests.simulation.schedule import ByTurns, Only, no_fault
+from tests.simulation.schedule import Only, by_turns, no_fault
 
 HISTORIES = 40
 
@@ -30,5 +30,5 @@ def _jobs(plant: Callable[[Patch], None]) -> list[Job]:
     histories = [make_history(seed) for seed in range(HISTORIES)]
     kind, name = NEEDS.get(plant), plant.__name__
     calm = [Job(history=one, choose=no_fault, plant=name) for one in histories if kind is None]
-    faulty = [Job(history=one, choose=Only(kind) if kind else ByTurns(one.seed), plant=name) for one in histories]
+    faulty = [Job(history=one, choose=Only(kind) if kind else by_turns, plant=name) for one in histories]
     return [*calm, *faulty]

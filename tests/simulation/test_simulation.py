@@ -6,17 +6,20 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from nodeexec.simulated.faults import CALL, FaultKind
+from nodeexec.simulated.faults import CALL, Fault, FaultKind
 from tests.simulation import corpus
 from tests.simulation.__main__ import main
 from tests.simulation.crew import Crew, Job, WorkerDiedError
+from tests.simulation.fleet import VM
 from tests.simulation.histories import make_history
+from tests.simulation.result import Result
 from tests.simulation.run import run_once
-from tests.simulation.schedule import ByTurns, every, kinds_at, no_fault
+from tests.simulation.schedule import by_turns, every, kinds_at, no_fault
 from tests.simulation.trace import run_traced
 
 HISTORIES = 6
@@ -24,7 +27,7 @@ CORPUS = sorted(corpus.DIRECTORY.glob("*.json"))
 
 
 def test_no_fault_breaks_a_law(crew: Crew) -> None:
-    jobs = [Job(history=make_history(seed), choose=ByTurns(seed)) for seed in range(HISTORIES)]
+    jobs = [Job(history=make_history(seed), choose=by_turns) for seed in range(HISTORIES)]
     results = list(crew.run(jobs))
     assert not [str(result) for result in results if result.violations]
     assert {result.seed for result in results} == set(range(HISTORIES))
@@ -42,7 +45,7 @@ def test_what_broke_once_holds(path: Path, crew: Crew) -> None:
 
 def test_a_branch_is_the_run_from_nothing(crew: Crew) -> None:
     """In another process, with other hashes: the same points, the same states of the host after each step, the same end."""
-    branches = list(crew.run([Job(history=make_history(5), choose=ByTurns(5), traced=True)]))
+    branches = list(crew.run([Job(history=make_history(5), choose=by_turns, traced=True)]))
     calm, *faulty = branches
     assert calm.trace == run_traced(5, None).trace
     assert len({branch.trace for branch in faulty}) > len(faulty) / 2
@@ -54,17 +57,23 @@ def test_a_branch_is_the_run_from_nothing(crew: Crew) -> None:
 def test_every_fault_at_every_point_is_one_run(crew: Crew) -> None:
     points = run_once(3).points
     assert len(points) > 30
-    results = list(crew.run([Job(history=make_history(3), choose=_at_the_first_points)]))
-    wanted = [(kind, at) for at in range(3) for kind in kinds_at(points[at])]
-    assert [(one.fault.kind, one.fault.at) for one in results if one.fault] == wanted
+    results = list(crew.run([Job(history=make_history(3), choose=_of_the_first_points)]))
+    wanted = [Fault(kind, at) for at in range(3) for kind in kinds_at(points[at])]
+    assert [one.fault for one in results if one.fault] == wanted
 
 
 def test_kinds_stand_where_they_make_a_difference() -> None:
     assert FaultKind.PARTIAL in kinds_at(f"{CALL}observe")
     assert FaultKind.PARTIAL not in kinds_at("define domain VirtualMachine/lab/vm0")
     assert FaultKind.FOREIGN_EDIT not in kinds_at(f"{CALL}observe")
-    turns = [ByTurns(seed)(7, f"{CALL}observe") for seed in range(len(kinds_at(f"{CALL}observe")))]
-    assert {kind for kinds in turns for kind in kinds} == set(kinds_at(f"{CALL}observe"))
+
+
+def test_by_turns_every_kind_comes_to_every_place() -> None:
+    points = (f"{CALL}observe", f"{CALL}apply create {VM}/lab/vm0") * 4
+    calm = [Result(seed=seed, fault=None, points=points, begun=[0, 4]) for seed in range(100)]
+    faults = {fault for one in calm for fault in by_turns(one)}
+    assert faults == set(every(calm[0]))
+    assert [fault.at for fault in by_turns(calm[0])] == [0, 4, 5, 6, 7]
 
 
 def test_a_crew_goes_on_after_it_was_told_to_stop(crew: Crew) -> None:
@@ -107,10 +116,10 @@ def test_a_violation_becomes_a_small_case(tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) < 20
 
 
-def _at_the_first_points(at: int, label: str) -> tuple[FaultKind, ...]:
-    return kinds_at(label) if at < 3 else ()
+def _of_the_first_points(calm: Result) -> Iterator[Fault]:
+    return (fault for fault in every(calm) if fault.at < 3)
 
 
-def _kill(_at: int, _label: str) -> tuple[FaultKind, ...]:
+def _kill(_calm: Result) -> Iterator[Fault]:
     os.kill(os.getpid(), signal.SIGKILL)
-    return ()
+    return iter(())

@@ -7,7 +7,8 @@ import hashlib
 from nodeexec.simulated.faults import Fault
 from nodeexec.simulated.host import StepRecord
 from tests.simulation.histories import make_history
-from tests.simulation.run import Result, Simulation
+from tests.simulation.result import Result
+from tests.simulation.run import Simulation
 
 
 class Trace:
