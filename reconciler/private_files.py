@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS_OR_WRITE = stat.S_IWGRP | stat.S_IXGRP | stat.S_IRWXO
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -51,7 +52,8 @@ def stamp_of(path: Path) -> Stamp:
 
 
 def read_private_file(path: Path, *, most_bytes: int) -> tuple[bytes, Stamp]:
-    """The content of a regular file that only root or this user can read, and its stamp.
+    """The content of a regular file that only root or this user can read, and its stamp. Root may hand it to a user who is not
+    root through a group of that user, which is how a Secret is mounted for a pod.
 
     Raises:
         NotPrivateError: open to others, not a regular file, or larger than ``most_bytes``.
@@ -63,7 +65,7 @@ def read_private_file(path: Path, *, most_bytes: int) -> tuple[bytes, Stamp]:
         if not stat.S_ISREG(facts.st_mode):
             raise NotPrivateError(f"{path} is not a regular file", "put a file in its place")
         _check_owner(path, facts)
-        if facts.st_mode & _OTHERS:
+        if facts.st_mode & (_OTHERS_OR_WRITE if _is_handed_on(facts) else _OTHERS):
             raise NotPrivateError(f"{path} is open to other users", f"run: chmod 600 {path}")
         with os.fdopen(os.dup(descriptor), "rb") as stream:
             data = stream.read(most_bytes + 1)
@@ -76,6 +78,10 @@ def read_private_file(path: Path, *, most_bytes: int) -> tuple[bytes, Stamp]:
 
 def _stamp(facts: os.stat_result) -> Stamp:
     return Stamp(facts.st_dev, facts.st_ino, facts.st_size, facts.st_ctime_ns, facts.st_mtime_ns)
+
+
+def _is_handed_on(facts: os.stat_result) -> bool:
+    return os.geteuid() != 0 and facts.st_uid == 0 and facts.st_gid in (os.getegid(), *os.getgroups())
 
 
 def _check_owner(path: Path, facts: os.stat_result) -> None:
