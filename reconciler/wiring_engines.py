@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -206,6 +207,7 @@ class _Kubevirt:
             kubeconfig=options.get("kubeconfig", ""),
             context=options.get("context", ""),
             namespaces=tuple(options.get("namespaces") or ()),
+            lease_namespace=options.get("leaseNamespace", ""),
             force_conflicts=options.get("forceConflicts", False),
             correct_power=options.get("correctPower", False),
             threads=options.get("threads", KubevirtSettings().threads),
@@ -216,17 +218,14 @@ class _Kubevirt:
         self.uri = f"kubernetes:{self._own.kubeconfig}:{self._own.context}"
 
     def leadership(self, clock: Clock) -> Leadership:
-        del clock
-        return OwnerLock(self._owner, self.uri, lock_directory(shared=False))
+        with _needs_kubernetes():
+            from nodeexec.kubevirt.lease_api import cluster_leadership  # noqa: PLC0415
+        return cluster_leadership(self._own, self._owner, clock)
 
     def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
         del workers  # what takes long is the platform's
-        try:
+        with _needs_kubernetes():
             from nodeexec.kubevirt.engine import KubevirtEngine  # noqa: PLC0415
-        except ImportError as error:
-            if str(error.name).partition(".")[0] not in ("kubernetes", "urllib3"):
-                raise
-            raise RequirementError(MISSING_KUBERNETES) from error
         return KubevirtEngine(self._own, settings.policy, clock)
 
     def pure(self, settings: Settings) -> Engine:
@@ -253,6 +252,16 @@ class _Kubevirt:
     def console_log(self, vm: ObjectKey) -> Path | None:
         del vm
         return None
+
+
+@contextmanager
+def _needs_kubernetes() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        if str(error.name).partition(".")[0] not in ("kubernetes", "urllib3"):
+            raise
+        raise RequirementError(MISSING_KUBERNETES) from error
 
 
 class _Simulated:

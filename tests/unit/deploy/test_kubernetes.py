@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from nodeexec.kubevirt.lease_api import lease_name
 from reconciler.daemon.service import DRAIN_S
+from reconciler.settings import load_settings
 
 BASE = Path(__file__).parents[3] / "deploy" / "kubernetes"
 OVERLAYS = ("cluster-wide", "namespaced")
@@ -111,19 +115,50 @@ def test_one_namespace_is_given_nothing_of_the_cluster() -> None:
     assert "engine.kubevirt.namespaces=[vms]" in patch
 
 
+def test_the_settings_are_valid() -> None:
+    settings = load_settings(BASE / "base/settings.yaml", ["engine.kubevirt.namespaces=[vms]"])
+    assert (settings.engine.name, settings.engine.options) == ("kubevirt", {"namespaces": ["vms"]})
+    assert lease_name(settings.policy.owner) == "gitvirt-gitvirt"
+
+
+@pytest.mark.parametrize("owner", ["Lab", "lab_1", "-x", "lab."])
+def test_owners_that_no_object_can_be_called_after_have_leases_too(owner: str) -> None:
+    assert re.fullmatch(r"gitvirt-[0-9a-f]{16}", lease_name(owner))
+    assert lease_name(owner) != lease_name(owner.lower()) or owner == owner.lower()
+
+
 def test_only_the_one_lease_may_be_written(said: Mapping[str, Any]) -> None:
     role = documents(BASE / "base/leadership.yaml")[0]
     writing = [rule for rule in role["rules"] if "update" in rule["verbs"]]
     assert [rule["resourceNames"] for rule in writing] == [[f"gitvirt-{said.get('owner', 'gitvirt')}"]]
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_kustomize_builds_it(overlay: str) -> None:
+def build(directory: Path) -> list[dict[str, Any]]:
+    """What kustomize makes of a directory."""
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed")
-    done = subprocess.run(["kubectl", "kustomize", str(BASE / overlay)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["kubectl", "kustomize", str(directory)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    built = [document for document in yaml.safe_load_all(done.stdout) if document]
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def test_the_overlay_of_the_documentation_builds(tmp_path: Path, said: Mapping[str, Any]) -> None:
+    page = (BASE.parents[1] / "docs/kubevirt.md").read_text()
+    shown = re.findall(r"^   ```yaml\n(.*?)^   ```", page, re.M | re.S)
+    assert len(shown) == 1
+    (tmp_path / "kustomization.yaml").write_text(textwrap.dedent(shown[0]))
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump({**said, "mode": "enforce"}))
+    shutil.copytree(BASE, tmp_path / "gitvirt")
+    built = {document["kind"]: document for document in build(tmp_path)}
+    assert yaml.safe_load(built["ConfigMap"]["data"]["settings.yaml"])["mode"] == "enforce"
+    assert built["PersistentVolumeClaim"]["spec"]["storageClassName"] == "cephfs"
+    (container,) = built["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.internal/gitvirt:0.1.0"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_kustomize_builds_it(overlay: str) -> None:
+    built = build(BASE / overlay)
     assert len(built) == len(list(resources(BASE / overlay))) + 1
     names = {document["metadata"]["name"] for document in built if document["kind"] == "ConfigMap"}
     (deployment,) = [document for document in built if document["kind"] == "Deployment"]
