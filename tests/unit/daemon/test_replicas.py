@@ -37,7 +37,7 @@ from nodeexec.kubevirt.leadership import LeaseLeadership
 from nodeexec.kubevirt.lease import Lease, LeaseTimes
 from tests.unit.nodeexec.kubevirt.leases import FiledLease
 
-TIMES = LeaseTimes(duration_s=3, act_s=2.0, renew_s=0.4, look_s=0.2)
+TIMES = LeaseTimes(duration_s=5, act_s=4.0, renew_s=0.5, look_s=0.2)
 
 
 def leadership(self, clock):
@@ -108,8 +108,9 @@ def test_one_acts_and_the_other_takes_over(home: Home, started: list[subprocess.
 
     first.process.kill()
     killed_at = time.monotonic()
+    second.wait_for("leadership.taken")
+    assert time.monotonic() - killed_at < 8
     second.wait_for("change.applied", 3)
-    assert time.monotonic() - killed_at < 6
     assert "gitvirt_leader 1.0" in second.get("/metrics")[1]
 
     # The first, started again, stands by; a good end of the second lets it in at once.
@@ -118,7 +119,7 @@ def test_one_acts_and_the_other_takes_over(home: Home, started: list[subprocess.
     before = time.monotonic()
     assert second.end() == 0
     third.wait_for("leadership.taken")
-    assert time.monotonic() - before < 2
+    assert time.monotonic() - before < 4
     assert third.end() == 0
     held = json.loads((home.directory / "lease").read_text())["spec"]["holderIdentity"]
     assert held == ""
@@ -136,7 +137,7 @@ def test_a_leader_that_was_followed_ends_and_does_nothing_more(
     applied = len(first.events("change.applied"))
     home.commit({"db.yaml": vm_text("db")}, "while nobody looked")
     first.process.send_signal(signal.SIGCONT)
-    assert first.process.wait(10) == 75
+    assert first.process.wait(20) == 75
     assert len(first.events("change.applied")) == applied
     assert first.events("leadership.lost")[0]["reason"].startswith("second_")
     eventually(lambda: any(e["object"].endswith("/db") for e in second.events("change.applied")), 10)
