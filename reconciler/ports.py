@@ -117,9 +117,11 @@ class Engine(Protocol):
     """
 
     name: str
+    serves_any_kind: bool
+    """Whether objects of kinds that gitvirt does not know can be applied as they are written."""
 
     def check(self, document: Document) -> tuple[Problem, ...]:
-        """Pure: what this engine cannot honour in a valid document."""
+        """Pure: what this engine cannot honour in a valid document of a known kind."""
         ...
 
     def observe(self, keys: Collection[ObjectKey] | None) -> Observation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from nodeexec.kubevirt import trash
@@ -62,10 +63,12 @@ class Applier:
         return self._put(change, change.wanted, live, kind)
 
     def _kind(self, change: Change) -> Kind | None:
-        known = KINDS.get(change.key.kind) or self._tools.discovery.known(change.key)
-        if known is not None or change.wanted is None or change.wanted.document is None:
+        """Where the object is served; a manifest of another kind is sent in the version that it is written in."""
+        known = self._tools.discovery.of(change.key)
+        document = change.wanted.document if change.wanted is not None else None
+        if known is None or document is None or known.name in KINDS:
             return known
-        return self._tools.discovery.of(change.key, change.wanted.document.api_version)
+        return replace(known, version=document.api_version.rpartition("/")[2])
 
     def _is_done(self, change: Change, live: LiveObject) -> bool:
         """Whether somebody, perhaps an earlier life of this process, has done it already."""

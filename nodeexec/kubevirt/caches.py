@@ -10,7 +10,7 @@ from typing import Any
 from nodeexec.kubevirt.cache import Cache, Name
 from nodeexec.kubevirt.client import ApiClient
 from nodeexec.kubevirt.kinds import CLAIM, CLAIM_KINDS, DATA_VOLUME, INSTANCE, UNDERSTOOD, VM, Kind
-from nodeexec.kubevirt.marks import OWNER
+from nodeexec.kubevirt.marks import OWNER, TRACKING, annotations_of
 from nodeexec.kubevirt.settings import KubevirtSettings
 from nodeexec.kubevirt.vm_references import claims_of, networks_of
 from nodeexec.kubevirt.watch import Watch
@@ -87,8 +87,13 @@ class Caches:
         """Whether the cluster does not serve a kind."""
         return any(watch.missing for watch in self._watches.get(kind.name, ()))
 
-    def get(self, kind: str, name: Name) -> Mapping[str, Any] | None:
+    def find(self, key: ObjectKey) -> Mapping[str, Any] | None:
         """An object as it is known."""
+        cache = self._caches.get(key.kind)
+        return cache.get(cache.kind.name_of(key)) if cache is not None else None
+
+    def get(self, kind: str, name: Name) -> Mapping[str, Any] | None:
+        """The same by kind and name."""
         cache = self._caches.get(kind)
         return cache.get(name) if cache is not None else None
 
@@ -150,7 +155,7 @@ class Caches:
         self, kind: Kind, name: Name, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
     ) -> None:
         """A cache changed; called with the lock held."""
-        told = [ObjectKey(VM if kind.name == INSTANCE else kind.name, *name)]
+        told = [ObjectKey(VM, *name) if kind.name == INSTANCE else key_of(kind, name, after or before or {})]
         if kind.name == VM:
             was, now = claims_of(before, name[0]), claims_of(after, name[0])
             self._users.move(name, was, now)
@@ -161,3 +166,11 @@ class Caches:
             told.append(ObjectKey(DATA_VOLUME, *name))
         for key in told:
             self._queue.put(key)
+
+
+def key_of(kind: Kind, name: Name, document: Mapping[str, Any]) -> ObjectKey:
+    """The key of an object as it is served. One that is gitvirt's says it itself: of other kinds the namespace may be another."""
+    said = str(annotations_of(document).get(TRACKING, ""))
+    if not kind.namespaced and said.startswith(f"{kind.name}/") and said.endswith(f"/{name[1]}"):
+        return ObjectKey.parse(said)
+    return ObjectKey(kind.name, *name)

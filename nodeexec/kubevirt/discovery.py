@@ -1,4 +1,4 @@
-"""Where kinds that are not in the table are served: asked of the API server once for each group and version."""
+"""Where kinds that are not in the table are served: asked of the API server once for each group."""
 
 from __future__ import annotations
 
@@ -6,44 +6,55 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodeexec.kubevirt.client import ApiClient
-from nodeexec.kubevirt.errors import ApiError, Request
+from nodeexec.kubevirt.errors import MISSING_RETRY_S, ApiError, Request
 from nodeexec.kubevirt.kinds import KINDS, Kind
 from reconciler.model.keys import ObjectKey
+from reconciler.ports import Clock
 
 _GONE = 404
 
 
 class Discovery:
-    """Finds kinds. What is not served now is asked for again the next time."""
+    """Finds kinds. What is not served now is asked for again a minute later."""
 
-    def __init__(self, client: ApiClient) -> None:
-        self._client = client
+    def __init__(self, client: ApiClient, clock: Clock) -> None:
+        self._client, self._clock = client, clock
+        self._again_at: dict[str, float] = {}
         self._found: dict[str, Kind] = dict(KINDS)
 
     def known(self, key: ObjectKey) -> Kind | None:
         """The kind of an object, as far as it was met before."""
         return self._found.get(key.kind)
 
-    def of(self, key: ObjectKey, api_version: str) -> Kind | None:
-        """The kind of an object whose document says ``api_version``; None when the cluster does not serve it.
+    def of(self, key: ObjectKey) -> Kind | None:
+        """The kind of an object, in the version that the server prefers; None when the cluster does not serve it.
 
         Raises:
             ApiError, UnreachableError: it cannot be found out.
         """
         found = self._found.get(key.kind)
-        if found is not None:
+        if found is not None or self._clock.monotonic() < self._again_at.get(key.kind, 0.0):
             return found
-        group, _, version = api_version.rpartition("/")
+        self._again_at[key.kind] = self._clock.monotonic() + MISSING_RETRY_S
+        group = key.kind.partition(".")[2]
+        version = "v1"
+        if group:
+            said = self._read(f"/apis/{group}")
+            version = str((said.get("preferredVersion") or {}).get("version", ""))
         path = f"/apis/{group}/{version}" if group else f"/api/{version}"
-        try:
-            body = self._client.call("GET", path, Request(verb="get", resource=path))
-        except ApiError as error:
-            if error.status == _GONE:
-                return None
-            raise
-        for resource in body.get("resources") or ():
+        for resource in self._read(path).get("resources") or () if version else ():
             self._note(group, version, resource)
         return self._found.get(key.kind)
+
+    def _read(self, path: str) -> Mapping[str, Any]:
+        """What the server says of a group or a version; nothing of one that it does not serve."""
+        try:
+            found: Mapping[str, Any] = self._client.call("GET", path, Request(verb="get", resource=path))
+        except ApiError as error:
+            if error.status == _GONE:
+                return {}
+            raise
+        return found
 
     def _note(self, group: str, version: str, resource: Mapping[str, Any]) -> None:
         plural, kind = str(resource.get("name", "")), str(resource.get("kind", ""))

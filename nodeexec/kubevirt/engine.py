@@ -18,7 +18,7 @@ from nodeexec.kubevirt.compare import Rules, compare
 from nodeexec.kubevirt.configuration import connection_of
 from nodeexec.kubevirt.discovery import Discovery
 from nodeexec.kubevirt.errors import ApiError, UnreachableError
-from nodeexec.kubevirt.kinds import KINDS, Kind
+from nodeexec.kubevirt.kinds import KINDS
 from nodeexec.kubevirt.live_document import described, live_document
 from nodeexec.kubevirt.marks import OWN, operator_facts
 from nodeexec.kubevirt.observe import Observer
@@ -44,13 +44,14 @@ class KubevirtEngine:
     """One process's view of a cluster. Nothing is asked of it before the first `observe`."""
 
     name = "kubevirt"
+    serves_any_kind = True
 
     def __init__(self, settings: KubevirtSettings, policy: Policy, clock: Clock) -> None:
         self._settings, self._policy, self._clock = settings, policy, clock
         self._client = ApiClient(partial(connection_of, settings), timeout_s=settings.request_timeout_s)
         self._caches = Caches(self._client, settings, policy.owner, clock)
         self._observer = Observer(self._caches, owner=policy.owner, host=policy.host, clock=clock)
-        self._discovery = Discovery(self._client)
+        self._discovery = Discovery(self._client, clock)
         self._tools = Tools(
             access=Access(self._client, self._caches),
             caches=self._caches,
@@ -104,9 +105,13 @@ class KubevirtEngine:
             self._started = True
 
     def _watch_kinds_of(self, keys: Collection[ObjectKey]) -> None:
-        """Plain kinds are watched from the first time that an object of theirs is asked for."""
-        fresh = {key.kind for key in keys} - {kind.name for kind in self._caches.kinds}
-        found: list[Kind] = [KINDS[name] for name in sorted(fresh) if name in KINDS]
+        """Other kinds are watched from the first time that an object of theirs is asked for."""
+        watched = {kind.name for kind in self._caches.kinds}
+        fresh = {key.kind: key for key in keys if key.kind not in watched}
+        try:
+            found = [kind for _, key in sorted(fresh.items()) if (kind := self._discovery.of(key)) is not None]
+        except (ApiError, UnreachableError) as error:
+            raise EngineError(f"the cluster cannot be asked for its kinds: {error.outcome.reason}.") from error
         for kind in found:
             self._caches.ensure(kind)
         if found:

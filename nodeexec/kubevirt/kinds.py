@@ -49,6 +49,10 @@ class Kind:
         """The URL path of one object."""
         return self.path(key.namespace, key.name)
 
+    def name_of(self, key: ObjectKey) -> tuple[str, str]:
+        """(namespace, name) of an object as it is served: an `ObjectKey` of a kind that gitvirt does not know always has a namespace."""
+        return (key.namespace if self.namespaced else ""), key.name
+
 
 def _kind(name: str, api_version: str, plural: str, *, namespaced: bool = True, needs: str = "") -> Kind:
     group, _, version = api_version.rpartition("/")

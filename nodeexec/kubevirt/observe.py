@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nodeexec.kubevirt.cache import Name
-from nodeexec.kubevirt.caches import Caches
+from nodeexec.kubevirt.caches import Caches, key_of
 from nodeexec.kubevirt.kinds import CLAIM, CLAIM_KINDS, DATA_VOLUME, INSTANCE, NETWORK, VM
 from nodeexec.kubevirt.marks import OWNER, is_tracked, labels_of
 from nodeexec.kubevirt.project_network import live_network, live_resource
@@ -64,7 +64,7 @@ class Observer:
     def live(self, key: ObjectKey) -> LiveObject | None:
         """One live object, owned or not; what is in the trash is none."""
         name = (key.namespace, key.name)
-        document = self._caches.get(key.kind, name)
+        document = self._caches.find(key)
         if document is None or (key.kind in CLAIM_KINDS and is_trash(document)):
             self._known.pop(key, None)
             return None
@@ -119,7 +119,7 @@ class Observer:
             if kind.name == INSTANCE:
                 continue
             for name, document in self._caches.items(kind.name):
-                key = ObjectKey(kind.name, *name)
+                key = key_of(kind, name, document)
                 if labels_of(document).get(OWNER) == self._owner and is_tracked(document, key):
                     yield key
 

@@ -40,6 +40,7 @@ class LibvirtEngine:
     """
 
     name = "libvirt"
+    serves_any_kind = False
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from reconciler.daemon.cycle_secrets import NOTHING_ON_HOST, HostDocuments, SecretFiles
 from reconciler.daemon.loaded_files import FileLoader, LoadedChange, LoadedFiles
 from reconciler.manifests.declared_set import DeclaredSet
+from reconciler.manifests.foreign_kinds import served
 from reconciler.manifests.load import LoadedFile
 from reconciler.model.declared import Declared, Reading
 from reconciler.model.keys import ObjectKey
@@ -30,7 +31,7 @@ class DeclaredCache:
         self._secrets = secrets
         self._origins = origins
         self._loader = loader
-        self._set = DeclaredSet(engine.check)
+        self._set = DeclaredSet(served(engine.check, engine.serves_any_kind))
         self._files: dict[str, LoadedFiles] = {}
         self._readings: dict[str, Reading] = {}
         self._notices: dict[str, tuple[Problem, ...]] = {}

@@ -12,6 +12,7 @@ import yaml
 
 from reconciler.daemon.key import Digest
 from reconciler.manifests.declared_set import DeclaredSet
+from reconciler.manifests.foreign_kinds import served
 from reconciler.manifests.load import load_blob
 from reconciler.manifests.scalars import read_plain
 from reconciler.model.declared import Reading
@@ -75,7 +76,7 @@ def _export(
         )
     exported = export_vm(found, namespace=namespace, policy=policy, taken=taken)
     loaded = load_blob(_stream(exported.documents.values()).encode(), f"{exported.vm.name}.yaml")
-    together = DeclaredSet(engine.check)
+    together = DeclaredSet(served(engine.check, engine.serves_any_kind))
     together.update((), [loaded])
     faults = tuple(f"{p.path or p.place}: {p.message}" for p in together.problems if p.severity is Severity.ERROR)
     host = HostFacts(hostname=policy.host, labels=policy.host_labels)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from reconciler.daemon.cycle_secrets import SecretFiles
 from reconciler.daemon.key import Digest
 from reconciler.manifests.declared_set import DeclaredSet
+from reconciler.manifests.foreign_kinds import served
 from reconciler.manifests.load import LoadedFile, load_blob
 from reconciler.model.declared import Declared
 from reconciler.model.declared import Reading as SourceReading
@@ -68,7 +69,7 @@ def read_manifests(arguments: Sequence[str], *, engine: Engine, policy: Policy, 
     revision = commits[0] if len(commits) == 1 and len(arguments) == 1 else ""
     secrets.look()
     on_host = secrets.on_host()
-    together = DeclaredSet(engine.check)
+    together = DeclaredSet(served(engine.check, engine.serves_any_kind))
     together.update((), (*map(secrets.opened, files), *on_host.files))
     declared = together.declared({"": SourceReading(revision=revision, complete=not refused)})
     problems = in_order((*together.problems, *refused, *on_host.problems))

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from reconciler.manifests.foreign_kinds import is_foreign, kind_problem
 from reconciler.manifests.kinds import check_document
 from reconciler.manifests.known_kinds import KNOWN_KINDS, Identity, identity_of, items_of_list, kind_meant
 from reconciler.manifests.limits import DEFAULT_LIMITS, ParseLimits
@@ -141,7 +142,7 @@ def load_documents(
             gathered.stray(_unidentified(parsed, identity, file))
             continue
         document = _document(parsed, identity.key, identity.api_version, file, origin)
-        unknown = _unknown_kind(document)
+        unknown = kind_problem(document)
         if unknown is not None and identity.key.kind not in KNOWN_KINDS and kind_meant(str(parsed.body["kind"])):
             gathered.stray((unknown,))
             continue
@@ -257,28 +258,12 @@ def _unidentified(parsed: ParsedDocument, identity: Identity, file: str) -> tupl
     return (problem("document-unidentified", place, text, hint=hint),)
 
 
-def _unknown_kind(document: Document) -> Problem | None:
-    """The problem of a kind, or an apiVersion, that gitvirt does not read."""
-    kind = str(document.body["kind"])
-    wanted = KNOWN_KINDS.get(kind)
-    if wanted == document.api_version:
-        return None
-    if wanted is not None:
-        text = f"{kind} is not read in apiVersion {document.api_version[:80]}"
-        place = document.place(("apiVersion",))
-        return problem(
-            "kind-unknown", place, text, object=document.key, path="apiVersion", hint=f"write apiVersion: {wanted}"
-        )
-    meant = kind_meant(kind)
-    text = f"the kind {kind[:80]} of {document.api_version[:80]} is not known"
-    hint = f"did you mean {meant}?" if meant else f"known kinds: {', '.join(sorted(KNOWN_KINDS))}"
-    return problem("kind-unknown", document.place(("kind",)), text, object=document.key, path="kind", hint=hint)
-
-
 def _check(parsed: ParsedDocument, document: Document, raw: RawText, explained_nodes: int) -> tuple[Problem, ...]:
     """Reading, shape, then rules: each only when the one before found nothing."""
     if parsed.problems:
         return tuple(replace(one, object=document.key) for one in parsed.problems)
+    if is_foreign(document):
+        return ()
     found: tuple[Problem, ...] = ()
     if not fits_schema(document):
         found = schema_problems(document, raw, explained_nodes=explained_nodes)

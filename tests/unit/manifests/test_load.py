@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.manifests.foreign_kinds import served
 from reconciler.manifests.load import is_kustomization, is_manifest, kustomization_problem, load_blob
 from reconciler.model.document import Positions
 from reconciler.model.keys import ObjectKey
@@ -116,15 +117,23 @@ def test_an_invalid_object_keeps_its_key(text: str) -> None:
 @pytest.mark.parametrize("kind", ["PersistentVolume", "VirtualMachineInstance", "Service", "DataSource", "Node"])
 def test_kinds_that_only_resemble_known_ones_are_identified(kind: str) -> None:
     loaded = load(f"apiVersion: v1\nkind: {kind}\nmetadata: {{name: web}}\n")
-    assert (len(loaded.invalid), loaded.unidentified) == (1, ())
+    assert (len(loaded.documents), loaded.problems) == (1, ())
 
 
-def test_other_kinds_are_invalid_but_identified() -> None:
+def test_other_kinds_are_a_problem_where_the_engine_does_not_serve_them() -> None:
     loaded = load("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n")
-    assert [str(invalid.key) for invalid in loaded.invalid] == ["Deployment.apps/default/web"]
-    found = only(loaded.problems)
-    assert found.code == "kind-unknown"
+    document = only(loaded.documents)
+    assert str(document.key) == "Deployment.apps/default/web"
+    found = only(served(lambda _: (), False)(document))
+    assert (found.code, found.object) == ("kind-unknown", document.key)
     assert "VirtualMachine" in found.hint
+    assert served(lambda _: (found,), True)(document) == ()
+
+
+@pytest.mark.parametrize(("version", "kind"), [("v1", "../../x"), ("apps v1", "Deployment"), ("v1", "deployment")])
+def test_what_can_be_no_kind_is_invalid(version: str, kind: str) -> None:
+    found = only(load(f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: web}}\n").problems)
+    assert found.code == "kind-unknown"
 
 
 def test_a_wrong_api_version_names_the_right_one() -> None:
