@@ -12,6 +12,7 @@ from reconciler.model.plan import Action, Blocked, Cause, Change, Difference, Ho
 from reconciler.model.power import PowerState, PowerStep
 from reconciler.model.resolved import ResolvedVm
 from reconciler.planning.hold_id import hold_id
+from reconciler.planning.plan_absent import is_leaving
 from reconciler.planning.power import PowerDecision, decide_power, platform_power, seconds_to_expiry
 from reconciler.planning.proposal import Circumstances, Proposal, access_pending, ownership_obstacle, waits_for_adoption
 from reconciler.planning.restart import restarts_by_itself, seconds_to_opening, whose_restart
@@ -80,6 +81,21 @@ def _unready(wanted: ResolvedVm, around: Circumstances) -> Blocked | None:
             done = f" ({live.progress:.0%})" if live.progress is not None else ""
             reason = f": {live.reason}" if live.reason else ""
             return Blocked(key=wanted.key, by=f"{key} is {live.phase}{done}{reason}", by_keys=(key,), waiting=True)
+        if isinstance(live, LiveVolume) and (before := _leaving_user(wanted, live, around)) is not None:
+            return before
+    return None
+
+
+def _leaving_user(wanted: ResolvedVm, live: LiveVolume, around: Circumstances) -> Blocked | None:
+    """A VM that has this one's disk and goes: a rename, as far as anybody can tell. One of the two at a time has it."""
+    for user in live.used_by:
+        if user == wanted.key or user.kind != "VirtualMachine" or not is_leaving(user, around):
+            continue
+        disks = (around.live(key) for key in wanted.claims)
+        has_all = all(isinstance(disk, LiveVolume) and user in disk.used_by for disk in disks)
+        renamed = f"; it looks renamed from {user.namespace}/{user.name} and keeps its disks" if has_all else ""
+        by = f"{live.key} is still used by {user}, which leaves the repository{renamed}"
+        return Blocked(key=wanted.key, by=by, by_keys=(user,), waiting=True)
     return None
 
 
