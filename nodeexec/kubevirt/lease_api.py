@@ -76,17 +76,18 @@ class ClusterLease:
 
     def create(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """See `LeaseApi.create`."""
-        made: Mapping[str, Any] = self._call(
-            "create",
-            "POST",
-            self._all,
-            {
-                "apiVersion": "coordination.k8s.io/v1",
-                "kind": "Lease",
-                "metadata": {"name": self._name, "namespace": self._namespace},
-                **body,
-            },
-        )
+        named = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": self._name, "namespace": self._namespace},
+        }
+        try:
+            made: Mapping[str, Any] = self._call("create", "POST", self._all, {**named, **body})
+        except _MissingError as error:
+            raise EngineError(
+                f"the leadership cannot be asked for: there is no namespace {self._namespace} for its Lease; make it, or set "
+                "engine.kubevirt.leaseNamespace."
+            ) from error
         return made
 
     def replace(self, body: Mapping[str, Any]) -> Mapping[str, Any]:

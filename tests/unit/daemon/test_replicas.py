@@ -5,7 +5,6 @@ The Lease is kept in a file here, under an API server's rules; ``tests/cluster``
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
@@ -25,7 +24,8 @@ from reconciler.daemon.standby import Standby
 from reconciler.model.errors import DaemonError
 from tests.unit.daemon.homes import Home, make_home, vm_text
 from tests.unit.daemon.parts import eventually
-from tests.unit.daemon.test_daemon_process import Process, gitvirt
+from tests.unit.daemon.replicas import Replica
+from tests.unit.daemon.test_daemon_process import gitvirt
 from tests.unit.nodeexec.kubevirt.leases import Road, StoredLease
 
 SITE = """
@@ -49,39 +49,14 @@ engines._Simulated.leadership = leadership
 """
 
 
-class Replica(Process):
-    """A daemon of a home with a place of its own; ``settings_file`` is what its commands use."""
-
-    def __init__(self, home: Home, name: str, started: list[subprocess.Popen[bytes]]) -> None:
-        directory = home.directory / name
-        directory.mkdir()
-        site = home.directory / "site"
-        site.mkdir(exist_ok=True)
-        (site / "sitecustomize.py").write_text(SITE)
-        own = Home(directory=directory)
-        text = home.settings_file.read_text()
-        own.settings_file.write_text(text.replace(str(home.directory / "run"), str(directory / "run")))
-        super().__init__(
-            own, REPLICA=name, LEASE=str(home.directory / "lease"), PYTHONPATH=f"{site}:{os.environ['PYTHONPATH']}"
-        )
-        self.name = name
-        started.append(self.process)
-
-    def get(self, path: str) -> tuple[int, str]:
-        """What it answers over HTTP."""
-        host, _, port = self.wait_for("web.started")[-1]["listen"].rpartition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=5)
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
-        return answer.status, text
-
-
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """Two replicas have one state directory, as on a volume that both mount."""
-    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", str(Path.cwd())))
+    """Replicas on the simulated engine, whose leadership is put in the place of its lock."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(SITE)
+    monkeypatch.setenv("PYTHONPATH", f"{site}:{os.environ.get('PYTHONPATH', Path.cwd())}")
+    monkeypatch.setenv("LEASE", str(tmp_path / "lease"))
     return make_home(
         tmp_path, {"web.yaml": vm_text("web")}, web={"listen": "127.0.0.1:0"}, log={"level": "debug", "format": "json"}
     )
