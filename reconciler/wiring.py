@@ -135,9 +135,10 @@ def build_core(
             patient[name] = PatientSource(source, name=name, clock=clock, on_late=on_late)
     choice = engine_choice(settings)
     workers = ThreadWorkers(choice.threads)
-    engine = choice.open(settings, clock, workers)
     if leadership is not None and leadership.waits:
-        engine = led_engine(engine, leadership)
+        engine = led_engine(choice.open(settings, clock, workers, may_act=leadership.is_held), leadership)
+    else:
+        engine = choice.open(settings, clock, workers)
     journal = open_journal(settings, background=workers.background)
     cycle = Cycle(
         sources=patient or sources,

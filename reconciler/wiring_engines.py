@@ -33,6 +33,10 @@ MISSING_LIBVIRT = (
 MISSING_KUBERNETES = "the Python library of Kubernetes is not installed: `pip install 'gitvirt[kubevirt]'`."
 
 
+def _always() -> bool:
+    return True
+
+
 class EngineChoice(Protocol):
     """One engine, as the settings name it. ``uri`` says which host it works on; ``threads`` how many changes at once;
     ``programs`` what it runs.
@@ -46,8 +50,10 @@ class EngineChoice(Protocol):
         """What keeps a second writer away."""
         ...
 
-    def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
-        """The engine itself."""
+    def open(
+        self, settings: Settings, clock: Clock, workers: Workers, *, may_act: Callable[[], bool] = _always
+    ) -> Engine:
+        """The engine itself. One whose leadership can be lost asks ``may_act`` before each step of an act."""
         ...
 
     def pure(self, settings: Settings) -> Engine:
@@ -112,7 +118,10 @@ class _Libvirt:
         identity = canonical_uri(self.uri, (socket.gethostname(), policy.host))
         return OwnerLock(policy.owner, identity, lock_directory(shared=not is_for_one_user(identity)))
 
-    def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
+    def open(
+        self, settings: Settings, clock: Clock, workers: Workers, *, may_act: Callable[[], bool] = _always
+    ) -> Engine:
+        del may_act  # the lock of a host is never lost
         try:
             from nodeexec.libvirt.engine import LibvirtEngine  # noqa: PLC0415
         except ImportError as error:
@@ -222,11 +231,13 @@ class _Kubevirt:
             from nodeexec.kubevirt.lease_api import cluster_leadership  # noqa: PLC0415
         return cluster_leadership(self._own, self._owner, clock)
 
-    def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
+    def open(
+        self, settings: Settings, clock: Clock, workers: Workers, *, may_act: Callable[[], bool] = _always
+    ) -> Engine:
         del workers  # what takes long is the platform's
         with _needs_kubernetes():
             from nodeexec.kubevirt.engine import KubevirtEngine  # noqa: PLC0415
-        return KubevirtEngine(self._own, settings.policy, clock)
+        return KubevirtEngine(self._own, settings.policy, clock, may_write=may_act)
 
     def pure(self, settings: Settings) -> Engine:
         del settings
@@ -282,7 +293,10 @@ class _Simulated:
         del clock
         return OwnerLock(self._owner, self.uri, lock_directory(shared=False))
 
-    def open(self, settings: Settings, clock: Clock, workers: Workers) -> Engine:
+    def open(
+        self, settings: Settings, clock: Clock, workers: Workers, *, may_act: Callable[[], bool] = _always
+    ) -> Engine:
+        del may_act  # the lock of a host is never lost
         del workers  # its copies must move on the cycle's thread
         from nodeexec.simulated.clock import SimulatedClock, SteppedWorkers  # noqa: PLC0415
         from nodeexec.simulated.engine import SimulatedEngine  # noqa: PLC0415

@@ -31,9 +31,19 @@ class ApiClient:
     writes is not a GET.
     """
 
-    def __init__(self, connect: Callable[[], Any], *, timeout_s: float = 30.0, connections: int = 32) -> None:
-        """``connect`` gives the configuration, anew when the server no longer knows our credentials."""
+    def __init__(
+        self,
+        connect: Callable[[], Any],
+        *,
+        timeout_s: float = 30.0,
+        connections: int = 32,
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """``connect`` gives the configuration, anew when the server no longer knows our credentials; ``may_write`` is asked
+        before each request that writes.
+        """
         self._connect = connect
+        self._may_write = may_write
         self._timeout_s = timeout_s
         self._connections = connections
         self._lock = threading.Lock()
@@ -107,6 +117,8 @@ class ApiClient:
         self, method: str, path: str, request: Request, query: Mapping[str, str] | None, body: Any,
         content_type: str, *, read_s: float, stream: bool,
     ) -> Any:  # fmt: skip
+        if method != "GET" and not self._may_write():
+            raise UnreachableError(request, "not sent: this replica does not lead at the moment", sent=False)
         headers = {"Accept": JSON, "User-Agent": "gitvirt"}
         token = self._configuration.auth_settings().get("BearerToken")
         if token:

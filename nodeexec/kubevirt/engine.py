@@ -46,9 +46,13 @@ class KubevirtEngine:
     name = "kubevirt"
     serves_any_kind = True
 
-    def __init__(self, settings: KubevirtSettings, policy: Policy, clock: Clock) -> None:
+    def __init__(
+        self, settings: KubevirtSettings, policy: Policy, clock: Clock, *, may_write: Callable[[], bool] = lambda: True
+    ) -> None:
+        """``may_write`` is asked before each request that writes: an act of several requests can outlast a leadership."""
         self._settings, self._policy, self._clock = settings, policy, clock
-        self._client = ApiClient(partial(connection_of, settings), timeout_s=settings.request_timeout_s)
+        connect = partial(connection_of, settings)
+        self._client = ApiClient(connect, timeout_s=settings.request_timeout_s, may_write=may_write)
         self._caches = Caches(self._client, settings, policy.owner, clock)
         self._observer = Observer(self._caches, owner=policy.owner, host=policy.host, clock=clock)
         self._discovery = Discovery(self._client, clock)

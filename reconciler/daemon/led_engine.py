@@ -68,6 +68,10 @@ class _LedEngine:
         """See `Engine.empty_trash`."""
         return self._refusal() or self._engine.empty_trash(item)
 
+    def note_trash_ages(self) -> Outcome:
+        """See `Engine.note_trash_ages`."""
+        return self._refusal() or self._engine.note_trash_ages()
+
     def restore_trash(self, item: str) -> Outcome:
         """See `Engine.restore_trash`."""
         return self._refusal() or self._engine.restore_trash(item)

@@ -69,10 +69,7 @@ class Standby:
             DaemonError: every verb but ``status``.
         """
         if verb != "status":
-            raise DaemonError(
-                f"this replica ({self._leadership.identity}) stands by; {self._leader} leads: ask there (of a pod the name ends "
-                "at the underscore; kubectl exec POD -- gitvirt …)."
-            )
+            raise DaemonError(f"this replica ({self._leadership.identity}) stands by; {self._whom_to_ask()}.")
         return {
             "owner": self._owner,
             "daemon": True,
@@ -88,6 +85,12 @@ class Standby:
             "problems": [],
             "objects": [],
         }
+
+    def _whom_to_ask(self) -> str:
+        leader = self._leadership.leader
+        if not leader:
+            return "nobody leads at the moment, ask again when one does"
+        return f"{leader} leads, ask there (kubectl exec {leader.rpartition('_')[0] or leader} -- gitvirt …)"
 
     @property
     def _leader(self) -> str:

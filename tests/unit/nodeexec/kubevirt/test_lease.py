@@ -10,10 +10,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kubernetes.client import Configuration
 
+from nodeexec.kubevirt.client import ApiClient
+from nodeexec.kubevirt.errors import Request, UnreachableError
 from nodeexec.kubevirt.leadership import LeaseLeadership
 from nodeexec.kubevirt.lease import Lease, LeaseTimes
 from reconciler.model.errors import EngineError, LockedError
+from reconciler.model.outcome import Result
 from tests.unit.nodeexec.kubevirt.leases import Road, StoredLease
 
 TIMES = LeaseTimes()
@@ -249,3 +253,22 @@ def test_a_command_waits_for_a_holder_that_died() -> None:
     command.release()
     assert stored.lease is not None
     assert stored.lease["spec"]["holderIdentity"] == ""
+
+
+def test_a_client_asks_before_each_request_that_writes() -> None:
+    configuration = Configuration()
+    configuration.host = "http://127.0.0.1:1"
+    may = [True]
+    client = ApiClient(lambda: configuration, may_write=lambda: may[0])
+    request = Request(verb="patch", resource="virtualmachines.kubevirt.io", object="default/web")
+    for method in ("PATCH", "PUT", "POST", "DELETE"):
+        with pytest.raises(UnreachableError, match="cannot be reached"):
+            client.call(method, "/x", request)
+        may[0] = False
+        with pytest.raises(UnreachableError, match="not sent: this replica does not lead") as refused:
+            client.call(method, "/x", request)
+        assert refused.value.outcome.result is Result.RETRY
+        may[0] = True
+    may[0] = False
+    with pytest.raises(UnreachableError, match="cannot be reached"):
+        client.call("GET", "/x", request)
