@@ -313,7 +313,8 @@ def _daemon(view: Mapping[str, Any]) -> str:
 def _trash(trash: Mapping[str, Any]) -> str:
     left_s = trash["expires_in_s"]
     ends = "nothing expires" if left_s is None else f"the first expires {time_left(left_s)}"
-    return f"{trash['items']} items, {format_bytes(trash['size_bytes'])}; {ends} (`gitvirt trash list`)"
+    items = f"{trash['items']} item{'s' * (trash['items'] != 1)}"
+    return f"{items}, {format_bytes(trash['size_bytes'])}; {ends} (`gitvirt trash list`)"
 
 
 def _ago(at: str | None) -> str:

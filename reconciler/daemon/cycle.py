@@ -16,6 +16,7 @@ from reconciler.daemon.cycle_look import Look, Lookout
 from reconciler.daemon.cycle_retries import Retries
 from reconciler.daemon.cycle_secrets import NO_SECRETS
 from reconciler.daemon.cycle_sources import CycleSources
+from reconciler.daemon.hold_book import HoldBook
 from reconciler.daemon.loaded_files import KeptFiles
 from reconciler.daemon.wake import Wake
 from reconciler.manifests.limits import DEFAULT_REVISION_LIMITS, RevisionLimits
@@ -86,6 +87,7 @@ class Cycle:
         self._in_progress: dict[ObjectKey, AppliedChange] = {}
         self._heard: dict[ObjectKey, datetime] = {}
         self._told_faults: dict[ObjectKey, str] = {}
+        self.holds = HoldBook()
         self.journal_fault = ""
         self.report: CycleReport | None = None
 
@@ -110,6 +112,7 @@ class Cycle:
                 record = self._idle_record(started_at, wake, [*messages, str(error)])
                 return self._finish(record, None, statuses, ENGINE_RETRY_S)
             self._refuse_stale(before.plan, wake.plan_id)
+            self.holds.note(before.plan)
             attempted = self._apply(before.plan, wake, scope)
             after = self._look_again(before, attempted, messages)
             finished = self._settle(after, attempted)
@@ -343,6 +346,8 @@ class Cycle:
         except JournalError as error:
             self.journal_fault = f"journal: {error}"
             record = replace(record, messages=(*record.messages, self.journal_fault))
+        if plan is not None:
+            self.holds.note(plan)
         self.report = CycleReport(
             record=record,
             plan=plan if plan is not None else (self._lookout.last.plan if self._lookout.last else None),

@@ -22,6 +22,7 @@ _DONE = {
     Action.DELETE: "Deleted",
     Action.RESTART: "Restarted",
 }
+_BY_CAUSE = {Cause.DRIFT: "DriftCorrected", Cause.EXPIRY: "Expired"}
 _NOT_DONE = {
     Result.PROGRESSING: "Progressing",
     Result.CONFLICT: "Postponed",
@@ -155,7 +156,7 @@ def _of_change(done: AppliedChange) -> Event:
 
 def _reason(action: Action, cause: Cause, result: Result) -> str:
     if result in (Result.APPLIED, Result.UNCHANGED):
-        return "DriftCorrected" if cause is Cause.DRIFT else _DONE[action]
+        return _BY_CAUSE.get(cause, _DONE[action])
     return _NOT_DONE[result]
 
 

@@ -33,7 +33,7 @@ from reconciler.daemon.wake import Wake
 from reconciler.model.errors import DaemonError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVm, Marks
-from reconciler.model.plan import Hold, Plan
+from reconciler.model.plan import Plan
 from reconciler.model.power import Override, OverrideAction, PowerState
 from reconciler.model.record import OperatorAction
 from reconciler.planning.render import render_markdown, render_text
@@ -262,17 +262,11 @@ class Operations(TrashVerbs, AdoptVerbs):
         self.apply_suspension()
         if any(hold_id == status.approval for status in self._cycle.source_statuses.values()):
             return
-        known = self._known_holds()
         holds = self._planned().held
         found = [hold for hold in holds if hold.hold_id == hold_id]
         if not found:
-            raise stale_approval(hold_id, known.get(hold_id), holds)
+            raise stale_approval(hold_id, self._cycle.holds.find(hold_id), holds)
         refuse_hold(found[0])
-
-    def _known_holds(self) -> Mapping[str, Hold]:
-        """What waited at the last look, by id."""
-        report = self._cycle.report
-        return {hold.hold_id: hold for hold in report.plan.held} if report and report.plan else {}
 
     def _planned(self) -> Plan:
         """What would be done now; rewritten histories that wait for a person are among the holds."""

@@ -32,14 +32,18 @@ def refuse_unless_running(live: LiveObject | None) -> None:
         raise DaemonError(f"VM {name} is off: there is nothing to restart. `gitvirt start` starts it.")
 
 
-def stale_approval(hold_id: str, before: Hold | None, holds: Iterable[Hold]) -> DaemonError:
-    """Nothing waits under an id any more, or never did; says what waits instead. ``before`` is what did at the last look."""
+def stale_approval(hold_id: str, before: tuple[Hold, bool] | None, holds: Iterable[Hold]) -> DaemonError:
+    """Nothing waits under an id any more, or never did; says what waits instead. ``before`` is what did lately, and
+    whether it was let go.
+    """
     told = [f"{hold.hold_id} ({hold.rule}, {_counted(hold)})" for hold in holds if hold.approvable]
     waiting = f"waiting for approval now: {', '.join(told) or 'nothing'}."
     if before is None:
-        why = "it was used, what it stood for has changed since, or it is not of this host"
-        return DaemonError(f"no changes wait under {hold_id}: {why}. Nothing was done; {waiting}")
-    why = f"the {_counted(before)} that waited under it are others now, and so is their id"
+        return DaemonError(f"no changes wait under {hold_id}, and none did lately. Nothing was done; {waiting}")
+    hold, was_released = before
+    if was_released:
+        return DaemonError(f"{hold_id} was let go already, and an approval counts once. Nothing was done; {waiting}")
+    why = f"the {_counted(hold)} that waited under it are others now, and so is their id"
     return DaemonError(f"{hold_id} is stale: {why}. Nothing was done; read `gitvirt plan` again; {waiting}")
 
 

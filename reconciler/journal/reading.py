@@ -56,7 +56,7 @@ class _Context:
         """
         if cause == Cause.OPERATOR:
             return next((by for on, by in self.operators if on in (None, key)), GITVIRT)
-        return GITVIRT if cause == Cause.DRIFT else self._of(source)[1] or GITVIRT
+        return GITVIRT if cause in (Cause.DRIFT, Cause.EXPIRY) else self._of(source)[1] or GITVIRT
 
     def _of(self, source: str) -> tuple[str, str]:
         return self.revisions.get(source, ("", ""))

@@ -17,7 +17,7 @@ from reconciler.model.power import PowerState, PowerStep, StopReason
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume
 from reconciler.model.status import Condition, ObjectState, ObjectStatus
 from reconciler.planning.plan_absent import ORPHAN
-from reconciler.planning.power import current_override, decide_power, is_backing_off
+from reconciler.planning.power import current_override, decide_power, is_backing_off, until_text
 from reconciler.planning.proposal import access_pending
 from reconciler.planning.restart import opening_text
 from reconciler.ports import Engine
@@ -107,13 +107,9 @@ def _by_hand(live: LiveVm, now: datetime) -> Iterator[str]:
     marks, override = live.marks, current_override(live, now)
     ends = f"`gitvirt resume {live.key.namespace}/{live.key.name}` ends it"
     if override is not None:
-        yield f"{override.action} by operator {override.by}{_until(override.until)}; {ends}"
+        yield f"{override.action} by operator {override.by}{until_text(override.until)}; {ends}"
     if marks and marks.suspended and (marks.suspended_until is None or marks.suspended_until > now):
-        yield f"suspended {marks.suspended}{_until(marks.suspended_until)}; {ends}"
-
-
-def _until(until: datetime | None) -> str:
-    return f" until {until:%Y-%m-%d %H:%M:%S} UTC" if until else ""
+        yield f"suspended {marks.suspended}{until_text(marks.suspended_until)}; {ends}"
 
 
 def _state(

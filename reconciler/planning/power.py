@@ -90,6 +90,11 @@ def seconds_to_expiry(live: LiveVm, now: datetime) -> float | None:
     return min(((end - now).total_seconds() for end in ends if end is not None and end > now), default=None)
 
 
+def until_text(until: datetime | None) -> str:
+    """The end of what an operator did, to be put behind it; empty for none."""
+    return f" until {until:%Y-%m-%d %H:%M:%S} UTC" if until else ""
+
+
 def _wants_another_run(strategy: RunStrategy, live: LiveVm) -> bool:
     """Whether a guest that is off should run again."""
     if strategy is RunStrategy.ALWAYS or live.history.runs == 0:

@@ -13,6 +13,7 @@ from reconciler.model.plan import Action, Change, Hold
 from reconciler.model.policy import Mode
 from reconciler.model.resolved import ResolvedVm, RestartPolicy
 from reconciler.planning.hold_id import hold_id
+from reconciler.planning.power import until_text
 from reconciler.planning.proposal import Circumstances
 from reconciler.planning.prune import FLUX_RECONCILE, annotations_of
 from reconciler.planning.resolve_volume import CLAIM_KINDS
@@ -68,7 +69,7 @@ def _keeper(change: Change, around: Circumstances, suspended: str) -> tuple[str,
     if marks is not None and marks.suspended and (marks.suspended_until is None or marks.suspended_until > around.now):
         return (
             "suspended",
-            f"suspended {marks.suspended}; `gitvirt resume {change.key.namespace}/{change.key.name}` goes on",
+            f"suspended {marks.suspended}{until_text(marks.suspended_until)}; `gitvirt resume {change.key.namespace}/{change.key.name}` goes on",
         )
     own = _own_mode(change.key, around)
     if own is not None and own[0] is Mode.REPORT:
