@@ -42,14 +42,7 @@ class RestartWindow:
 
     def opened_at(self, now: datetime) -> datetime | None:
         """When the window that is open at ``now`` opened (UTC); None when none is."""
-        longest = timedelta(seconds=self.lasts_s)
-        day = now.astimezone(ZoneInfo(self.zone)).date()
-        for back in range(longest.days + 3):
-            before = [at for at in self._openings(day - timedelta(days=back)) if at <= now]
-            if before:
-                opened = max(before)
-                return opened if now < opened + longest else None
-        return None
+        return _opened_at(self, now)
 
     def next_opening(self, now: datetime) -> datetime:
         """When it opens next (UTC).
@@ -57,14 +50,9 @@ class RestartWindow:
         Raises:
             ValueError: it never does.
         """
-        day = now.astimezone(ZoneInfo(self.zone)).date() - timedelta(days=1)
-        for ahead in range(_LEAP_CYCLE_DAYS):
-            after = [at for at in self._openings(day + timedelta(days=ahead)) if at > now]
-            if after:
-                return min(after)
-        raise ValueError("there is no such day")
+        return _next_opening(self, now)
 
-    def _openings(self, day: date) -> Iterator[datetime]:
+    def openings(self, day: date) -> Iterator[datetime]:
         """The openings of one day there, in UTC."""
         if not self._is_on(day):
             return
@@ -76,6 +64,30 @@ class RestartWindow:
     def _is_on(self, day: date) -> bool:
         in_month, in_week = day.day in self.days, day.isoweekday() % 7 in self.weekdays
         return day.month in self.months and ((in_month or in_week) if self.either_day else (in_month and in_week))
+
+
+@lru_cache(maxsize=256)
+def _opened_at(window: RestartWindow, now: datetime) -> datetime | None:
+    """See `RestartWindow.opened_at`: a fleet has few windows, and asks for each VM."""
+    longest = timedelta(seconds=window.lasts_s)
+    day = now.astimezone(ZoneInfo(window.zone)).date()
+    for back in range(longest.days + 3):
+        before = [at for at in window.openings(day - timedelta(days=back)) if at <= now]
+        if before:
+            opened = max(before)
+            return opened if now < opened + longest else None
+    return None
+
+
+@lru_cache(maxsize=256)
+def _next_opening(window: RestartWindow, now: datetime) -> datetime:
+    """See `RestartWindow.next_opening`."""
+    day = now.astimezone(ZoneInfo(window.zone)).date() - timedelta(days=1)
+    for ahead in range(_LEAP_CYCLE_DAYS):
+        after = [at for at in window.openings(day + timedelta(days=ahead)) if at > now]
+        if after:
+            return min(after)
+    raise ValueError("there is no such day")
 
 
 @lru_cache(maxsize=1024)
