@@ -60,13 +60,14 @@ def daemon_of(
         metrics = Metrics(now=core.clock.now, leads=leadership.is_held)
         book = EventBook(core.clock.now())
         operations = core.operations(LoopTurn(lambda: loop), settings)
-        health = Health(is_alive=lambda: loop.is_alive)
+        health = Health(is_alive=lambda: loop.is_alive, monotonic=core.clock.monotonic)
 
         def on_fault(fault: Exception) -> None:
             metrics.cycle_failed()
             health.cycle_ended(str(fault))
 
         def before_cycle() -> None:
+            health.cycle_began()
             operations.apply_suspension()
             core.choice.before_cycle()
 
@@ -163,13 +164,15 @@ def _after_cycle(
 
 def _why_not_ready(cycle: Cycle, report: CycleReport) -> str:
     """Empty once a revision of every source is known and the host was observed: from then on the last accepted revisions
-    are enforced, whatever the remotes say.
+    are enforced, whatever the remotes say, as long as the host answers.
     """
     for name, status in report.sources.items():
         if name not in cycle.revisions:
             said = status.message or "the repository was not read yet"
             said = said if status.state is not SourceState.READY else "; ".join(report.record.messages) or said
             return f"source {name}: {said}" if name else said
+    if cycle.engine_fault:
+        return cycle.engine_fault
     if report.plan is None or cycle.observation is None:
         return "; ".join(report.record.messages) or "the host was not observed yet"
     return ""

@@ -24,6 +24,7 @@ from nodeexec.libvirt.host import Host
 from nodeexec.libvirt.host_flavour import HostFlavour
 from nodeexec.libvirt.imports import Imports
 from nodeexec.libvirt.kvm_proof import boot_id
+from nodeexec.libvirt.leftovers import Leftovers
 from nodeexec.libvirt.observe import Observer
 from nodeexec.libvirt.observe_vms import VmReader
 from nodeexec.libvirt.observe_volumes import VolumeReader
@@ -46,6 +47,7 @@ class Parts:
     observer: Observer
     survey: Survey
     executor: Executor
+    leftovers: Leftovers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ def assemble(
     """The parts of one engine. ``passphrase`` reads that of a storage class whose volumes are encrypted."""
     shared = _shared(settings, policy, clock, workers, passphrase)
     observer, survey = _observer(shared), _survey(shared)
+    attached = AttachedVolumes(shared.pools, policy, clock)
     return Parts(
         connection=shared.connection,
         events=shared.events,
@@ -85,7 +88,15 @@ def assemble(
         flavour=shared.flavour,
         observer=observer,
         survey=survey,
-        executor=_executor(shared, observer, survey),
+        executor=_executor(shared, observer, survey, attached),
+        leftovers=Leftovers(
+            policy=policy,
+            domains=shared.domains,
+            index=shared.index,
+            observer=observer,
+            imports=shared.imports,
+            attached=attached,
+        ),
     )
 
 
@@ -101,7 +112,8 @@ def _shared(
     events.serve(record_end=domains.record_end, agent_changed=agents.forget)
     host = Host(settings, policy)
     keys = DiskKeys(connection, policy, passphrase)
-    pools = Pools(connection, settings, policy.default_pool, events)
+    index = DomainIndex(domains, events, policy.owner)
+    pools = Pools(connection, settings, policy.default_pool, events, index.volumes_in)
     imports = Imports(pools=pools, events=events, clock=clock, workers=workers, limits=settings.imports, keys=keys)
     return _Shared(
         settings=settings,
@@ -117,10 +129,10 @@ def _shared(
         flavour=HostFlavour(settings, policy, host, connection),
         keys=keys,
         pools=pools,
-        index=DomainIndex(domains, events, policy.owner),
+        index=index,
         imports=imports,
         vms=VmReader(this_boot, clock),
-        volumes=VolumeReader(imports, policy.owner),
+        volumes=VolumeReader(imports, policy),
     )
 
 
@@ -150,7 +162,7 @@ def _survey(shared: _Shared) -> Survey:
     )
 
 
-def _executor(shared: _Shared, observer: Observer, survey: Survey) -> Executor:
+def _executor(shared: _Shared, observer: Observer, survey: Survey, attached: AttachedVolumes) -> Executor:
     return Executor(
         connection=shared.connection,
         events=shared.events,
@@ -158,7 +170,7 @@ def _executor(shared: _Shared, observer: Observer, survey: Survey) -> Executor:
         domains=shared.domains,
         observer=observer,
         pools=shared.pools,
-        vms=_vm_changes(shared, observer),
+        vms=_vm_changes(shared, observer, attached),
         volumes=VolumeChanges(
             policy=shared.policy,
             clock=shared.clock,
@@ -189,7 +201,7 @@ def _executor(shared: _Shared, observer: Observer, survey: Survey) -> Executor:
     )
 
 
-def _vm_changes(shared: _Shared, observer: Observer) -> VmChanges:
+def _vm_changes(shared: _Shared, observer: Observer, attached: AttachedVolumes) -> VmChanges:
     return VmChanges(
         connection=shared.connection,
         policy=shared.policy,
@@ -197,7 +209,7 @@ def _vm_changes(shared: _Shared, observer: Observer) -> VmChanges:
         domains=shared.domains,
         observer=observer,
         pools=shared.pools,
-        attached=AttachedVolumes(shared.pools, shared.policy, shared.clock),
+        attached=attached,
         power=PowerControl(shared.domains, shared.clock, shared.settings, shared.boot_id, shared.keys),
         keys=shared.keys,
         credentials=GuestCredentials(shared.connection, shared.domains, shared.settings, shared.workers, shared.events),

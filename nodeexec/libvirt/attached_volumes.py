@@ -8,7 +8,7 @@ from nodeexec.libvirt.domains import uses_of
 from nodeexec.libvirt.errors import ApplyEndedError
 from nodeexec.libvirt.marks import DomainMarks
 from nodeexec.libvirt.naming import (
-    domain_name,
+    key_of_domain,
     scratch_of_volume,
     scratch_volume_name,
     seed_of_volume,
@@ -20,12 +20,12 @@ from nodeexec.libvirt.steps import Steps
 from nodeexec.libvirt.volume_files import (
     NameTakenError,
     create_file,
-    forget_sidecar,
     list_names,
     read_volume,
     write_file,
 )
 from nodeexec.libvirt.volume_marks import ATTACHED, attached_marks
+from nodeexec.libvirt.volume_sidecars import forget_sidecar
 from reconciler.model.domain import ScratchSource, SeedSource
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import Marks
@@ -88,7 +88,7 @@ class AttachedVolumes:
             return
         uses, before = uses_of(*halves), len(steps.done)
         for name in sorted(list_names(pool)):
-            if not _belongs(name, domain_name(key)) or (pool.name, name) in uses.volumes:
+            if vm_of_attached(name) != key or (pool.name, name) in uses.volumes:
                 continue
             file = read_volume(pool, name)
             marks = file.marks if file is not None else None
@@ -135,6 +135,7 @@ def _is_attached(marks: DomainMarks) -> bool:
     return marks.extra.get("role") == ATTACHED
 
 
-def _belongs(volume: str, domain: str) -> bool:
-    seed, scratch = seed_of_volume(volume), scratch_of_volume(volume)
-    return (seed is not None and seed[0] == domain) or (scratch is not None and scratch[0] == domain)
+def vm_of_attached(volume: str) -> ObjectKey | None:
+    """The VM that a seed's or scratch disk's name stands for; None for any other file."""
+    found = seed_of_volume(volume) or scratch_of_volume(volume)
+    return key_of_domain(found[0]) if found is not None else None

@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from nodeexec.libvirt.domains import DomainReading, Domains, DomainUses, uses_of
 from nodeexec.libvirt.events import EventStream
@@ -85,6 +85,24 @@ class DomainIndex:
     def users_of_path(self, path: str) -> tuple[ObjectKey, ...]:
         """The domains that name a file by its path, sorted."""
         return self._users(lambda uses: path in uses.paths, running=False)
+
+    def volumes_in(self, pool: str, target: Path) -> frozenset[str]:
+        """The volumes of a pool that domains of ours name. A domain is defined after its volumes are made, so they were there."""
+        with self._lock:
+            uses = [entry.uses for entry in self._entries.values() if entry.key.namespace]
+        by_name = {volume for use in uses for name, volume in use.volumes if name == pool}
+        paths = (PurePosixPath(path) for use in uses for path in use.paths)
+        return frozenset(by_name | {path.name for path in paths if path.parent == PurePosixPath(target)})
+
+    def names_volumes_of(self, pool: str) -> bool:
+        """Whether a domain of ours names a volume of the pool."""
+        with self._lock:
+            return any(
+                name == pool
+                for entry in self._entries.values()
+                if entry.key.namespace
+                for name, _ in entry.uses.volumes
+            )
 
     def users_of_network(self, network: str) -> tuple[ObjectKey, ...]:
         """The domains that are plugged into a libvirt network, sorted."""

@@ -61,18 +61,23 @@ class LibvirtEngine:
         self._observer = parts.observer
         self._survey = parts.survey
         self._executor = parts.executor
+        self._leftovers = parts.leftovers
+        self._workers = workers
 
     def check(self, document: Document) -> tuple[Problem, ...]:
         """What this engine cannot honour in a valid document."""
         return support.check(document)
 
     def observe(self, keys: Collection[ObjectKey] | None) -> Observation:
-        """Live objects.
+        """Live objects. Whoever acts on this host also sweeps up after those who were killed at it, whenever all is looked at.
 
         Raises:
             EngineError: libvirt cannot be reached.
         """
-        return self._observer.observe(keys)
+        observation = self._observer.observe(keys)
+        if keys is None and self._events.listening:
+            self._workers.background("sweep up", self._leftovers.sweep)
+        return observation
 
     def compare(self, wanted: Resolved, live: LiveObject) -> tuple[Difference, ...]:
         """Every field in which ``live`` is not as wanted."""

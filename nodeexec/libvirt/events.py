@@ -126,11 +126,12 @@ class EventStream:
             self.emit(EVERYTHING)
 
     def lost(self) -> None:
-        """The connection broke: events may have been missed."""
+        """The connection broke: events may have been missed. Whoever looks now finds out, and says so."""
         self._lost = True
         self.generation += 1
         with self._lock:
             self._own_refreshes.clear()
+        self.emit(EVERYTHING)
 
     def emit(self, key: ObjectKey) -> None:
         """Say that there is something to see at ``key``."""

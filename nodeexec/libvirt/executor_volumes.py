@@ -25,7 +25,8 @@ from nodeexec.libvirt.steps import Steps
 from nodeexec.libvirt.trash import StoredItem, find_item, take_back, trash_volume
 from nodeexec.libvirt.volume_files import VolumeError, VolumeFile, create_file, grow_file, read_volume, write_marks
 from nodeexec.libvirt.volume_marks import claim_marks, storage_class_of
-from reconciler.model.live import LiveVolume, Unreadable
+from nodeexec.libvirt.volume_sidecars import forget_sidecar
+from reconciler.model.live import LOST, LiveVolume, Unreadable
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Action, Change
 from reconciler.model.policy import Policy
@@ -69,13 +70,23 @@ class VolumeChanges:
                 raise ApplyEndedError(Result.CONFLICT, f"{change.key} changed since it was planned", retry_after_s=1.0)
         if not isinstance(wanted, ResolvedVolume):
             return self._delete(change, live, steps)
+        if live is not None and live.phase == LOST and not change.restore and wanted.fresh_disk != live.loss:
+            raise ApplyEndedError(Result.REFUSED, live.reason)
         if live is None or live.phase != "Succeeded":
             if change.action is not Action.CREATE:
                 raise ApplyEndedError(Result.CONFLICT, f"{change.key} is not there", retry_after_s=1.0)
-            return self._create(change, wanted, steps)
+            outcome = self._create(change, wanted, steps)
+            if live is not None and live.phase == LOST:
+                self._forget_loss(live, wanted)
+            return outcome
         if change.action is Action.CREATE and live.marks is not None and live.marks.applied != dict(wanted.applied):
             raise ApplyEndedError(Result.CONFLICT, f"{change.key} is there already", retry_after_s=1.0)
         return self._update(change, wanted, live, steps)
+
+    def _forget_loss(self, lost: LiveVolume, wanted: ResolvedVolume) -> None:
+        """What was lost under another name, or in another pool, than what takes its place is not looked for any more."""
+        if (lost.pool, lost.volume) != (wanted.pool, volume_name(wanted.key.namespace, wanted.key.name, wanted.format)):
+            forget_sidecar(self.pools.require(lost.pool), lost.volume)
 
     def _refuse_foreign(self, change: Change, live: LiveVolume) -> None:
         if live.marks is None or live.marks.owner != self.policy.owner:
@@ -219,6 +230,9 @@ class VolumeChanges:
         if live is None:
             return steps.outcome(reason=f"{change.key} is gone already")
         pool = self.pools.require(live.pool)
+        if live.phase == LOST:
+            steps.do("forgot lost volume", lambda: forget_sidecar(pool, live.volume))
+            return steps.outcome()
         if live.phase != "Succeeded":
             if not self.imports.discard(pool, live.volume):
                 raise ApplyEndedError(Result.PROGRESSING, "waiting for the copy to stop", retry_after_s=1.0)

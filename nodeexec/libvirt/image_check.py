@@ -3,7 +3,7 @@
 Its own header is read first (`image_header`), because QEMU opens the files that an image names while it looks. Only an image that
 names none comes before ``qemu-img``, which is told the format, sees no network, and has bounds on memory and CPU time.
 
-Source: qemu-img(1), ``info --output=json``; prlimit(1); unshare(1).
+Source: qemu-img(1), ``info --output=json``; prlimit(1); setpriv(1); unshare(1).
 """
 
 from __future__ import annotations
@@ -56,9 +56,12 @@ def inspect_image(path: Path, limits: ImportLimits) -> ImageFacts:
 
 
 def bounded(command: list[str], *, memory_bytes: int, cpu_s: int = 0) -> list[str]:
-    """The command with bounds: address space, CPU time (0 = none), no core dump, and no network where this user may say so."""
+    """The command with bounds: address space, CPU time (0 = none), no core dump, no network where this user may say so, and no longer
+    life than that of the thread that starts it: a killed gitvirt leaves nobody behind that reads and writes images.
+    """
     bounds = [f"--as={memory_bytes}", "--core=0", *([f"--cpu={cpu_s}"] if cpu_s else [])]
-    return ["prlimit", *bounds, *(["unshare", "--net"] if _can_unshare() else []), *command]
+    alone = ["unshare", "--net"] if _can_unshare() else []
+    return ["setpriv", "--pdeathsig=KILL", "prlimit", *bounds, *alone, *command]
 
 
 def _sectors(path: Path) -> int:

@@ -32,15 +32,15 @@ from nodeexec.libvirt.image_copy import ImageCopy, copy_image
 from nodeexec.libvirt.import_request import ImportRequest, as_data, load_request, request_from, same_wish, store_request
 from nodeexec.libvirt.import_turns import ImportTurns
 from nodeexec.libvirt.marks import DomainMarks
+from nodeexec.libvirt.pool_lock import busy
 from nodeexec.libvirt.pools import Pool, Pools
 from nodeexec.libvirt.settings import ImportLimits
 from nodeexec.libvirt.volume_files import (
     VolumeError,
     VolumeFile,
+    put_in_place,
     read_volume,
     resize_image,
-    take_name,
-    write_marks,
 )
 from nodeexec.libvirt.volume_marks import storage_class_of
 from reconciler.model.keys import ObjectKey
@@ -93,11 +93,12 @@ class Imports:
         """
         directory = self._directory(pool, request.volume)
         try:
-            directory.mkdir(mode=0o700, exist_ok=True)
-            known = load_request(directory)
-            fresh = known is None or not same_wish(request_from(known), request)
-            if fresh:
-                store_request(directory, as_data(request))
+            with busy(pool):
+                directory.mkdir(mode=0o700, exist_ok=True)
+                known = load_request(directory)
+                fresh = known is None or not same_wish(request_from(known), request)
+                if fresh:
+                    store_request(directory, as_data(request))
         except (OSError, ValueError) as error:
             raise VolumeError(f"writing {directory}: {error}") from error
         name = _worker_name(pool, request.volume)
@@ -170,6 +171,21 @@ class Imports:
         shutil.rmtree(directory)
         self._cancelled.discard(name)
         return True
+
+    def remove_finished(self, pool: Pool) -> Iterator[str]:
+        """Remove what a killed worker left of volumes that have their place by now, or that it never wrote down; their names. Nobody
+        may be making anything in the pool meanwhile.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        base = pool.existing_private("incoming")
+        for directory in sorted(base.iterdir()) if base is not None else ():
+            if not directory.is_dir() or _is_locked(directory):
+                continue
+            if load_request(directory) is None or os.path.lexists(pool.path(directory.name)):
+                shutil.rmtree(directory)
+                yield directory.name
 
     def _directory(self, pool: Pool, volume: str) -> Path:
         return pool.private("incoming") / pool.path(volume).name
@@ -263,10 +279,9 @@ class Imports:
             if request.size_bytes > size_bytes:
                 resize_image(disk, request.format, request.size_bytes, f"growing {request.volume}", key)
         keep_going()
-        write_marks(pool, disk, request.volume, request.marks)
         with disk.open("rb") as file:
             os.fsync(file.fileno())
-        take_name(disk, pool.path(request.volume))
+        put_in_place(pool, disk, request.volume, request.marks)
         self._pools.refresh(pool)
 
     def _clone_source(self, request: ImportRequest) -> VolumeFile:

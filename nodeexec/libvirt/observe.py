@@ -19,13 +19,13 @@ from nodeexec.libvirt.naming import key_of_network, network_name, network_of_int
 from nodeexec.libvirt.observe_networks import Leases, NetworkReading, find_network, live_network, read_network
 from nodeexec.libvirt.observe_vms import VmReader
 from nodeexec.libvirt.observe_volumes import VolumeReader
-from nodeexec.libvirt.pools import Pool, Pools, PoolUnreadableError
+from nodeexec.libvirt.pools import PRIVATE, Pool, Pools, PoolUnreadableError
 from nodeexec.libvirt.trash import list_items
 from nodeexec.libvirt.volume_marks import CLAIM_KINDS
 from nodeexec.trash_age import age_at
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import POD_NETWORK, ObjectKey
-from reconciler.model.live import LiveObject, LiveVm, LiveVolume, Observation, TrashItem, Unreadable
+from reconciler.model.live import LOST, LiveObject, LiveVm, LiveVolume, Observation, TrashItem, Unreadable
 from reconciler.model.moment import Moment
 from reconciler.model.policy import Policy
 from reconciler.ports import Clock
@@ -117,15 +117,18 @@ class Observer:
         Raises:
             libvirt.libvirtError: libvirt did not answer.
         """
-        unreadable: Unreadable | None = None
+        otherwise: LiveVolume | Unreadable | None = None
         for name, pool in self.pools() if pool_name is None else ((pool_name, self._pool(pool_name)),):
             if isinstance(pool, PoolUnreadableError):
-                unreadable = Unreadable(reason=str(pool), key=key)
+                otherwise = otherwise or Unreadable(reason=str(pool), key=key)
             elif pool is not None:
                 found = self._named_volume(pool, key, name)
-                if found is not None:
+                if isinstance(found, LiveVolume) and found.phase == LOST:
+                    # It may have been moved to another pool.
+                    otherwise = found
+                elif found is not None:
                     return found
-        return unreadable
+        return otherwise
 
     def _named_volume(self, pool: Pool, key: ObjectKey, name: str) -> LiveVolume | Unreadable | None:
         try:
@@ -156,7 +159,8 @@ class Observer:
             if pool is not None:
                 found[name] = pool
         for name, other in self._pools.all():
-            if name not in found and isinstance(other, Pool) and (other.target / ".gitvirt").is_dir():
+            ours = (other.target / PRIVATE).is_dir() if isinstance(other, Pool) else self._index.names_volumes_of(name)
+            if name not in found and ours:
                 found[name] = other
         return tuple(sorted(found.items()))
 

@@ -1,30 +1,39 @@
-"""Volumes of a pool as live objects: finished ones, those in the making, and the trash."""
+"""Volumes of a pool as live objects: finished ones, those in the making, and those that are lost."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Protocol
 
 from nodeexec.libvirt.imports import Imports, ImportState
-from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks
+from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks, from_json
 from nodeexec.libvirt.naming import VOLUME_FORMATS, claim_of_volume, scratch_of_volume, seed_of_volume, volume_name
 from nodeexec.libvirt.pools import Pool
 from nodeexec.libvirt.volume_files import VolumeError, VolumeFile, list_names, marks_of, read_volume
 from nodeexec.libvirt.volume_marks import CLAIM_KINDS, adopted_claim_of, kind_of, source_of, storage_class_of
+from nodeexec.libvirt.volume_sidecars import read_sidecar, registered
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveVolume, Unreadable
+from reconciler.model.live import LOST, LiveVolume, Marks, Unreadable
+from reconciler.model.policy import Policy
 
-Users = Callable[[Pool, str], tuple[ObjectKey, ...]]
-"""The domains that name a volume of a pool."""
+
+class Users(Protocol):
+    """The domains that name a volume of a pool; with ``running`` only guests that have it open."""
+
+    def __call__(self, pool: Pool, volume: str, *, running: bool = False) -> tuple[ObjectKey, ...]:
+        """Sorted."""
+        ...
 
 
 class VolumeReader:
     """Reads the volumes of one pool at a time."""
 
-    def __init__(self, imports: Imports, owner: str) -> None:
+    def __init__(self, imports: Imports, policy: Policy) -> None:
         self._imports = imports
-        self._owner = owner
+        self._owner = policy.owner
+        self._host = policy.host
         self._adopted: dict[str, Mapping[tuple[str, str], str]] = {}
 
     def owned(self, pool: Pool, users: Users) -> Iterator[LiveVolume | Unreadable]:
@@ -38,8 +47,7 @@ class VolumeReader:
         names = sorted(list_names(pool))
         adopted = {volume: claim for claim, volume in self._adopted_in(pool, names).items()}
         for name in names:
-            claim = claim_of_volume(name)
-            whose = adopted.get(name) or (claim[:2] if claim is not None else None)
+            whose = self._claim(name, adopted)
             if whose is not None:
                 found = self._finished(pool, name, ObjectKey(CLAIM_KINDS[0], *whose), users)
                 if isinstance(found, Unreadable) or (found is not None and self._is_ours(found)):
@@ -47,6 +55,12 @@ class VolumeReader:
         for state in making:
             if state.request.marks.marks.owner == self._owner and not _is_finished(pool, state):
                 yield _in_the_making(pool, state)
+        present = {*names, *(state.request.volume for state in making)}
+        claims = {claim for name in present if (claim := self._claim(name, adopted)) is not None}
+        for name in sorted(set(registered(pool)) - present):
+            lost = self._lost(pool, name, None, users)
+            if lost is not None and self._is_ours(lost) and (lost.key.namespace, lost.key.name) not in claims:
+                yield lost
 
     def named(self, pool: Pool, key: ObjectKey, users: Users) -> LiveVolume | Unreadable | None:
         """What stands under a claim's name, whoever owns it; None when nothing does.
@@ -63,7 +77,33 @@ class VolumeReader:
             found = self._finished(pool, name, key, users)
             if found is not None:
                 return found
-        return _in_the_making(pool, making) if making is not None else None
+        if making is not None:
+            return _in_the_making(pool, making)
+        return next((lost for name in names if (lost := self._lost(pool, name, key, users)) is not None), None)
+
+    def _lost(self, pool: Pool, name: str, key: ObjectKey | None, users: Users) -> LiveVolume | None:
+        """A volume without a file, of which the pool's register or a VM's definition tells that there was one; None when nothing
+        does. ``key`` None is told by the register alone.
+
+        Raises:
+            OSError: the register cannot be read.
+        """
+        text = read_sidecar(pool, name)
+        marks = from_json(text) if text is not None else None
+        owned = marks if isinstance(marks, DomainMarks) and kind_of(marks) else None
+        adopted = adopted_claim_of(owned)
+        whose = self._claim(name, {name: adopted} if adopted is not None else {})
+        if whose is None or pool.path(name).exists():
+            return None
+        key = key or ObjectKey(CLAIM_KINDS[0], *whose)
+        by = tuple(user for user in users(pool, name) if user.namespace)
+        if owned is None and not by:
+            return None
+        return _lost_volume(pool, name, key, owned, by, users(pool, name, running=True), self._inferred())
+
+    def _inferred(self) -> Marks:
+        """The marks of a volume that only a VM's definition tells of: it was ours, as such VMs stand on no other."""
+        return Marks(owner=self._owner, host=self._host, revision="", applied=None)
 
     def adopted_name(self, pool: Pool, key: ObjectKey) -> str | None:
         """The volume of a claim that was adopted, by its own name; None when the claim has none of that kind here.
@@ -75,6 +115,12 @@ class VolumeReader:
         if known is None:
             known = self._adopted_in(pool, list_names(pool))
         return known.get((key.namespace, key.name))
+
+    @staticmethod
+    def _claim(name: str, adopted: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
+        """(namespace, claim) of a volume; None for one that is no claim's."""
+        claim = claim_of_volume(name)
+        return adopted.get(name) or (claim[:2] if claim is not None else None)
 
     def learn(self, pool: Pool) -> None:
         """Volumes of the pool were adopted or released just now."""
@@ -138,6 +184,41 @@ def _finished_volume(
         allocated_bytes=file.allocated_bytes,
         used_by=users(pool, file.name),
     )
+
+
+def _lost_volume(
+    pool: Pool,
+    name: str,
+    key: ObjectKey,
+    marks: DomainMarks | None,
+    used_by: tuple[ObjectKey, ...],
+    running: tuple[ObjectKey, ...],
+    inferred: Marks,
+) -> LiveVolume:
+    kind = kind_of(marks) if marks is not None else ""
+    live = LiveVolume(
+        key=ObjectKey(kind, key.namespace, key.name) if kind else key,
+        fingerprint="",
+        marks=marks.marks if marks is not None else inferred,
+        pool=pool.name,
+        volume=name,
+        format=name.rpartition(".")[2],
+        size_bytes=0,
+        source=source_of(marks) if marks is not None else None,
+        storage_class=storage_class_of(marks) if marks is not None else "",
+        phase=LOST,
+    )
+    held = (
+        f"the data is still in the open file of {', '.join(str(vm) for vm in running)}, until its QEMU process ends "
+        "(copy it from /proc/PID/fd); "
+        if running
+        else ""
+    )
+    reason = (
+        f"{pool.target / name} is gone, and gitvirt did not take it away; {held}put the file back under its name, or annotate "
+        f"the claim with gitvirt.io/fresh-disk: {live.loss} to have a new one made"
+    )
+    return replace(live, fingerprint=_fingerprint(live), reason=reason, used_by=used_by)
 
 
 def _in_the_making(pool: Pool, state: ImportState) -> LiveVolume:

@@ -6,7 +6,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ import libvirt
 from nodeexec.libvirt.connection import Connection
 from nodeexec.libvirt.errors import Fault, fault_of, translate
 from nodeexec.libvirt.events import EventStream
+from nodeexec.libvirt.mounts import unmounted
 from nodeexec.libvirt.safe_xml import parse_xml
 from nodeexec.libvirt.settings import LibvirtSettings
 from reconciler.model.live import PoolFacts
@@ -24,7 +25,8 @@ from reconciler.model.live import PoolFacts
 PRIVATE = ".gitvirt"
 """gitvirt's own directory in a pool: ``trash/``, ``incoming/``, ``marks/``. Only root may look inside."""
 
-_DIRECTORY_POOLS = ("dir", "fs", "netfs")
+_MOUNTED_POOLS = ("fs", "netfs")
+_DIRECTORY_POOLS = ("dir", *_MOUNTED_POOLS)
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,250}", re.ASCII)
 _REFRESH_ATTEMPTS = 20
 _REFRESH_PAUSE_S = 0.1
@@ -88,12 +90,19 @@ class Pools:
     """Looks pools up, makes the default one, and tells libvirt of files that appeared or went."""
 
     def __init__(
-        self, connection: Connection, settings: LibvirtSettings, default_pool: str, events: EventStream
+        self,
+        connection: Connection,
+        settings: LibvirtSettings,
+        default_pool: str,
+        events: EventStream,
+        named_in: Callable[[str, Path], Collection[str]],
     ) -> None:
+        """``named_in`` gives the volumes that VMs of ours have in a pool with a directory."""
         self._connection = connection
         self._settings = settings
         self._default = default_pool
         self._events = events
+        self._named_in = named_in
         self._refreshes: dict[str, _Refresh] = {}
         self._lock = threading.Lock()
 
@@ -111,6 +120,7 @@ class Pools:
                     f"storage pool {name!r} does not exist in libvirt; define and start it (virsh pool-define-as "
                     f"{name} dir --target DIRECTORY; virsh pool-autostart {name}; virsh pool-start {name})"
                 )
+            self._refuse_emptied(name, target)
             return None
         return self._read_handle(name, handle)
 
@@ -123,6 +133,7 @@ class Pools:
         """
         handle = self._lookup(name)
         if handle is None and name == self._default:
+            self._refuse_emptied(name, Path(self._settings.default_pool_target))
             handle = self._make_default()
         if handle is not None and not handle.isActive():
             with _already_there():
@@ -190,14 +201,42 @@ class Pools:
 
     def _read_handle(self, name: str, handle: Any) -> Pool:
         try:
-            active, target = bool(handle.isActive()), _target(name, handle.XMLDesc(0))
+            active, (kind, target) = bool(handle.isActive()), _target(name, handle.XMLDesc(0))
         except libvirt.libvirtError as error:
             raise PoolUnreadableError(translate(error, f"reading storage pool {name!r}").message) from error
+        if kind in _MOUNTED_POOLS and not active:
+            raise PoolUnreadableError(
+                f"storage pool {name!r} is off, and so its filesystem is not mounted; `virsh pool-start {name}`"
+            )
         if not target.is_dir() or not os.access(target, os.R_OK | os.X_OK):
             raise PoolUnreadableError(
                 f"storage pool {name!r}: its directory {target} cannot be read; mount it or make it readable"
             )
+        self._refuse_emptied(name, target)
         return Pool(name=name, target=target, active=active)
+
+    def _refuse_emptied(self, name: str, target: Path) -> None:
+        """A directory that holds nothing of gitvirt's any more is most likely one whose filesystem is not mounted: then all disks
+        look as if they had never been made.
+
+        Raises:
+            PoolUnreadableError: it held something.
+        """
+        if (target / PRIVATE).is_dir():
+            return
+        mount = unmounted(target)
+        if mount is not None:
+            raise PoolUnreadableError(
+                f"storage pool {name!r}: {mount} is not mounted, and /etc/fstab says that it is to be; nothing is made, "
+                "deleted or started there until it is"
+            )
+        named = self._named_in(name, target)
+        if named and not any((target / volume).exists() for volume in named):
+            raise PoolUnreadableError(
+                f"storage pool {name!r}: {target} has none of the {len(named)} volumes that VMs of this host have there, nor "
+                "anything else of gitvirt's. Is its filesystem mounted? Nothing is made, deleted or started there until it "
+                f"is; if the volumes are lost for good, `mkdir {target / PRIVATE}` says so"
+            )
 
     def _make_default(self) -> Any:
         """The pool that VMs without a storage class use, as libvirt's own tools make it."""
@@ -222,7 +261,8 @@ def _already_there() -> Iterator[None]:
             raise
 
 
-def _target(name: str, xml: str) -> Path:
+def _target(name: str, xml: str) -> tuple[str, Path]:
+    """(type, directory) of a pool."""
     root = parse_xml(xml)
     kind = root.get("type", "")
     path = root.findtext("target/path") or ""
@@ -230,7 +270,7 @@ def _target(name: str, xml: str) -> Path:
         raise PoolUnreadableError(
             f"storage pool {name!r} has type {kind!r}; this version of gitvirt works with {', '.join(_DIRECTORY_POOLS)}"
         )
-    return Path(path)
+    return kind, Path(path)
 
 
 def _facts(name: str, pool: Pool | PoolUnreadableError) -> PoolFacts:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,16 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks, from_json, to_json
+from nodeexec.libvirt.pool_lock import busy
 from nodeexec.libvirt.pools import Pool
-from nodeexec.libvirt.volume_files import (
-    VolumeError,
-    VolumeFile,
-    forget_sidecar,
-    sync_directory,
-    take_name,
-    write_marks,
-)
+from nodeexec.libvirt.volume_files import VolumeError, VolumeFile, put_in_place, sync_directory
 from nodeexec.libvirt.volume_marks import source_data, source_from, source_of, storage_class_of
+from nodeexec.libvirt.volume_sidecars import forget_sidecar
 from nodeexec.trash_age import TrashAge, age_data, age_from
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import TrashItem
@@ -109,10 +104,11 @@ def trash_volume(pool: Pool, key: ObjectKey, volume: VolumeFile, revision: str, 
         applied=marks.marks.applied,
     )
     try:
-        directory, facts = _new_item(pool, facts, volume.name, marks)
-        volume.path.rename(directory / volume.name)
-        sync_directory(directory)
-        sync_directory(pool.target)
+        with busy(pool):
+            directory, facts = _new_item(pool, facts, volume.name, marks)
+            volume.path.rename(directory / volume.name)
+            sync_directory(directory)
+            sync_directory(pool.target)
     except OSError as error:
         raise VolumeError(f"moving {volume.path} to the trash: {error.strerror}") from error
     forget_sidecar(pool, volume.name)
@@ -128,18 +124,19 @@ def trash_definition(
         VolumeError: the pool refuses, or the state cannot be read.
     """
     try:
-        directory, facts = _new_item(pool, facts, "", marks)
-        if nvram is not None and nvram.exists():
-            shutil.copyfile(nvram, directory / NVRAM)
-            _sync_file(directory / NVRAM)
-        if tpm is not None and tpm.is_dir():
-            shutil.copytree(tpm, directory / TPM)
-        fresh = directory / f".{DEFINITION}.new"
-        fresh.write_text(xml, encoding="utf-8")
-        fresh.chmod(0o600)
-        _sync_file(fresh)
-        fresh.replace(directory / DEFINITION)
-        sync_directory(directory)
+        with busy(pool):
+            directory, facts = _new_item(pool, facts, "", marks)
+            if nvram is not None and nvram.exists():
+                shutil.copyfile(nvram, directory / NVRAM)
+                _sync_file(directory / NVRAM)
+            if tpm is not None and tpm.is_dir():
+                shutil.copytree(tpm, directory / TPM)
+            fresh = directory / f".{DEFINITION}.new"
+            fresh.write_text(xml, encoding="utf-8")
+            fresh.chmod(0o600)
+            _sync_file(fresh)
+            fresh.replace(directory / DEFINITION)
+            sync_directory(directory)
     except OSError as error:
         raise VolumeError(f"keeping the definition of {facts.key} in the trash: {error}") from error
     return facts
@@ -152,9 +149,12 @@ def take_back(pool: Pool, item: StoredItem, name: str, marks: DomainMarks) -> No
         NameTakenError: a file has the name.
         VolumeError: the pool refuses.
     """
-    write_marks(pool, item.file, name, marks)
-    take_name(item.file, pool.path(name))
-    remove_item(item)
+    try:
+        with busy(pool):
+            put_in_place(pool, item.file, name, marks)
+            remove_item(item)
+    except OSError as error:
+        raise VolumeError(f"taking {item.facts.item} out of the trash: {error.strerror}") from error
 
 
 def remove_item(item: StoredItem) -> None:
@@ -195,7 +195,6 @@ def _read_age(directory: Path) -> TrashAge | None:
 def _new_item(pool: Pool, facts: TrashItem, volume: str, marks: DomainMarks | None) -> tuple[Path, TrashItem]:
     """The directory with its item.json, under a name that no item has."""
     base = pool.private("trash")
-    _clean_unfinished(pool, base, facts.key)
     stem = f"{facts.trashed_at.astimezone(UTC):%Y%m%dT%H%M%SZ}_{facts.key.kind}_{facts.key.namespace}_{facts.key.name}"
     for number in range(1, 1000):
         name = stem if number == 1 else f"{stem}_{number}"
@@ -217,13 +216,27 @@ def _new_item(pool: Pool, facts: TrashItem, volume: str, marks: DomainMarks | No
             "volume": volume,
             "marks": to_json(marks) if marks is not None else None,
         }
-        path = base / name / "item.json"
-        path.write_text(json.dumps(data, sort_keys=True, indent=1), encoding="utf-8")
-        path.chmod(0o600)
-        _sync_file(path)
+        _write_facts(base / name, data)
         sync_directory(base)
         return base / name, _facts(pool, name, data, marks)
     raise VolumeError(f"the trash of pool {pool.name} has a thousand items named {stem}; empty it")
+
+
+def _write_facts(directory: Path, data: Mapping[str, Any]) -> None:
+    """Whole or not at all: half an item.json would make the whole trash unreadable.
+
+    Raises:
+        OSError: the pool refuses; the directory is gone again.
+    """
+    fresh = directory / ".item.json.new"
+    try:
+        fresh.write_text(json.dumps(data, sort_keys=True, indent=1), encoding="utf-8")
+        fresh.chmod(0o600)
+        _sync_file(fresh)
+        fresh.replace(directory / "item.json")
+    except OSError:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
 
 
 def _read(pool: Pool, directory: Path) -> StoredItem | None:
@@ -266,16 +279,22 @@ def _counts(pool: Pool, item: StoredItem) -> bool:
     return (kept.st_dev, kept.st_ino) != (back.st_dev, back.st_ino)
 
 
-def _clean_unfinished(pool: Pool, base: Path, key: ObjectKey) -> None:
-    """Directories of this object that a crash left without their file."""
-    own = re.compile(rf"[0-9TZ]+_{key.kind}_{re.escape(key.namespace)}_{re.escape(key.name)}(?:_[0-9]+)?", re.ASCII)
-    for directory in sorted(base.iterdir()):
-        if own.fullmatch(directory.name) is None:
+def remove_unfinished(pool: Pool, owner: str) -> Iterator[str]:
+    """Remove directories of the owner that a crash left without their file, and those of which nobody can tell whose they were;
+    their names. Nobody may be making an item meanwhile.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    base = pool.existing_private("trash")
+    for directory in sorted(base.iterdir()) if base is not None else ():
+        if not is_item_name(directory.name):
             continue
         with suppress(ValueError):
             item = _read_any(pool, directory)
-            if item is None or (item.facts.key == key and not _counts(pool, item)):
+            if item is None or (item.facts.owner == owner and not _counts(pool, item)):
                 shutil.rmtree(directory)
+                yield directory.name
 
 
 def _facts(pool: Pool, name: str, data: Mapping[str, Any], marks: DomainMarks | None) -> TrashItem:

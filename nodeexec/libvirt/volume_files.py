@@ -11,17 +11,21 @@ import os
 import stat
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from nodeexec.libvirt.luks import NEW_ENCRYPTION, encrypted_image, key_argument
 from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks, from_json, to_json
+from nodeexec.libvirt.pool_lock import busy
 from nodeexec.libvirt.pools import Pool
+from nodeexec.libvirt.volume_sidecars import forget_sidecar, read_sidecar, write_sidecar
 
 XATTR = "user.gitvirt"
 FORMAT = "format"
 """``extra`` entry of the marks of an adopted volume, whose name need not tell its format."""
+UNFINISHED = ".new"
+"""Ends the name of a file that is being made."""
 _QCOW2_MAGIC = b"QFI\xfb"
 _QCOW2_LUKS = 2
 _NO_XATTR = frozenset({errno.ENOTSUP, errno.ENOSPC, errno.E2BIG, errno.ERANGE, errno.EPERM})
@@ -57,7 +61,7 @@ def read_volume(pool: Pool, name: str) -> VolumeFile | None:
     """One volume; None when no file has the name.
 
     Raises:
-        VolumeError: it is there and cannot be read, or is no plain file.
+        VolumeError: it is there and cannot be read, is no plain file, or is damaged.
     """
     path = pool.path(name)
     try:
@@ -77,7 +81,13 @@ def read_volume(pool: Pool, name: str) -> VolumeFile | None:
     finally:
         os.close(descriptor)
     read_marks = from_json(marks) if marks is not None else None
-    qcow2 = head[:4] == _QCOW2_MAGIC and _may_be_qcow2(name, read_marks)
+    begins_as_qcow2 = head[:4] == _QCOW2_MAGIC
+    qcow2 = _is_to_be_qcow2(name, read_marks) and (begins_as_qcow2 or read_marks is not None)
+    if qcow2 and not begins_as_qcow2:
+        raise VolumeError(
+            f"{path} is damaged: it is a qcow2 image by its name and does not begin as one; put it back from a backup "
+            "(gitvirt leaves it alone)"
+        )
     return VolumeFile(
         name=name,
         path=path,
@@ -90,7 +100,7 @@ def read_volume(pool: Pool, name: str) -> VolumeFile | None:
     )
 
 
-def _may_be_qcow2(name: str, marks: DomainMarks | UnreadableMarks | None) -> bool:
+def _is_to_be_qcow2(name: str, marks: DomainMarks | UnreadableMarks | None) -> bool:
     """A guest writes what it likes to the head of a raw disk, so the format is never guessed from there: an adopted
     volume's marks say it, any other's name does.
     """
@@ -116,11 +126,9 @@ def write_marks(pool: Pool, path: Path, name: str, marks: DomainMarks | None) ->
     Raises:
         VolumeError: neither the file nor the pool takes them.
     """
-    sidecar = _sidecar(pool, name)
     try:
         if marks is None:
-            with suppress(FileNotFoundError):
-                sidecar.unlink()
+            forget_sidecar(pool, name)
             try:
                 os.removexattr(path, XATTR)
             except OSError as error:
@@ -133,12 +141,11 @@ def write_marks(pool: Pool, path: Path, name: str, marks: DomainMarks | None) ->
         except OSError as error:
             if error.errno not in _NO_XATTR:
                 raise
-            _write_sidecar(pool, name, text)
+            write_sidecar(pool, name, text)
             with suppress(OSError):
                 os.removexattr(path, XATTR)
         else:
-            with suppress(FileNotFoundError):
-                sidecar.unlink()
+            _register(pool, path, name, marks)
     except OSError as error:
         raise VolumeError(f"writing the marks of {path}: {error.strerror}") from error
 
@@ -149,17 +156,39 @@ def marks_of(pool: Pool, name: str) -> DomainMarks | None:
         text = os.getxattr(pool.target / name, XATTR, follow_symlinks=False).decode(errors="replace")
     except OSError:
         try:
-            text = _sidecar(pool, name).read_text(encoding="utf-8", errors="replace")
+            text = read_sidecar(pool, name) or ""
         except OSError:
             return None
     marks = from_json(text)
     return marks if isinstance(marks, DomainMarks) else None
 
 
-def forget_sidecar(pool: Pool, name: str) -> None:
-    """The volume of that name is gone from the pool; so are the marks beside it."""
+def put_in_place(pool: Pool, fresh: Path, name: str, marks: DomainMarks) -> None:
+    """Give a finished file its marks, and then its name.
+
+    Raises:
+        NameTakenError: a file has the name.
+        VolumeError: the pool refuses.
+    """
+    final = pool.path(name)
+    if os.path.lexists(final):
+        # Marks that are written beside a name would be taken for those of the file that has it.
+        raise NameTakenError(f"{final} exists already")
+    write_marks(pool, fresh, name, marks)
+    take_name(fresh, final)
+    if read_sidecar(pool, name) is None:
+        _register(pool, final, name, marks)
+
+
+def _register(pool: Pool, path: Path, name: str, marks: DomainMarks) -> None:
+    """Remember beside a claim's volume that it is there; its marks are on the file itself. A volume that has no name yet is not
+    there. A pool that is full takes nothing from the volume but this.
+    """
+    if path != pool.target / name or not marks.extra.get("kind"):
+        forget_sidecar(pool, name)
+        return
     with suppress(OSError):
-        _sidecar(pool, name).unlink()
+        write_sidecar(pool, name, to_json(marks), durable=False)
 
 
 def take_name(source: Path, final: Path) -> None:
@@ -192,22 +221,13 @@ def create_file(
     Raises:
         VolumeError: the pool is full, or ``qemu-img`` fails.
     """
-    fresh = pool.private("incoming") / f"{name}.new"
-    with suppress(FileNotFoundError):
-        fresh.unlink()
-    try:
-        descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    with _making(pool, name, marks) as (fresh, descriptor):
         if format == "raw":
             os.truncate(descriptor, size_bytes)
-        os.close(descriptor)
-    except OSError as error:
-        raise VolumeError(f"creating {fresh}: {error.strerror}") from error
-    if format != "raw":
-        encryption = [*key_argument(key), *NEW_ENCRYPTION] if key is not None else []
-        command = ["qemu-img", "create", "-q", *encryption, "-f", format, str(fresh), str(size_bytes)]
-        run_tool(command, f"creating {name}", key=key)
-    write_marks(pool, fresh, name, marks)
-    take_name(fresh, pool.path(name))
+        else:
+            encryption = [*key_argument(key), *NEW_ENCRYPTION] if key is not None else []
+            command = ["qemu-img", "create", "-q", *encryption, "-f", format, str(fresh), str(size_bytes)]
+            run_tool(command, f"creating {name}", key=key)
 
 
 def write_file(pool: Pool, name: str, content: bytes, marks: DomainMarks) -> None:
@@ -216,19 +236,36 @@ def write_file(pool: Pool, name: str, content: bytes, marks: DomainMarks) -> Non
     Raises:
         VolumeError: the pool is full or refuses.
     """
-    fresh = pool.private("incoming") / f"{name}.new"
-    with suppress(FileNotFoundError):
-        fresh.unlink()
+    with _making(pool, name, marks) as (_, descriptor), os.fdopen(os.dup(descriptor), "wb") as file:
+        file.write(content)
+
+
+@contextmanager
+def _making(pool: Pool, name: str, marks: DomainMarks) -> Iterator[tuple[Path, int]]:
+    """An empty file beside its place, and its descriptor, to be filled. At the end it is on the disk, and then the volume; what
+    could not be finished is removed.
+
+    Raises:
+        VolumeError: the pool is full or refuses.
+    """
     try:
-        descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        with busy(pool):
+            fresh = pool.private("incoming") / f"{name}{UNFINISHED}"
+            with suppress(FileNotFoundError):
+                fresh.unlink()
+            descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            try:
+                yield fresh, descriptor
+                os.fsync(descriptor)
+                put_in_place(pool, fresh, name, marks)
+            except BaseException:
+                with suppress(OSError):
+                    fresh.unlink()
+                raise
+            finally:
+                os.close(descriptor)
     except OSError as error:
-        raise VolumeError(f"writing {fresh}: {error.strerror}") from error
-    write_marks(pool, fresh, name, marks)
-    take_name(fresh, pool.path(name))
+        raise VolumeError(f"making {name} in {pool.target}: {error.strerror}") from error
 
 
 def grow_file(volume: VolumeFile, size_bytes: int, key: int | None = None) -> None:
@@ -293,22 +330,4 @@ def _marks_text(descriptor: int, pool: Pool, name: str) -> str | None:
     except OSError as error:
         if error.errno not in (errno.ENODATA, errno.ENOTSUP):
             raise
-    try:
-        return _sidecar(pool, name).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return None
-
-
-def _sidecar(pool: Pool, name: str) -> Path:
-    return pool.target / ".gitvirt" / "marks" / f"{name}.json"
-
-
-def _write_sidecar(pool: Pool, name: str, text: str) -> None:
-    path = pool.private("marks") / f"{name}.json"
-    fresh = path.with_name(f".{path.name}.new")
-    with fresh.open("w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    return read_sidecar(pool, name)

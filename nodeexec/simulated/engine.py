@@ -25,7 +25,7 @@ from reconciler.model.adoption import Adoption, FoundVm
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import TRASH_ITEM, ObjectKey
-from reconciler.model.live import LiveObject, LiveVm, LiveVolume, Marks, Observation
+from reconciler.model.live import LOST, LiveObject, LiveVm, LiveVolume, Marks, Observation
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Action, Change, Difference
 from reconciler.model.power import Override
@@ -109,7 +109,8 @@ class SimulatedEngine:
             case ResolvedVm() as vm:
                 return self._vms.create(change, vm) if live is None else self._vms.update(change, vm)
             case ResolvedVolume() as volume:
-                return self._volumes.create(change, volume) if live is None else self._volumes.update(change, volume)
+                is_new = live is None or (isinstance(live, LiveVolume) and live.phase == LOST)
+                return self._volumes.create(change, volume) if is_new else self._volumes.update(change, volume)
             case ResolvedNetwork() as network:
                 return self._networks.put(change, network)
         match live:

@@ -178,9 +178,19 @@ class Host:
         """Somebody makes a volume."""
 
         def put(state: HostState) -> None:
+            state.lost.pop(volume.place, None)
             state.volumes[volume.place] = volume
 
         self.outside("create volume", put)
+
+    def lose_volume(self, volume: HostVolume) -> None:
+        """Somebody removes a volume by hand."""
+
+        def lose(state: HostState) -> None:
+            del state.volumes[volume.place]
+            state.lost[volume.place] = volume
+
+        self.outside("remove volume", lose)
 
     def set_unreadable(self, name: str, reason: str) -> None:
         """From now on an object (by its name on the host) or a pool (``pool:NAME``) cannot be read; an empty reason

@@ -25,6 +25,7 @@ from nodeexec.simulated.state import (
 from nodeexec.trash_age import age_at
 from reconciler.model.keys import POD_NETWORK, ObjectKey
 from reconciler.model.live import (
+    LOST,
     HostFacts,
     Lease,
     LiveInterface,
@@ -109,7 +110,8 @@ class Reading:
 
     def _owned_keys(self) -> frozenset[ObjectKey]:
         keys = {vm_key(name) for name, domain in self.state.domains.items() if self.owns(domain.marks)}
-        for volume in (*self.state.volumes.values(), *(entry.volume for entry in self.state.incoming.values())):
+        making = (entry.volume for entry in self.state.incoming.values())
+        for volume in (*self.state.volumes.values(), *making, *self.state.lost.values()):
             if volume.kind and self.owns(volume.marks) and self.state.pools[volume.pool].readable:
                 keys.add(volume_key(volume))
         for name, network in self.state.networks.items():
@@ -244,6 +246,18 @@ class Reading:
         return network is not None and network.running is not None
 
     def _volume_of(self, key: ObjectKey) -> LiveVolume | None:
+        return self._present_volume(key) or self._lost_volume(key)
+
+    def _lost_volume(self, key: ObjectKey) -> LiveVolume | None:
+        names = (f"{domain_name(key)}.qcow2", f"{domain_name(key)}.raw")
+        for place, volume in sorted(self.state.lost.items()):
+            if place[1] in names and self.state.pools[place[0]].readable:
+                live = replace(self._volume(key, volume, None), phase=LOST, size_bytes=0, allocated_bytes=0)
+                said = f"{volume.name} is gone, and gitvirt did not take it away"
+                return replace(live, fingerprint=_digest(repr(live)), reason=said)
+        return None
+
+    def _present_volume(self, key: ObjectKey) -> LiveVolume | None:
         for suffix in ("qcow2", "raw"):
             for pool in sorted(self.state.pools):
                 place = (pool, f"{domain_name(key)}.{suffix}")

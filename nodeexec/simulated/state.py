@@ -152,6 +152,8 @@ class HostState:
     domains: dict[str, HostDomain] = field(default_factory=dict)
     volumes: dict[VolumePlace, HostVolume] = field(default_factory=dict)
     incoming: dict[VolumePlace, HostIncoming] = field(default_factory=dict)
+    lost: dict[VolumePlace, HostVolume] = field(default_factory=dict)
+    """Volumes that somebody removed by hand: their pool still knows that they were there."""
     networks: dict[str, HostNetwork] = field(default_factory=dict)
     trash: dict[str, HostTrash] = field(default_factory=dict)
     pools: dict[str, HostPool] = field(default_factory=dict)
@@ -165,6 +167,7 @@ class HostState:
             domains=dict(self.domains),
             volumes=dict(self.volumes),
             incoming=dict(self.incoming),
+            lost=dict(self.lost),
             networks=dict(self.networks),
             trash=dict(self.trash),
             pools=dict(self.pools),

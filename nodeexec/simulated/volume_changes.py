@@ -12,6 +12,7 @@ from nodeexec.simulated.reading import copy_name, volume_key
 from nodeexec.simulated.state import HostIncoming, HostState, HostTrash, HostVolume, VolumePlace, domain_name
 from nodeexec.simulated.steps import Executor, Steps
 from nodeexec.simulated.trash import taking_back, trash_item
+from reconciler.model.live import LOST, LiveVolume
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change
 from reconciler.model.resolved import ResolvedVolume, SourceKind, VolumeSource
@@ -39,6 +40,9 @@ class VolumeChanges:
             return steps.outcome(Result.RETRY, f"pool {wanted.pool} is not there or cannot be read", 10.0)
         if change.restore:
             return self._take_back(change, wanted, steps)
+        lost = self._executor.reading().live(wanted.key)
+        if isinstance(lost, LiveVolume) and lost.phase == LOST and wanted.fresh_disk != lost.loss:
+            return steps.outcome(Result.REFUSED, lost.reason)
         if place not in self._executor.state.incoming:
             self._begin(change, wanted, place, steps)
         if wanted.source.kind is SourceKind.BLANK:
@@ -66,11 +70,18 @@ class VolumeChanges:
         """To the trash, unless a domain names it. A copy that never ended holds nothing and is discarded."""
         steps = Steps.of(self._executor, change)
         state, stem = self._executor.state, domain_name(change.key)
-        places = [place for place in (*state.volumes, *state.incoming) if place[1] in (f"{stem}.qcow2", f"{stem}.raw")]
+        places = [
+            place
+            for place in (*state.volumes, *state.incoming, *state.lost)
+            if place[1] in (f"{stem}.qcow2", f"{stem}.raw")
+        ]
         for place in sorted(set(places)):
             users = state.users_of(place)
             if users:
                 return steps.outcome(Result.RETRY, f"{place[1]} is used by {', '.join(users)}; it goes after them", 5.0)
+            if place in state.lost:
+                steps.do("forget lost volume", _forget_lost(place))
+                continue
             if place in state.incoming:
                 steps.do("discard copy", _discard_incoming(place))
                 continue
@@ -163,6 +174,7 @@ def _finish(place: VolumePlace, least_bytes: int = 0, written: str = "") -> Muta
         volume = state.incoming.pop(place).volume
         size = max(volume.size_bytes, least_bytes)
         content = state.new_content(volume.name)
+        state.lost.pop(place, None)
         state.volumes[place] = replace(volume, size_bytes=size, content=content, written=written)
 
     return finish
@@ -187,6 +199,13 @@ def _discard_incoming(place: VolumePlace) -> Mutation:
         state.incoming.pop(place, None)
 
     return discard
+
+
+def _forget_lost(place: VolumePlace) -> Mutation:
+    def forget(state: HostState) -> None:
+        state.lost.pop(place, None)
+
+    return forget
 
 
 def _to_trash(place: VolumePlace, entry: HostTrash) -> Mutation:

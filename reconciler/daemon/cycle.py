@@ -79,6 +79,7 @@ class Cycle:
         self._workers = workers
         self._policy = policy
         self._lock = threading.RLock()
+        self._told: tuple[ObjectStatus, ...] = ()
         self._sources = CycleSources(sources, engine, workers, policy, secrets, file_cache, limits)
         self._retries = Retries()
         self._lookout = Lookout(
@@ -89,6 +90,7 @@ class Cycle:
         self._told_faults: dict[ObjectKey, str] = {}
         self.holds = HoldBook()
         self.journal_fault = ""
+        self.engine_fault = ""
         self.report: CycleReport | None = None
 
     def run(self, wake: Wake) -> CycleReport:
@@ -109,8 +111,10 @@ class Cycle:
             try:
                 before = self._lookout.at(scope, wake)
             except EngineError as error:
+                self.engine_fault = str(error)
                 record = self._idle_record(started_at, wake, [*messages, str(error)])
                 return self._finish(record, None, statuses, ENGINE_RETRY_S)
+            self.engine_fault = ""
             self._refuse_stale(before.plan, wake.plan_id)
             self.holds.note(before.plan)
             attempted = self._apply(before.plan, wake, scope)
@@ -135,10 +139,16 @@ class Cycle:
                 raise SourceError(next(filter(None, said), "no revision accepted yet"))
             return self._lookout.at(None, Wake(everything=True)).plan
 
-    def status(self) -> tuple[ObjectStatus, ...]:
-        """What is true of every object, as of the last look."""
-        with self._lock:
-            return self._lookout.statuses(self._clock.now())
+    def status(self, *, patience_s: float = -1) -> tuple[ObjectStatus, ...]:
+        """What is true of every object, as of the last look. With ``patience_s`` it does not wait longer than that for a cycle under
+        way: then what was told last is told again.
+        """
+        if self._lock.acquire(timeout=patience_s):
+            try:
+                self._told = self._lookout.statuses(self._clock.now())
+            finally:
+                self._lock.release()
+        return self._told
 
     @property
     def suspended(self) -> str:
@@ -238,6 +248,7 @@ class Cycle:
         try:
             return self._lookout.again(frozenset(applied.change.key for applied in attempted))
         except EngineError as error:
+            self.engine_fault = str(error)
             messages.append(f"what was done could not be verified: {error}")
             self._lookout.is_blind = True
             return before
@@ -321,11 +332,15 @@ class Cycle:
 
     def _next_s(self, look: Look) -> float | None:
         """When to run again without an event."""
-        now_s = self._clock.monotonic()
-        waits = [look.plan.retry_after_s, self._retries.next_due_s(now_s)]
+        waits = [look.plan.retry_after_s, self._next_look_s()]
         attempted = self._retries.outcomes
         if any(change.key not in attempted for change in look.plan.changes):
             waits.append(0.0)
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _next_look_s(self) -> float | None:
+        """When something that was tried, or could not be read, is due again."""
+        waits = (self._retries.next_due_s(self._clock.monotonic()), self._lookout.gaps_due_s())
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _finish(
@@ -353,7 +368,7 @@ class Cycle:
             plan=plan if plan is not None else (self._lookout.last.plan if self._lookout.last else None),
             sources=sources,
             problems=self.problems,
-            retry_after_s=retry_after_s if not idle else self._retries.next_due_s(self._clock.monotonic()),
+            retry_after_s=retry_after_s if not idle else self._next_look_s(),
             finished_at=self._clock.now(),
             journal_commit=commit,
             idle=idle,

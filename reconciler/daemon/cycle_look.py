@@ -26,6 +26,9 @@ from reconciler.planning.resolve import Resolver
 from reconciler.planning.safety import Approvals
 from reconciler.ports import Clock, Engine
 
+FIRST_GAP_LOOK_S = 2.0
+LONGEST_GAP_LOOK_S = 60.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
@@ -64,6 +67,8 @@ class Lookout:
         self._observation: Observation | None = None
         self._seen: dict[ObjectKey, Mapping[str, Any]] = {}
         self._released: frozenset[tuple[ObjectKey, Action]] = frozenset()
+        self._gaps_due_at: float | None = None
+        self._gap_delay_s = 0.0
         self.last: Look | None = None
         self.is_blind = False
         self.suspended = ""
@@ -88,6 +93,8 @@ class Lookout:
         look = self.last
         if wake.everything or wake.approvals or self.is_blind or look is None or look.suspended != self.suspended:
             return None
+        if self.gaps_due_s() == 0.0:
+            return None
         due = self._retries.due_keys(self._clock.monotonic())
         named = wake.keys | wake.restarts | {action.key for action in wake.operator if action.key} | due
         if look.plan.retry_after_s is not None:
@@ -95,6 +102,10 @@ class Lookout:
             named |= {key for key, said in self._planner.speaking.items() if said.retry_after_s is not None}
         changed = {key for key in self.affected(self._sources.changed) if self._is_observed(key)}
         return frozenset(named | changed | self.affected(named))
+
+    def gaps_due_s(self) -> float | None:
+        """Seconds until a full look shall find out whether what could not be read can be read now; None when everything was."""
+        return None if self._gaps_due_at is None else max(0.0, self._gaps_due_at - self._clock.monotonic())
 
     def affected(self, keys: Collection[ObjectKey]) -> set[ObjectKey]:
         """The objects themselves, and those about which something else may be true because of them."""
@@ -151,6 +162,7 @@ class Lookout:
             fresh = self._with_named(fresh, self._sources.declared)
         self.is_blind = self.is_blind and scope is not None
         self._observation, moved = merged(old, fresh)
+        self._space_gap_looks(full=scope is None)
         self._users.move(moved, old.objects if old is not None else {}, self._observation.objects)
         self._sources.settle(self._observation)
         return moved
@@ -159,6 +171,15 @@ class Lookout:
         """An item of the trash is looked at as a part of the object that it was."""
         items = {item.expiry_key: item.key for item in self._observation.trash} if self._observation is not None else {}
         return frozenset(items.get(key, key) for key in scope)
+
+    def _space_gap_looks(self, *, full: bool) -> None:
+        """A pool that is mounted again makes no event, so it is looked for: soon at first, then less often."""
+        observation = self._observation
+        if observation is None or not observation.unreadable:
+            self._gaps_due_at, self._gap_delay_s = None, 0.0
+        elif full or self._gaps_due_at is None:
+            self._gap_delay_s = min(max(2 * self._gap_delay_s, FIRST_GAP_LOOK_S), LONGEST_GAP_LOOK_S)
+            self._gaps_due_at = self._clock.monotonic() + self._gap_delay_s
 
     def _remember(self, touched: Collection[ObjectKey], desired: DesiredState, observation: Observation) -> None:
         """The applied documents of what was seen here, for as long as it is here or declared."""

@@ -79,7 +79,7 @@ class Operations(TrashVerbs, AdoptVerbs):
             "plan": plan_summary(report.plan, self._cycle.source_statuses) if report else None,
             "trash": trash_summary(self._trash_rows(observation)) if observation else None,
             "problems": [problem.to_dict() for problem in problems],
-            "objects": [status_view(status, with_document=False) for status in self._cycle.status()],
+            "objects": [status_view(status, with_document=False) for status in self._told(fault)],
         }
 
     def get(self, arguments: Arguments, _: str) -> Json:
@@ -91,7 +91,7 @@ class Operations(TrashVerbs, AdoptVerbs):
         fault = self.look()
         found = [
             status
-            for status in self._cycle.status()
+            for status in self._told(fault)
             if status.key.kind in KINDS[kind]
             and (not namespace or status.key.namespace in ("", namespace))
             and (not name or status.key.name == name)

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from reconciler.daemon.clock import moment
 from reconciler.daemon.cycle import Cycle, CycleReport
+from reconciler.daemon.in_time import in_time
 from reconciler.daemon.suspension import SuspensionFile
 from reconciler.daemon.views import report_view, settled_mapping, status_view
 from reconciler.daemon.wake import Wake
@@ -15,7 +16,13 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.record import OperatorAction
+from reconciler.model.status import ObjectStatus
 from reconciler.ports import Clock, Engine
+
+PATIENCE_S = 10.0
+"""How long a question waits for a look at the host, its own or a cycle's. One that takes longer is most likely waiting itself, for a
+hypervisor that does not answer, and that is what a person then wants to know.
+"""
 
 T = TypeVar("T")
 Json = Mapping[str, Any]
@@ -72,10 +79,19 @@ class Frame:
         """
         self.apply_suspension()
         try:
-            self._seen(self._cycle.plan_now())
+            self._seen(in_time(self._cycle.plan_now, PATIENCE_S))
+        except TimeoutError:
+            return (
+                f"the look at the host that is under way has not ended within {PATIENCE_S:g} s (does the hypervisor "
+                "answer?); what is shown is from before it"
+            )
         except (EngineError, SourceError) as fault:
             return str(fault)
         return ""
+
+    def _told(self, fault: str) -> tuple[ObjectStatus, ...]:
+        """What is true of every object, as of the last look; ``fault`` says that there was none just now."""
+        return self._cycle.status(patience_s=0 if fault else PATIENCE_S)
 
     def _seen(self, plan: Plan) -> Plan:
         """What a question came upon and no event told of, the cycle has to look at too."""

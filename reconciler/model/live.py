@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.model.domain import DomainSpec
@@ -108,10 +108,16 @@ class LiveVm:
     served: Served | None = None
 
 
+LOST = "Lost"
+"""Phase of a volume that was here and is not any more, though nothing of gitvirt took it away. The word is Kubernetes' own
+for a claim whose volume is gone. It stands for data, so nothing is made in its place by itself.
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveVolume:
     """A volume. ``phase`` is CDI's (``Pending``, ``ImportScheduled``, ``ImportInProgress``, ``CloneInProgress``,
-    ``Succeeded``, ``Failed``); a volume is usable in ``Succeeded`` only. ``progress`` is 0 to 1, None when unknown.
+    ``Succeeded``, ``Failed``) or `LOST`; a volume is usable in ``Succeeded`` only. ``progress`` is 0 to 1, None when unknown.
     ``used_by`` are the domains (by VM key, or ``VirtualMachine//NAME`` for foreign ones) that name it. ``fills_itself`` says that
     a platform fills it and makes its users wait, perhaps until one of them is there.
     """
@@ -139,6 +145,14 @@ class LiveVolume:
     def is_usable(self) -> bool:
         """Whether a VM that stands on it may be made now."""
         return self.phase == "Succeeded" or self.fills_itself
+
+    @property
+    def loss(self) -> str:
+        """The name of a loss, which a person gives to have a new, empty disk instead. It tells when the lost volume was made,
+        so that it never stands for a later one.
+        """
+        made = self.marks.created_at if self.marks is not None else None
+        return f"lost-{made.astimezone(UTC):%Y%m%dT%H%M%SZ}" if made is not None else "lost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,9 +122,12 @@ def _state(
 ) -> tuple[ObjectState, str]:
     """One word and one sentence; the gravest thing that is true wins."""
     change, hold, blocked = said.changes.get(key), said.holds.get(key), said.blocked.get(key)
-    if observation.is_unknown(key):
-        gaps = [gap.reason for gap in observation.unreadable if gap.key == key or key.kind in gap.kinds]
-        return ObjectState.UNKNOWN, "; ".join(gaps)
+    gaps = [gap.reason for gap in observation.unreadable if gap.key == key]
+    if key not in observation.objects:
+        # What was read is known, whatever else of its kind was not.
+        gaps += [gap.reason for gap in observation.unreadable if gap.key is None and key.kind in gap.kinds]
+    if gaps:
+        return ObjectState.UNKNOWN, "; ".join(dict.fromkeys(gaps))
     if key in desired.not_here:
         return ObjectState.NOT_HERE, desired.not_here[key]
     if key in desired.invalid:

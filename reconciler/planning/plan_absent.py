@@ -7,14 +7,16 @@ owner made on this host is touched.
 from __future__ import annotations
 
 from reconciler.model.declared import UNKNOWN_READING, reading_of
+from reconciler.model.domain import ClaimSource
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveNetwork, LiveObject, LiveResource, LiveVm, LiveVolume
+from reconciler.model.live import LOST, LiveNetwork, LiveObject, LiveResource, LiveVm, LiveVolume
 from reconciler.model.plan import Action, Blocked, Cause, Change, Hold, Impact, Note
 from reconciler.model.power import PowerStep
 from reconciler.planning.hold_id import hold_id
 from reconciler.planning.proposal import SILENT, Circumstances, Proposal
 from reconciler.planning.prune import CONFIRM, prune_rule
 from reconciler.planning.redact import source_of
+from reconciler.planning.resolve_volume import CLAIM_KINDS
 
 _KIND_OPTION = {
     "PersistentVolumeClaim": "--kind pvc",
@@ -108,6 +110,8 @@ def _absent(key: ObjectKey, live: LiveObject, around: Circumstances) -> Proposal
     if isinstance(live, LiveResource) and key.kind not in around.policy.prunable_kinds:
         said = f"removed from Git; objects of kind {key.kind} are never deleted by that (engine.kubevirt.pruneKinds): delete it by hand"
         return Proposal(notes=(Note(key=key, code="resource-kept", message=said),))
+    if isinstance(live, LiveVm) and (reason := _keeps_data(live, around)):
+        return Proposal(blocked=Blocked(key=key, by=f"removed from Git, but {reason}", waiting=True))
     change = _deletion(key, live, users, around)
     rule = prune_rule(live.marks.applied if live.marks else None)
     return Proposal(change=change) if rule is None else Proposal(held=(_prune_hold(change, *rule),))
@@ -130,6 +134,24 @@ def _prune_hold(change: Change, rule: str, said: str) -> Hold:
 def _release_command(key: ObjectKey) -> str:
     kind = _KIND_OPTION.get(key.kind, "")
     return " ".join(filter(None, ("gitvirt release", kind, f"{key.namespace}/{key.name}")))
+
+
+def _keeps_data(live: LiveVm, around: Circumstances) -> str:
+    """Why a VM has to stay for its disks' sake, empty when it need not: its definition tells which disks there were in a pool that
+    cannot be read, and its running guest may hold the last of a disk that is gone.
+    """
+    spec = live.running or live.stored
+    for disk in spec.disks if spec is not None else ():
+        if not isinstance(disk.source, ClaimSource):
+            continue
+        keys = [ObjectKey(kind, disk.source.namespace, disk.source.claim) for kind in CLAIM_KINDS]
+        volume = next((found for key in keys if isinstance(found := around.live(key), LiveVolume)), None)
+        if volume is not None and volume.phase == LOST and live.running is not None:
+            return f"its disk {disk.name} is lost, and the running guest has the last of it: {volume.reason}"
+        unknown = next(filter(None, map(around.observation.why_unknown, keys)), "") if volume is None else ""
+        if unknown:
+            return f"its disk {disk.name} cannot be read: {unknown}"
+    return ""
 
 
 def _some_vm_is_unknown(around: Circumstances) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveVolume, TrashItem
+from reconciler.model.live import LOST, LiveVolume, TrashItem
 from reconciler.model.plan import Action, Blocked, Change, Impact, Note, worst
 from reconciler.model.quantity import format_bytes
 from reconciler.model.resolved import ResolvedVolume, SourceKind
@@ -16,6 +16,8 @@ from reconciler.planning.resolve_volume import CLAIM_KINDS
 LONGEST_RETRY_S = 3600.0
 """No engine spaces the attempts at a copy further: a time beyond it was noted before the clock was set back."""
 
+_LOST_LOOK_S = 30.0
+"""How often to look whether somebody put a lost disk back; no event tells of it."""
 _NOT_BEGUN = ("Pending", "ImportScheduled", "CloneScheduled")
 
 
@@ -27,6 +29,8 @@ def plan_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
         return Proposal(blocked=obstacle)
     if not isinstance(live, LiveVolume):
         return _create_volume(wanted, around)
+    if live.phase == LOST:
+        return _replace_lost(wanted, live, around)
     if not live.is_usable:
         return _resume_volume(wanted, live, around)
     differences = around.engine.compare(wanted, live)
@@ -69,19 +73,41 @@ def _create_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
     item = taken_back(wanted, around.observation.trash, around.policy.owner)
     if wanted.adopt and item is None:
         return Proposal(blocked=waits_for_adoption(wanted))
-    if item is None and (reason := beyond_its_pool(wanted, around.observation.host)):
-        return Proposal(blocked=Blocked(key=wanted.key, by=reason))
     if item is not None:
         reason = f"taken back from the trash ({item.item}), its data as it was"
-    else:
-        reason = f"not on this host yet; {wanted.source}"
+        return Proposal(change=_creation(wanted, around, reason, restore=item.item))
+    return _new_volume(wanted, around, f"not on this host yet; {wanted.source}")
+
+
+def _new_volume(wanted: ResolvedVolume, around: Circumstances, reason: str, *, expected: str = "") -> Proposal:
+    """One that is made from its source."""
+    if (room := beyond_its_pool(wanted, around.observation.host)) != "":
+        return Proposal(blocked=Blocked(key=wanted.key, by=room))
     needs: tuple[ObjectKey, ...] = ()
-    if wanted.source.kind is SourceKind.CLONE and item is None:
+    if wanted.source.kind is SourceKind.CLONE:
         found = clone_source(wanted, around)
         if isinstance(found, Blocked):
             return Proposal(blocked=found)
         needs = found
-    return Proposal(change=_creation(wanted, around, reason, restore=item.item if item else "", needs=needs))
+    return Proposal(change=_creation(wanted, around, reason, needs=needs, expected=expected))
+
+
+def _replace_lost(wanted: ResolvedVolume, live: LiveVolume, around: Circumstances) -> Proposal:
+    """Law 3: nothing takes the place of a disk that is gone, unless a person names this loss; or the disk was put into the trash
+    after all.
+    """
+    made = live.marks.created_at if live.marks is not None else None
+    item = taken_back(wanted, around.observation.trash, around.policy.owner)
+    if item is not None and made is not None and item.trashed_at >= made:
+        reason = f"taken back from the trash ({item.item}), its data as it was"
+        return Proposal(change=_creation(wanted, around, reason, restore=item.item, expected=live.fingerprint))
+    if wanted.fresh_disk != live.loss or wanted.adopt:
+        said = live.reason or f"{wanted.key} is lost"
+        blocked = Blocked(key=wanted.key, by=said, retry_after_s=_LOST_LOOK_S)
+        return Proposal(blocked=blocked, retry_after_s=_LOST_LOOK_S)
+    return _new_volume(
+        wanted, around, f"made anew in place of the lost one; {wanted.source}", expected=live.fingerprint
+    )
 
 
 def clone_source(wanted: ResolvedVolume, around: Circumstances) -> tuple[ObjectKey, ...] | Blocked:

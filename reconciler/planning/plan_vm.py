@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveNetwork, LiveVm, LiveVolume
+from reconciler.model.live import LOST, LiveNetwork, LiveVm, LiveVolume
 from reconciler.model.plan import Action, Blocked, Cause, Change, Difference, Hold, Impact, Note, worst
 from reconciler.model.power import PowerState, PowerStep
 from reconciler.model.resolved import ResolvedVm
@@ -80,7 +80,11 @@ def _unready(wanted: ResolvedVm, around: Circumstances) -> Blocked | None:
         if isinstance(live, LiveVolume) and not live.is_usable:
             done = f" ({live.progress:.0%})" if live.progress is not None else ""
             reason = f": {live.reason}" if live.reason else ""
-            return Blocked(key=wanted.key, by=f"{key} is {live.phase}{done}{reason}", by_keys=(key,), waiting=True)
+            said, waiting = f"{key} is {live.phase}{done}{reason}", live.phase != LOST
+            return Blocked(key=wanted.key, by=said, by_keys=(key,), waiting=waiting)
+        if live is None and around.observation.is_unknown(key):
+            said = f"{key} could not be read: {around.observation.why_unknown(key)}"
+            return Blocked(key=wanted.key, by=said, by_keys=(key,), waiting=True)
         if isinstance(live, LiveVolume) and (before := _leaving_user(wanted, live, around)) is not None:
             return before
     return None

@@ -169,6 +169,12 @@ class LibvirtWorld:
         domain = self._connection.lookupByName(self._name(key))
         return f"{domain.state()} {domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)}"
 
+    def lose(self, key: ObjectKey) -> Callable[[], None]:
+        path = Path(self._file(key)[1])
+        aside = self._directory / path.name
+        path.rename(aside)
+        return lambda: aside.replace(path)
+
     def darken_pool(self) -> Callable[[], None]:
         """The pool's directory is somewhere else, as when its filesystem is not mounted."""
         aside = self._directory / "aside"

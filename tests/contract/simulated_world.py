@@ -84,6 +84,11 @@ class SimulatedWorld:
     def snapshot_of(self, key: ObjectKey) -> str:
         return repr(self.host.state.domains[domain_name(key)])
 
+    def lose(self, key: ObjectKey) -> Callable[[], None]:
+        volume = self._volume(key)
+        self.host.lose_volume(volume)
+        return lambda: self.host.put_volume(volume)
+
     def darken_pool(self) -> Callable[[], None]:
         self.host.set_unreadable("pool:default", "the directory is gone")
         return lambda: self.host.set_unreadable("pool:default", "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from reconciler.model.live import LiveObject
+from dataclasses import replace
+
+from reconciler.model.live import LOST, LiveObject, LiveVolume
 from reconciler.model.outcome import Result
 from reconciler.model.plan import Change
 from reconciler.model.power import PowerStep
@@ -193,3 +195,47 @@ def test_an_item_that_comes_back_begins_anew(world: World) -> None:
     (again,) = everything(world).trash
     assert again.aged_s == 0.0
     assert world.engine.apply(expire(again, aged_s=1)).result is Result.CONFLICT
+
+
+def test_a_volume_that_somebody_removed_is_lost_and_nothing_takes_its_place(world: World) -> None:
+    claim = made(world, world.site.claim("data"))
+    world.write(claim.key, 0x42)
+    put_back = world.lose(claim.key)
+    lost = look_volume(world, claim.key)
+    assert (lost.phase, lost.pool) == (LOST, claim.pool)
+    assert lost.marks is not None
+    assert lost.marks.applied == claim.applied
+    seen = everything(world).objects[claim.key]
+    assert isinstance(seen, LiveVolume)
+    assert seen.phase == LOST
+    outcome = world.engine.apply(replace(create(claim), expected=lost.fingerprint))
+    assert outcome.result is Result.REFUSED
+    assert "is gone" in outcome.reason
+    put_back()
+    assert is_ready(look(world, claim.key))
+    assert world.reads(claim.key, 0x42)
+
+
+def test_a_loss_is_accepted_by_its_name_and_only_once(world: World) -> None:
+    claim = made(world, world.site.claim("data"))
+    world.lose(claim.key)
+    world.pass_time(1.5)
+    lost = look_volume(world, claim.key)
+    accepted = replace(claim, fresh_disk=lost.loss)
+    assert world.engine.apply(replace(create(accepted), expected=lost.fingerprint)).result is Result.APPLIED
+    assert is_ready(look(world, claim.key))
+    assert world.engine.compare(accepted, look_volume(world, claim.key)) == ()
+    world.lose(claim.key)
+    again = look_volume(world, claim.key)
+    assert again.loss != lost.loss
+    outcome = world.engine.apply(replace(create(accepted), expected=again.fingerprint))
+    assert outcome.result is Result.REFUSED
+
+
+def test_a_lost_volume_that_is_not_wanted_any_more_is_forgotten(world: World) -> None:
+    claim = made(world, world.site.claim("data"))
+    world.lose(claim.key)
+    assert world.engine.apply(delete(look_volume(world, claim.key))).result is Result.APPLIED
+    assert look(world, claim.key) is None
+    assert everything(world).trash == ()
+    made(world, claim)

@@ -75,6 +75,10 @@ class World(Protocol):
         """All there is to say about a domain: equal texts mean that nobody touched it."""
         ...
 
+    def lose(self, key: ObjectKey) -> Callable[[], None]:
+        """Somebody removes a claim's volume by hand; the answer puts it back."""
+        ...
+
     def darken_pool(self) -> Callable[[], None]:
         """The default pool cannot be read any more; the answer makes it readable again."""
         ...

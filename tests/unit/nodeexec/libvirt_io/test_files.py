@@ -100,7 +100,7 @@ def test_marks_too_large_for_an_attribute_go_beside_the_volume(pool: Pool) -> No
     small = read_volume(pool, NAME)
     assert small is not None
     assert small.marks == MARKS
-    assert not list(pool.private("marks").iterdir())
+    assert os.getxattr(file.path, volume_files.XATTR)
 
 
 def test_damaged_marks_are_unreadable_and_not_foreign(pool: Pool) -> None:
@@ -247,6 +247,8 @@ def test_a_crash_while_trashing_or_taking_back_shows_one_of_the_two_never_both(p
     assert trash.list_items(pool) == ()
     again = trashed_again(pool)
     assert [found.facts.item for found in trash.list_items(pool)] == [again]
+    assert [*trash.remove_unfinished(pool, "somebody else")] == []
+    assert [*trash.remove_unfinished(pool, "tests")] == [item.facts.item]
     assert [entry.name for entry in pool.private("trash").iterdir()] == [again]
 
 
@@ -273,3 +275,18 @@ def test_an_items_name_is_no_path(pool: Pool, item: str) -> None:
 
 def test_marks_of_a_domain_are_read_like_those_of_a_volume() -> None:
     assert isinstance(MARKS, DomainMarks)
+
+
+def test_a_trash_that_is_full_keeps_the_volume_and_stays_readable(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = made(pool)
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(VolumeError, match="No space left"):
+        trash.trash_volume(pool, KEY, file, "3", NOW)
+    monkeypatch.undo()
+    assert read_volume(pool, NAME) == file
+    assert trash.list_items(pool) == ()
+    assert not list(pool.private("trash").iterdir())

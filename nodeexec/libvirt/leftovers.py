@@ -1,0 +1,95 @@
+"""Sweeping up after a gitvirt that was killed in the middle of a step: half-made files that nobody will come back to.
+
+What a killed process began is done again from its beginning, under the same names. That clears up by itself, unless Git changed
+meanwhile and the thing is not wanted any more. Only what is gitvirt's own by its place, and in nobody's hands, is removed; never
+a volume with somebody's data, never anything in the trash that counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import libvirt
+import structlog
+
+from nodeexec.libvirt.attached_volumes import AttachedVolumes, vm_of_attached
+from nodeexec.libvirt.domain_index import DomainIndex
+from nodeexec.libvirt.domains import Domains
+from nodeexec.libvirt.imports import Imports
+from nodeexec.libvirt.observe import Observer, readable_pools
+from nodeexec.libvirt.pool_lock import quiet
+from nodeexec.libvirt.pools import Pool, PoolUnreadableError
+from nodeexec.libvirt.steps import Steps
+from nodeexec.libvirt.trash import remove_unfinished
+from nodeexec.libvirt.volume_files import UNFINISHED, VolumeError, list_names
+from nodeexec.libvirt.volume_sidecars import UNFINISHED_SIDECAR, sidecar_directory
+from reconciler.model.errors import EngineError
+from reconciler.model.keys import ObjectKey
+from reconciler.model.policy import Policy
+
+_log = structlog.get_logger("gitvirt.libvirt")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftovers:
+    """Sweeps the pools that gitvirt works with. What cannot be swept now is left for the next time."""
+
+    policy: Policy
+    domains: Domains
+    index: DomainIndex
+    observer: Observer
+    imports: Imports
+    attached: AttachedVolumes
+
+    def sweep(self) -> None:
+        """Remove what is left over in the pools."""
+        try:
+            pools = tuple(readable_pools(self.observer.pools()))
+        except (EngineError, libvirt.libvirtError) as error:
+            _log.debug("leftovers.not_swept", error=str(error))
+            return
+        for pool in pools:
+            removed: list[str] = []
+            try:
+                removed += self._unfinished(pool)
+                if pool.name == self.policy.default_pool:
+                    removed += self._unattached(pool)
+            except (OSError, ValueError, VolumeError, PoolUnreadableError, EngineError, libvirt.libvirtError) as error:
+                _log.debug("leftovers.not_swept", pool=pool.name, error=str(error))
+            if removed:
+                _log.info("leftovers.removed", pool=pool.name, names=sorted(removed))
+
+    def _unfinished(self, pool: Pool) -> Iterator[str]:
+        """Files and directories beside the volumes, when nobody makes anything there."""
+        with quiet(pool) as is_quiet:
+            if not is_quiet:
+                return
+            for base, ending in (
+                (pool.existing_private("incoming"), UNFINISHED),
+                (sidecar_directory(pool), UNFINISHED_SIDECAR),
+            ):
+                for path in base.iterdir() if base is not None else ():
+                    if path.name.endswith(ending) and path.is_file():
+                        path.unlink()
+                        yield path.name
+            yield from self.imports.remove_finished(pool)
+            yield from remove_unfinished(pool, self.policy.owner)
+
+    def _unattached(self, pool: Pool) -> Iterator[str]:
+        """Seeds and scratch disks that no half of their VM's domain names, or whose VM is not there."""
+        named = self.index.volumes_in(pool.name, pool.target)
+        vms = {vm for name in list_names(pool) if name not in named and (vm := vm_of_attached(name)) is not None}
+        for vm in sorted(vms):
+            yield from self._unattached_of(vm)
+
+    def _unattached_of(self, vm: ObjectKey) -> Iterator[str]:
+        steps = Steps()
+        # Held by whoever makes seeds and then the domain that names them.
+        with self.domains.lock(self.domains.name(vm)), suppress(libvirt.libvirtError):
+            handle = self.domains.find_vm(vm)
+            reading = self.domains.read(handle) if handle is not None else None
+            halves = (reading.stored_xml, reading.running_xml) if reading is not None else ()
+            self.attached.drop(vm, steps, *halves)
+        yield from steps.done
