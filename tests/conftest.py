@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -25,6 +26,18 @@ hypothesis.settings.load_profile("untimed")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--update-golden`` writes the expected files of the golden tests anew; read the difference before committing it."""
     parser.addoption("--update-golden", action="store_true", default=False, help="write the golden files anew")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let commands be interrupted: a run in a shell's background ignores SIGINT, and so would all that it starts.
+
+    A worker has its temporary directories where a single process has them: a socket's path has 107 characters at most.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(config, "workerinput"):
+        config.option.basetemp = None
 
 
 @pytest.hookimpl(tryfirst=True)

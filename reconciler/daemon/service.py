@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Protocol, TypeVar
 
@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 DRAIN_S = 8.0
 """How long the cycle under way may take to end after SIGTERM; with the rest, the process is gone within 10 s."""
+
+SIGNAL_LOOK_S = 1.0
 
 CALL_TIMEOUT_S = 100.0
 CRASHED = 70
@@ -130,7 +132,7 @@ class Daemon:
 
     def _serve(self) -> None:
         while True:
-            number = self._signals.get()
+            number = next_signal(self._signals)
             if number == signal.SIGHUP:
                 self._parts.loop.wake(Wake(fetch=True, everything=True))
                 continue
@@ -157,6 +159,17 @@ class Daemon:
             # Steps are idempotent and the marks say how far they came; waiting longer would break the promise of 10 s.
             os._exit(code)
         return code
+
+
+def next_signal(signals: SimpleQueue[int]) -> int:
+    """Wait for a signal.
+
+    A signal that comes between the interpreter's last look and the wait does not end the wait, and its handler runs when
+    this thread does: so it wakes now and then.
+    """
+    while True:
+        with suppress(Empty):
+            return signals.get(timeout=SIGNAL_LOOK_S)
 
 
 def tell_web(servers: Sequence[WebServer]) -> None:

@@ -19,7 +19,7 @@ from tests.canary.home import CanaryHome
 from tests.canary.manifests import cloud_init, secret, text, vm
 from tests.canary.places import ProcessWatch, readable_by_others, repository_objects
 from tests.unit.daemon.homes import Home, make_home
-from tests.unit.daemon.parts import eventually
+from tests.unit.daemon.parts import PATIENCE_S, eventually
 
 HARMLESS = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n"
 
@@ -63,7 +63,7 @@ def daemon(canary: CanaryHome) -> Iterator[tuple[Home, Any]]:
 def web(home: Home, canary: CanaryHome) -> None:
     """Every page, the one that is not there too."""
     for path in ("/metrics", "/healthz", "/readyz", "/nothing"):
-        connection = http.client.HTTPConnection("127.0.0.1", home.settings.web.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", home.settings.web.port, timeout=PATIENCE_S)
         connection.request("GET", path)
         canary.said[f"http {path}"] = connection.getresponse().read()
         connection.close()
@@ -71,7 +71,7 @@ def web(home: Home, canary: CanaryHome) -> None:
 
 def accepted(home: Home, canary: CanaryHome, commit: str) -> None:
     """Wait until the daemon works on a commit."""
-    eventually(lambda: commit[:12].encode() in canary.ask(home.settings_file, "status", "-o", "json"), 30)
+    eventually(lambda: commit[:12].encode() in canary.ask(home.settings_file, "status", "-o", "json"))
 
 
 def test_no_canary_is_ever_seen(canary: CanaryHome, daemon: tuple[Home, Any]) -> None:
@@ -98,7 +98,7 @@ def test_no_canary_is_ever_seen(canary: CanaryHome, daemon: tuple[Home, Any]) ->
         canary.ask_about_now(home.settings_file)
         web(home, canary)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE_S) == 0
     canary.ask(home.settings_file, "plan")
     canary.said |= processes.seen
     canary.said["log"] = (canary.directory / "log").read_bytes()

@@ -30,7 +30,9 @@ LIMITS = ImportLimits(
 )
 
 
-def refusal(url: str, target: Path, *, limits: ImportLimits = LIMITS, checksum: str = "", within_s: float = 4.0) -> str:
+def refusal(
+    url: str, target: Path, *, limits: ImportLimits = LIMITS, checksum: str = "", within_s: float = 20.0
+) -> str:
     """Why the import fails; it has to, in time."""
     begun = time.monotonic()
     with pytest.raises(ImportFailedError) as caught:

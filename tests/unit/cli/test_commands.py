@@ -17,6 +17,7 @@ from reconciler.cli.app import MODULE_OF, build_app, split_shared
 from reconciler.cli.invocation import SECTIONS
 from reconciler.cli.output import on_terminal
 from tests.unit.daemon.homes import Home, make_home, vm_text
+from tests.unit.daemon.parts import PATIENCE_S
 
 pytestmark = pytest.mark.usefixtures("logging_as_before")
 
@@ -50,7 +51,7 @@ def process(*arguments: str, stdin: str | None = None, cwd: Path | None = None) 
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
     return subprocess.run(
         [sys.executable, "-m", "reconciler", *arguments],
-        input=stdin, capture_output=True, text=True, timeout=60, check=False, cwd=cwd, env=environment,
+        input=stdin, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=cwd, env=environment,
     )  # fmt: skip
 
 
@@ -145,7 +146,7 @@ def test_the_pre_commit_hook_refuses_a_bad_commit(tmp_path: Path) -> None:
     }
 
     def call(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60)
+        return subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
 
     for repository in (hooks, work):
         repository.mkdir()
@@ -366,7 +367,7 @@ def test_offline_commands_as_a_stranger_on_a_bare_machine(tmp_path: Path) -> Non
     ):  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-m", "reconciler", *arguments],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False,
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
         )  # fmt: skip
         assert done.returncode == code, (arguments, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
@@ -380,7 +381,7 @@ def test_a_broken_invariant_is_never_taken_for_a_difference(tmp_path: Path) -> N
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{Path.cwd()}"}
     done = subprocess.run(
         [sys.executable, "-m", "reconciler", "diff", "--head", str(tmp_path)],
-        env=environment, capture_output=True, text=True, timeout=60, check=False,
+        env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.returncode == 70
     assert "cannot be" in done.stderr

@@ -21,7 +21,7 @@ from reconciler.cli.app import build_app
 from reconciler.cli.command_table import command_table
 from reconciler.cli.completion_scripts import script_of
 from tests.unit.daemon.homes import Home, make_home, vm_text
-from tests.unit.daemon.parts import eventually
+from tests.unit.daemon.parts import PATIENCE_S, eventually
 
 ROOT = Path(__file__).parents[3]
 BASH = """
@@ -93,11 +93,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
             [sys.executable, "-m", "reconciler", "run", "--settings", str(made.settings_file)], stdout=out, stderr=out
         )
     try:
-        eventually(lambda: log.read_text().count("change.applied") >= 3 or daemon.poll() is not None, 20)
+        eventually(lambda: log.read_text().count("change.applied") >= 3 or daemon.poll() is not None)
         yield made
     finally:
         daemon.terminate()
-        daemon.wait(20)
+        daemon.wait(PATIENCE_S)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -124,7 +124,7 @@ def test_what_is_offered(shell: str, scripts: Path, home: Home) -> None:
         cwd=ROOT / "sample-repo",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=True,
     )
     assert done.stderr == ""
@@ -174,7 +174,7 @@ def read_until(terminal: int, wanted: str) -> str:
 def test_names_come_quickly_and_nothing_is_said_where_nobody_answers(scripts: Path, home: Home, tmp_path: Path) -> None:
     def names(settings: Path) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-X", "importtime", "-m", "reconciler", "__names", "vm", str(settings)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
 
     before = time.process_time()
     found = names(home.settings_file)

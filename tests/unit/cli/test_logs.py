@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.daemon.parts import eventually
+from tests.unit.daemon.parts import PATIENCE_S, eventually
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def settings(tmp_path: Path) -> Path:
 def logs(settings: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "reconciler", "logs", "--settings", str(settings), *arguments],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
 
 
@@ -55,12 +55,12 @@ def test_follow_goes_through_a_rotation_until_ctrl_c(settings: Path) -> None:
         )  # fmt: skip
     try:
         file.write_text("one\n")
-        eventually(lambda: out.read_text() == "one\n", 20)
+        eventually(lambda: out.read_text() == "one\n")
         file.rename(file.with_name("default_web.log.0"))
         file.write_text("two\nlogin: ")
-        eventually(lambda: out.read_text() == "one\ntwo\nlogin: ", 20)
+        eventually(lambda: out.read_text() == "one\ntwo\nlogin: ")
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(PATIENCE_S) == 130
     finally:
         process.kill()
         process.wait()

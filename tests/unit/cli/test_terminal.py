@@ -13,6 +13,8 @@ import time
 
 import pytest
 
+from tests.unit.daemon.parts import PATIENCE_S
+
 ECHO = """
 import socket, sys, threading
 from reconciler.cli.terminal import hand_through, raw_terminal
@@ -49,7 +51,7 @@ class Terminal:
         self.said = b""
 
     def until(self, words: bytes) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         while words not in self.said:
             assert time.monotonic() < deadline, self.said
             if select.select([self.master], [], [], 0.1)[0]:
@@ -59,7 +61,7 @@ class Terminal:
         os.write(self.master, keys)
 
     def ended(self) -> int:
-        code = self.process.wait(20)
+        code = self.process.wait(PATIENCE_S)
         assert termios.tcgetattr(self.slave)[:4] == self.before[:4]
         return code
 

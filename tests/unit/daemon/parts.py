@@ -12,6 +12,7 @@ from reconciler.daemon.wake import Wake
 from reconciler.model.record import CycleRecord
 from reconciler.model.revision import SourceState, SourceStatus
 
+PATIENCE_S = 100.0
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -43,15 +44,15 @@ class FakeCycle:
             self._changed.notify_all()
         return self._act(wake)
 
-    def wait_for(self, count: int, timeout_s: float = 5.0) -> list[Wake]:
+    def wait_for(self, count: int) -> list[Wake]:
         """The wakes, once there are ``count`` of them."""
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.wakes) >= count, timeout_s), self.wakes
+            assert self._changed.wait_for(lambda: len(self.wakes) >= count, PATIENCE_S), self.wakes
             return list(self.wakes)
 
 
-def eventually(condition: Callable[[], object], timeout_s: float = 5.0) -> None:
-    """Wait until something is true."""
+def eventually(condition: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
+    """Wait until something is true, for as long as a busy machine may take."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "it did not come true in time"

@@ -26,7 +26,7 @@ from reconciler.model.power import StopReason
 from reconciler.model.record import AuditEntry
 from reconciler.model.revision import SourceState
 from tests.unit.daemon.homes import make_home, vm_text
-from tests.unit.daemon.parts import NOW, eventually
+from tests.unit.daemon.parts import NOW, PATIENCE_S, eventually
 from tests.unit.daemon.test_cycle import WEB, World
 from tests.unit.daemon.test_daemon_process import Process, gitvirt
 from tests.unit.planning.building import claim, vm
@@ -148,16 +148,16 @@ def test_watched_as_a_command_and_asked_when_no_daemon_runs(
             stdout=stream, env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
     started.append(watching)
-    eventually(lambda: "Created" in out.read_text(), 20)
+    eventually(lambda: "Created" in out.read_text())
     home.commit({"db.yaml": vm_text("db")}, "add db")
-    eventually(lambda: "VirtualMachine/default/db" in out.read_text(), 20)
+    eventually(lambda: "VirtualMachine/default/db" in out.read_text())
     told = out.read_text().count("SourceReady")
     assert daemon.end() == 0
     again = Process(home)
     started.append(again.process)
-    eventually(lambda: out.read_text().count("SourceReady") > told, 20)
+    eventually(lambda: out.read_text().count("SourceReady") > told)
     watching.send_signal(signal.SIGINT)
-    assert watching.wait(10) == 130
+    assert watching.wait(PATIENCE_S) == 130
     assert again.end() == 0
     seen = [json.loads(line) for line in out.read_text().splitlines()]
     assert all(datetime.fromisoformat(event["at"]) <= datetime.now(UTC) for event in seen)

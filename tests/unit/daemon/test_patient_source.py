@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Collection
 
 import pytest
@@ -12,7 +11,7 @@ from reconciler.daemon.back_off import BackOff
 from reconciler.daemon.clock import SystemClock
 from reconciler.daemon.patient_source import PatientSource
 from reconciler.model.revision import Revision, Snapshot, SourceState, SourceStatus
-from tests.unit.daemon.parts import eventually
+from tests.unit.daemon.parts import PATIENCE_S, eventually
 
 
 class SlowSource:
@@ -26,7 +25,7 @@ class SlowSource:
 
     def fetch(self, approvals: Collection[str] = ()) -> SourceStatus:
         self.looks.append(frozenset(approvals))
-        assert self.go.acquire(timeout=10)
+        assert self.go.acquire(timeout=PATIENCE_S)
         self._status = SourceStatus(state=self.state, checked_at=None, head=str(len(self.looks)))
         return self._status
 
@@ -80,9 +79,7 @@ def test_a_quick_look_ends_within_the_cycle(slow, late, make):
 
 def test_a_slow_look_does_not_hold_the_cycle_up_and_wakes_it_later(slow, late, make):
     source = make(0.05)
-    begun = time.monotonic()
     assert source.fetch().state is SourceState.NEVER
-    assert time.monotonic() - begun < 1
     assert not source.is_due(), "the timer does not look twice at a time"
     slow.go.release()
     eventually(lambda: late == ["now"])
@@ -93,10 +90,8 @@ def test_a_slow_look_does_not_hold_the_cycle_up_and_wakes_it_later(slow, late, m
 def test_what_is_asked_meanwhile_is_looked_for_afterwards_once(slow, late, make):
     source = make(0.05)
     source.fetch()
-    begun = time.monotonic()
     for approval in ("a", "b"):
-        source.fetch({approval})
-    assert time.monotonic() - begun < 0.05
+        assert source.fetch({approval}).state is SourceState.NEVER
     slow.go.release(2)
     eventually(lambda: late == ["now"])
     assert slow.looks == [frozenset(), frozenset({"a", "b"})]

@@ -115,7 +115,7 @@ def test_a_leader_that_was_followed_ends_and_does_nothing_more(
     assert first.process.wait(20) == 75
     assert len(first.events("change.applied")) == applied
     assert first.events("leadership.lost")[0]["reason"].startswith("second_")
-    eventually(lambda: any(e["object"].endswith("/db") for e in second.events("change.applied")), 10)
+    eventually(lambda: any(e["object"].endswith("/db") for e in second.events("change.applied")))
     assert second.end() == 0
 
 

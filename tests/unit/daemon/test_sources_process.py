@@ -48,7 +48,7 @@ def test_two_repositories_on_one_host(tmp_path: Path, started: list[subprocess.P
     away = tmp_path / "moved"
     home.repository.rename(away)
     shop.commit({"vms/db.yaml": vm_text("db", run_strategy="Halted"), "vms/cache.yaml": vm_text("cache")}, "a cache")
-    eventually(lambda: states(home).get("cache") == ("Ready", "shop"), 20)
+    eventually(lambda: states(home).get("cache") == ("Ready", "shop"))
     status = gitvirt(home, "status").stdout
     assert "infra unreachable" in status and "shop ready" in status and "shop " in status
     assert states(home)["web"] == ("Ready", "infra")

@@ -22,7 +22,6 @@ from reconciler.daemon.key import ensure_key, keyed_digest, load_key, numbering_
 from reconciler.daemon.lock import OwnerLock
 from reconciler.daemon.log_setup import set_up_logging
 from reconciler.daemon.notify import notify, watchdog_interval_s
-from reconciler.daemon.suspension import Suspended, SuspensionFile
 from reconciler.daemon.threads import ThreadWorkers
 from reconciler.daemon.timers import Poll, Timers
 from reconciler.daemon.wake import Wake
@@ -30,7 +29,7 @@ from reconciler.model.errors import EngineError, LockedError, RequirementError
 from reconciler.model.keys import ObjectKey
 from reconciler.ports import EVERYTHING
 from reconciler.settings import LogSettings
-from tests.unit.daemon.parts import NOW, eventually
+from tests.unit.daemon.parts import PATIENCE_S, eventually
 
 WEB = ObjectKey("VirtualMachine", "default", "web")
 
@@ -218,21 +217,19 @@ def test_the_pump_survives_a_lost_connection_and_then_looks_everywhere(monkeypat
     assert all(wake.detected_at for wake in wakes)
 
 
-def test_the_halt_of_everything_survives_and_ends(tmp_path: Path) -> None:
-    halt = SuspensionFile(tmp_path / "key")
-    assert halt.read(NOW) is None
-    halt.write(Suspended(by="ann", at=NOW, reason="work", until=NOW.replace(hour=5)))
-    again = SuspensionFile(tmp_path / "key")
-    found = again.read(NOW)
-    assert found is not None
-    assert "by ann until 2026-01-02 05:04:05 UTC: work" in str(found)
-    assert again.read(NOW.replace(hour=6)) is None
-    (tmp_path / "key.suspended").write_text("{")
-    damaged = again.read(NOW)
-    assert damaged is not None
-    assert "damaged" in str(damaged)
-    assert again.clear()
-    assert not again.clear()
+def test_a_signal_that_does_not_end_the_wait_is_heard() -> None:
+    """The kernel may give it to another thread; the interpreter handles it in the main one, which sleeps on."""
+    code = (
+        "import signal, threading, time\n"
+        "from queue import SimpleQueue\n"
+        "from reconciler.daemon.service import handled_signals, next_signal\n"
+        "def other(): time.sleep(0.5); signal.pthread_kill(threading.get_ident(), signal.SIGTERM); time.sleep(200)\n"
+        "threading.Thread(target=other, daemon=True).start()\n"
+        "queue = SimpleQueue()\n"
+        "with handled_signals(queue): print(next_signal(queue) == signal.SIGTERM)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    assert done.stdout == "True\n"
 
 
 @pytest.fixture

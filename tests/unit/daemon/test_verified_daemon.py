@@ -106,7 +106,7 @@ def test_unsigned_and_rewritten_history_wait_while_the_old_stays_enforced(follow
     assert (web["state"], web["facts"]["cpus"]) == ("Ready", "1")
 
     good = followed.push("two cores", "--amend", "-S", cores=2)
-    eventually(lambda: followed.revision() == good, 20)
+    eventually(lambda: followed.revision() == good)
 
     home.git("reset", "-q", "--hard", first)
     other = followed.push("another way\n\nGitvirt-Approve: x", "-S", cores=3)

@@ -291,12 +291,12 @@ def test_who_trickles_is_cut_off(site: Site, monkeypatch: pytest.MonkeyPatch) ->
     with site.connect() as head, site.connect() as body:
         body.sendall(b"POST /webhook HTTP/1.1\r\nContent-Length: 100000\r\n\r\n")
         with contextlib.suppress(OSError):
-            while time.monotonic() - began < 5:
+            while time.monotonic() - began < 60:
                 for connection in (head, body):
                     connection.sendall(b"x")
                 time.sleep(0.05)
         # Both are closed at the deadline, however steadily bytes come.
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 30
     assert site.post(signed())[0] == 202
 
 

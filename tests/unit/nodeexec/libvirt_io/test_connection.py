@@ -69,7 +69,7 @@ def test_nobody_listens_before_it_is_asked_for(stream: EventStream, connection: 
     stream.emit(WEB)
     stream.start(connection.get())
     stream.emit(EVERYTHING)
-    assert stream._keys.get(timeout=1) == EVERYTHING
+    assert stream._keys.get(timeout=20) == EVERYTHING
 
 
 def test_closing_ends_the_events(stream: EventStream, connection: Connection) -> None:
@@ -77,7 +77,7 @@ def test_closing_ends_the_events(stream: EventStream, connection: Connection) ->
     ended = threading.Event()
     threading.Thread(target=lambda: (list(keys), ended.set()), daemon=True).start()
     stream.close()
-    assert ended.wait(2)
+    assert ended.wait(20)
 
 
 def test_after_a_loss_everything_is_to_be_looked_at(stream: EventStream, connection: Connection) -> None:
@@ -108,7 +108,7 @@ def test_a_libvirt_that_is_not_there_is_one_clear_sentence(stream: EventStream) 
     with pytest.raises(EngineError) as raised:
         connection.get()
     connection.close()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 20
     assert "cannot be reached" in str(raised.value)
     assert "systemctl start libvirtd" in str(raised.value)
     with pytest.raises(EngineError, match="closed"):
