@@ -208,6 +208,19 @@ def test_an_approval_counts_once_and_only_for_what_was_read(tmp_path: Path) -> N
         bench.ask("approve", hold_id=now["hold_id"])
 
 
+def test_a_trailer_in_a_commit_approves_what_the_plan_before_it_showed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    names = [f"vm{number}" for number in range(6)]
+    bench.home.commit({f"{name}.yaml": vm_text(name) for name in names})
+    bench.ask("reconcile")
+    bench.home.commit({f"{name}.yaml": None for name in names})
+    held = bench.ask("reconcile")["plan"]["held"]
+    trailers = "".join(f"Gitvirt-Approve: {hold['hold_id']}\n" for hold in held)
+    bench.home.commit({"README": "decommissioned"}, f"Yes, all six\n\n{trailers}")
+    bench.ask("reconcile")
+    bench.settle(lambda: [row["name"] for row in bench.ask("get", kind="vm")["objects"]] == ["db", "web"])
+
+
 def test_a_plan_that_was_read_is_carried_out_and_a_stale_one_is_not(bench: Bench) -> None:
     bench.home.commit({"web.yaml": vm_text("web", cores=2)})
     bench.core.sources[""].fetch()
