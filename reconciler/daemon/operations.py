@@ -141,6 +141,9 @@ class Operations(TrashVerbs, AdoptVerbs):
             self._refuse_unless_approvable(hold_id)
             action = self._action("approve", user, arguments={"hold_id": hold_id})
             report = self._turn.run(Wake(approvals=frozenset({hold_id}), operator=(action,)))
+            found = self._cycle.holds.find(hold_id)
+            if found is not None and not found[1]:
+                raise stale_approval(hold_id, found, report.plan.held if report.plan else ())
             return report_view(report)
 
         return self._turn.call(act)

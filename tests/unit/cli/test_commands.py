@@ -297,6 +297,25 @@ def test_a_plan_is_applied_by_its_id_and_refused_when_it_is_stale(home: Home) ->
     assert "VirtualMachine/default/db" in out
 
 
+def test_emptying_the_trash_wants_one_choice_and_names_that_are_there(home: Home) -> None:
+    for arguments in (
+        ("--all", "--older-than", "1d"),
+        ("x", "--all"),
+        ("--older-than", "soon"),
+        ("--older-than", "0s"),
+    ):
+        assert run("trash", "empty", "--yes", *arguments, home=home)[0] == 2
+    assert run("trash", "empty", "--all", home=home) == (0, "", "gitvirt: nothing to destroy\n")
+    assert json.loads(run("trash", "empty", "--older-than", "1d", "-o", "json", home=home)[1]) == {
+        "emptied": [], "failed": [],
+    }  # fmt: skip
+    code, _, err = run("trash", "empty", "nope", home=home, stdin="n\n")
+    assert code == 1
+    assert "Destroy 1 trash item(s) for good?" in err
+    code, _, err = run("trash", "empty", "nope", "--yes", home=home)
+    assert (code, "there is no trash item nope" in err) == (16, True)
+
+
 def test_status_and_trash_without_a_daemon(home: Home) -> None:
     code, out, _ = run("status", home=home)
     assert code == 0

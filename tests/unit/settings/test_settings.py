@@ -117,6 +117,20 @@ def test_how_a_source_is_reached(tmp_path: Path) -> None:
     assert _load(tmp_path, yaml.safe_dump(settings.to_dict())).sources == settings.sources
 
 
+def test_trash_expires_only_when_that_is_said_and_not_within_the_hour(tmp_path: Path) -> None:
+    assert _load(tmp_path, "owner: lab\n").policy.trash_expire_after_s is None
+    assert "trash" not in _load(tmp_path, "trash: {}\n").to_dict()
+    settings = _load(tmp_path, "trash: {expireAfter: 30d}\n")
+    assert settings.policy.trash_expire_after_s == 30 * 86400.0
+    assert settings.to_dict()["trash"] == {"expireAfter": "30d"}
+    for said in ("30s", "59m", "0s"):
+        with pytest.raises(SettingsError, match=r"trash\.expireAfter must be at least 1h; it destroys disks"):
+            _load(tmp_path, f"trash: {{expireAfter: {said}}}\n")
+    for said in ("30", "soon", "-1d", "[]"):
+        with pytest.raises(SettingsError, match="expireAfter"):
+            _load(tmp_path, f"trash: {{expireAfter: {said}}}\n")
+
+
 def test_the_last_override_wins_and_is_read_as_yaml(tmp_path: Path) -> None:
     settings = _load(
         tmp_path,
