@@ -14,6 +14,7 @@ from nodeexec.kubevirt.manifest import sent
 from nodeexec.kubevirt.marks import metadata_of
 from nodeexec.kubevirt.owner_references import detach_disks
 from nodeexec.kubevirt.power import Power
+from nodeexec.kubevirt.refusals import is_refusal, refusal
 from nodeexec.kubevirt.steps import Steps, Tools
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import KeptField, LiveNetwork, LiveObject, LiveVm, LiveVolume
@@ -60,7 +61,12 @@ class Applier:
             return Outcome(result=Result.CONFLICT, reason=f"{key} changed since it was planned; planned again")
         if change.wanted is None:
             return self._remove(change, live, kind)
-        return self._put(change, change.wanted, live, kind)
+        try:
+            return self._put(change, change.wanted, live, kind)
+        except ApiError as error:
+            if change.wanted.document is None or not is_refusal(error):
+                raise
+            return refusal(error, change.wanted.document)
 
     def _kind(self, change: Change) -> Kind | None:
         """Where the object is served; a manifest of another kind is sent in the version that it is written in."""

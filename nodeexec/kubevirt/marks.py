@@ -6,13 +6,13 @@ only if its tracking annotation names the object itself.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from reconciler.model.compact_json import compact_json
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import Marks
 from reconciler.model.packed import packed
@@ -89,7 +89,7 @@ def applied_marks(
     key: ObjectKey, owner: str, revision: str, applied: Mapping[str, Any]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """(labels, annotations) that make an object gitvirt's; part of the call that makes it."""
-    annotations = {TRACKING: str(key), APPLIED: compact_json(applied).decode(), REVISION: revision}
+    annotations = {TRACKING: str(key), APPLIED: _compact(dict(applied)), REVISION: revision}
     return {OWNER: owner}, annotations
 
 
@@ -109,7 +109,7 @@ def operator_facts(
 
 def stopping(at: datetime, purpose: str) -> str:
     """The annotation of a graceful stop that was begun (``stop``, ``restart`` or ``delete``)."""
-    return compact_json({"at": time_text(at), "for": purpose}).decode()
+    return _compact({"at": time_text(at), "for": purpose})
 
 
 def time_text(at: datetime) -> str:
@@ -158,4 +158,9 @@ def _json(text: str | None) -> Mapping[str, Any]:
 
 
 def _text(said: Mapping[str, Any] | None) -> str | None:
-    return compact_json(said).decode() if said is not None else None
+    return _compact(said) if said is not None else None
+
+
+def _compact(said: Mapping[str, Any]) -> str:
+    """JSON; unlike elsewhere also of numbers that have more than 64 bits, which the server may refuse but a mark may hold."""
+    return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

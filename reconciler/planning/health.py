@@ -146,6 +146,8 @@ def _state(
         return ObjectState.PROGRESSING, outcome.reason if outcome and outcome.reason else (
             change.reason if change else ""
         )
+    if fault := _platform_fault(observation.objects.get(key)):
+        return ObjectState.FAILED, fault
     if key in said.staged:
         paths = ", ".join(difference.path for difference in said.staged[key])
         wanted = desired.objects.get(key)
@@ -155,6 +157,16 @@ def _state(
     notes = said.notes.get(key, ())
     state = ObjectState.ORPHANED if any(note.code == ORPHAN for note in notes) else ObjectState.READY
     return state, "; ".join(note.message for note in notes)
+
+
+def _platform_fault(live: LiveObject | None) -> str:
+    """What a platform that carries things out itself says it could not do."""
+    match live:
+        case LiveVm():
+            return live.fault
+        case LiveVolume() if live.fills_itself and live.phase == "Failed":
+            return live.reason or "it could not be filled"
+    return ""
 
 
 def _printable(

@@ -1,0 +1,110 @@
+"""The sample repository, unchanged, on a real API server, with the commands of a user."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, NETWORK, VM
+from tests.cluster.conftest import Cluster
+from tests.cluster.hands import Hands
+from tests.unit.daemon.homes import Home
+
+SAMPLE = Path(__file__).parents[2] / "sample-repo"
+
+
+class Place:
+    """A home whose settings name the cluster; all goes to one namespace."""
+
+    def __init__(self, directory: Path, cluster: Cluster, namespace: str) -> None:
+        self.hands: Hands = cluster.hands
+        self.namespace = namespace
+        self.home = Home(directory=directory)
+        shutil.copytree(SAMPLE, self.home.repository)
+        self.home.git("init", "-q", "-b", "main")
+        self.commit("sample")
+        settings = {
+            "owner": namespace,
+            "source": {"url": str(self.home.repository)},
+            "engine": {
+                "kubevirt": {
+                    "kubeconfig": str(cluster.kubeconfig),
+                    "namespaces": [namespace],
+                    "leaseNamespace": namespace,
+                }
+            },
+            "defaultNamespace": namespace,
+            "mode": "enforce",
+            "stateDirectory": str(directory / "state"),
+            "runtimeDirectory": str(directory / "run"),
+            "keyFile": str(directory / "key"),
+        }
+        self.home.settings_file.write_text(yaml.safe_dump(settings))
+
+    def commit(self, message: str) -> None:
+        """Commit what is in the repository's directory."""
+        self.home.git("add", "-A")
+        self.home.git("commit", "-q", "-m", message)
+
+    def gitvirt(self, *arguments: str, code: int = 0) -> str:
+        """What a command prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "reconciler", *arguments, "--settings", str(self.home.settings_file)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**os.environ, "HOME": str(self.home.directory)},
+        )
+        assert done.returncode == code, (done.stdout, done.stderr)
+        return done.stdout
+
+    def names(self, kind: str) -> set[str]:
+        """What there is of a kind."""
+        return {document["metadata"]["name"] for document in self.hands.list(kind, self.namespace)}
+
+
+@pytest.fixture
+def place(tmp_path: Path, cluster: Cluster, namespace: str) -> Iterator[Place]:
+    """The sample repository beside a namespace of its own."""
+    yield Place(tmp_path, cluster, namespace)
+
+
+def test_the_sample_is_applied_deleted_and_taken_back(place: Place) -> None:
+    plan: dict[str, Any] = json.loads(place.gitvirt("plan", "-o", "json"))
+    kinds = [change["object"].partition("/")[0] for change in plan["changes"]]
+    assert kinds == [NETWORK, DATA_VOLUME, DATA_VOLUME, DATA_VOLUME, CLAIM, VM, VM]
+    place.gitvirt("apply")
+    assert place.names(VM) == {"web", "db"}
+    assert place.names(DATA_VOLUME) == {"demo-image", "web-system", "db-system"}
+    assert place.names(CLAIM) == {"db-data"}
+    assert place.names(NETWORK) == {"backend"}
+    again: dict[str, Any] = json.loads(place.gitvirt("plan", "-o", "json"))
+    assert (again["changes"], again["held"], again["blocked"]) == ([], [], [])
+    shown = place.gitvirt("get", "vm")
+    assert "web" in shown
+    assert "128Mi" in shown
+    uid = place.hands.get(DATA_VOLUME, place.namespace, "web-system")["metadata"]["uid"]  # type: ignore[index]
+    place.home.git("rm", "-q", "vms/web.yaml")
+    place.commit("no web")
+    place.gitvirt("apply")
+    assert place.names(VM) == {"db"}
+    trash = json.loads(place.gitvirt("trash", "list", "-o", "json"))
+    assert [one["object"] for one in trash] == [f"{DATA_VOLUME}/{place.namespace}/web-system"]
+    place.home.git("revert", "--no-edit", "HEAD")
+    place.gitvirt("apply")
+    assert place.names(VM) == {"web", "db"}
+    back = place.hands.get(DATA_VOLUME, place.namespace, "web-system")
+    assert back is not None
+    assert back["metadata"]["uid"] == uid
+    assert "gitvirt.io/trash" not in back["metadata"]["labels"]
+    assert json.loads(place.gitvirt("trash", "list", "-o", "json")) == []
+    assert "web" in place.gitvirt("audit")

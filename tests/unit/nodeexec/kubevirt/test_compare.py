@@ -1,0 +1,112 @@
+"""Wanted against live without a server: impacts, redaction, plans between two revisions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from nodeexec.kubevirt.compare import SECRET, Rules, compare
+from nodeexec.kubevirt.impacts import LIVE_UPDATE, STAGE, impact_of
+from nodeexec.kubevirt.keeping import kept
+from nodeexec.kubevirt.kinds import KINDS, VM
+from nodeexec.kubevirt.manifest import sent
+from nodeexec.kubevirt.project_vm import live_vm
+from reconciler.model.live import LiveVm
+from reconciler.model.plan import Impact
+from reconciler.model.policy import Policy
+from reconciler.model.power import Override, OverrideAction
+from reconciler.model.resolved import ResolvedVm
+from reconciler.planning.offline import as_if_live
+from reconciler.planning.resolve_cluster import vm_of_cluster
+from reconciler.planning.resolve_vm import References
+from tests.contract.builders import digest, document
+
+POLICY = Policy(on_cluster=True, host="cluster")
+T = "spec.template.spec"
+
+
+def wanted(memory: str = "1Gi", *, user_data: str = "a", **spec: Any) -> ResolvedVm:
+    """A VM with a NIC and a seed."""
+    template = {
+        "domain": {
+            "memory": {"guest": memory},
+            "devices": {"interfaces": [{"name": "default", "masquerade": {}}], "disks": [{"name": "seed", "disk": {}}]},
+        },
+        "networks": [{"name": "default", "pod": {}}],
+        "volumes": [{"name": "seed", "cloudInitNoCloud": {"userData": user_data}}],
+    }
+    manifest = document(VM, "prod", "web", {"runStrategy": "Always", "template": {"spec": template}, **spec})
+    return vm_of_cluster(manifest, References(documents={}, volumes={}, networks=()), policy=POLICY, digest=digest)
+
+
+def live(vm: ResolvedVm) -> LiveVm:
+    """The VM as a server would hold what is sent."""
+    body = sent(vm, None, KINDS[VM], owner="gitvirt", revision="1" * 40)
+    return live_vm(vm.key, kept(body, VM), None, host="cluster")
+
+
+@pytest.mark.parametrize(
+    ("path", "strategy", "impact"),
+    [
+        (f"{T}.domain.cpu.sockets", LIVE_UPDATE, Impact.LIVE),
+        (f"{T}.domain.cpu.sockets", STAGE, Impact.RESTART),
+        (f"{T}.domain.cpu.cores", LIVE_UPDATE, Impact.RESTART),
+        (f"{T}.domain.memory.guest", LIVE_UPDATE, Impact.LIVE),
+        (f"{T}.domain.devices.interfaces[a]", LIVE_UPDATE, Impact.LIVE),
+        (f"{T}.domain.devices.interfaces[a].state", LIVE_UPDATE, Impact.LIVE),
+        (f"{T}.domain.devices.interfaces[a].model", LIVE_UPDATE, Impact.RESTART),
+        (f"{T}.nodeSelector.zone", LIVE_UPDATE, Impact.LIVE),
+        ("spec.runStrategy", STAGE, Impact.LIVE),
+        ("metadata.labels.team", STAGE, Impact.NONE),
+    ],
+)
+def test_impacts_follow_the_rollout_strategy(path: str, strategy: str, impact: Impact) -> None:
+    assert impact_of(path, strategy)[0] is impact
+
+
+def test_identity_is_sent_and_is_that_of_every_engine() -> None:
+    vm = wanted()
+    template = sent(vm, None, KINDS[VM], owner="gitvirt", revision="")["spec"]["template"]["spec"]
+    assert template["domain"]["firmware"] == {"uuid": vm.domain.uuid, "serial": vm.domain.serial}
+    assert template["domain"]["devices"]["interfaces"][0]["macAddress"] == vm.domain.interfaces[0].mac
+
+
+def test_what_is_as_sent_is_silent_and_a_changed_secret_is_masked() -> None:
+    vm = wanted()
+    assert compare(vm, live(vm)) == ()
+    (found,) = compare(wanted(user_data="b"), live(vm))
+    assert (found.path, found.before, found.after) == (f"{T}.volumes[seed].cloudInitNoCloud.userData", SECRET, SECRET)
+
+
+def test_a_plan_between_two_revisions_needs_no_server() -> None:
+    base = as_if_live(wanted(), POLICY, "1" * 40)
+    assert compare(wanted(), base) == ()
+    (found,) = compare(wanted("2Gi"), base, Rules(rollout=STAGE))
+    assert (found.path, found.impact) == (f"{T}.domain.memory.guest", Impact.RESTART)
+
+
+def test_an_object_that_is_held_is_never_sent_a_digest() -> None:
+    """Its manifest is not at hand: the last applied document has digests in the place of secrets."""
+    vm = wanted(user_data="hunter2")
+    there = live(vm)
+    assert there.marks is not None
+    held = replace(vm, document=document(VM, "prod", "web", dict(vm.applied["spec"])))
+    body = sent(held, there, KINDS[VM], owner="gitvirt", revision="")
+    assert body["spec"]["template"]["spec"]["volumes"][0]["cloudInitNoCloud"]["userData"] == "hunter2"
+    assert compare(held, there) == ()
+
+
+def test_an_operator_s_stop_is_not_undone_by_an_apply() -> None:
+    vm, at = wanted(), live(wanted())
+    assert at.marks is not None
+    assert at.served is not None
+    stop = Override(action=OverrideAction.STOP, by="ann", at=datetime(2026, 1, 1, tzinfo=UTC))
+    served = {**at.served.document, "spec": {**at.served.document["spec"], "runStrategy": "Halted"}}
+    stopped = replace(at, marks=replace(at.marks, override=stop), served=replace(at.served, document=served))
+    assert compare(vm, stopped) == ()
+    assert sent(wanted("2Gi"), stopped, KINDS[VM], owner="gitvirt", revision="")["spec"]["runStrategy"] == "Halted"
+    resumed = replace(stopped, marks=replace(at.marks, override=None))
+    assert [d.path for d in compare(vm, resumed)] == ["spec.runStrategy"]
