@@ -65,7 +65,7 @@ class Access:
         )  # fmt: skip
         return self._caches.put(kind, answer)
 
-    def delete(self, kind: Kind, key: ObjectKey, document: Mapping[str, Any], *, orphan: bool = True) -> bool:
+    def delete(self, kind: Kind, key: ObjectKey, document: Mapping[str, Any], *, orphan: bool) -> bool:
         """Delete exactly the object that was looked at; with ``orphan`` what belongs to it is left. Whether it is gone already; finalizers
         may keep it for a while.
 

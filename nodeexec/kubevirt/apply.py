@@ -178,7 +178,9 @@ class Applier:
             if users:
                 named = ", ".join("/".join(user) for user in users)
                 return steps.outcome(Result.RETRY, f"{change.key} is used by {named}; it goes after them", 5.0)
-        gone = self._tools.access.delete(kind, change.key, document)
+        if metadata_of(document).get("deletionTimestamp"):
+            return steps.outcome(Result.PROGRESSING, "finalizers keep it for a while", 2.0)
+        gone = self._tools.access.delete(kind, change.key, document, orphan=isinstance(live, LiveVm))
         steps.note("deleted" if gone else "asked for deletion")
         return steps.outcome() if gone else steps.outcome(Result.PROGRESSING, "finalizers keep it for a while", 2.0)
 

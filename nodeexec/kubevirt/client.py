@@ -22,6 +22,7 @@ APPLY = "application/apply-patch+yaml"
 JSON = "application/json"
 CONNECT_TIMEOUT_S = 5.0
 MAX_ANSWER_BYTES = 256 << 20
+_PIECE = 64 << 10
 _UNAUTHORIZED = 401
 _BAD = 400
 
@@ -107,7 +108,7 @@ class ApiClient:
         rest = b""
         with closing(answer):
             try:
-                for piece in answer.stream(64 << 10, decode_content=True):
+                for piece in _pieces(answer):
                     *lines, rest = (rest + piece).split(b"\n")
                     yield from (line for line in lines if line)
             except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -158,6 +159,15 @@ class ApiClient:
     def close(self) -> None:
         """Let go of connections."""
         self._pool.clear()
+
+
+def _pieces(answer: Any) -> Iterator[bytes]:
+    """What comes, when it comes: without chunks, as some proxies pass a watch on, `stream` would wait for a full buffer."""
+    if answer.chunked:
+        yield from answer.stream(_PIECE, decode_content=True)
+        return
+    while piece := answer.read1(_PIECE):
+        yield piece
 
 
 def _decoded(data: bytes, request: Request, answer: Any) -> Any:

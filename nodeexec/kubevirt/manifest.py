@@ -42,6 +42,8 @@ def declared_part(applied: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
     if kept.get("annotations"):
         kept["annotations"] = {name: value for name, value in kept["annotations"].items() if name != SOURCE}
+        if not kept["annotations"]:
+            del kept["annotations"]
     return {**declared, **({"metadata": kept} if kept else {})}
 
 

@@ -137,7 +137,7 @@ class ControlPlane:
     def stop(self) -> None:
         """End everything that was started."""
         for name in reversed(tuple(self._processes)):
-            self._end(name, signal.SIGTERM)
+            self._end(name, signal.SIGTERM if name == "etcd" else signal.SIGKILL)
 
     def _run(self, name: str, *arguments: str) -> None:
         log = (self._directory / f"{name}.log").open("ab")

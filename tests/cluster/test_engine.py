@@ -26,6 +26,20 @@ def made(site: ClusterSite, wanted: Resolved) -> LiveObject:
     return live
 
 
+def delete_vm(site: ClusterSite, live: LiveObject) -> tuple[str, ...]:
+    """A VM that is deleted and gone; what was done."""
+    outcome = site.engine.apply(delete(live))
+    assert outcome.result is Result.PROGRESSING, outcome
+    going = site.look(live.key)
+    assert going is not None
+    before = site.writes()
+    assert site.engine.apply(delete(going)).result is Result.PROGRESSING
+    assert site.writes() == before
+    site.hands.collect(site.namespace, live.key.name)
+    wait_until(lambda: site.look(live.key) is None, "the VM is gone")
+    return outcome.steps
+
+
 def served(site: ClusterSite, kind: str, name: str) -> dict[str, Any]:
     """An object as the server has it."""
     found = site.hands.get(kind, site.namespace, name)
@@ -202,8 +216,7 @@ def test_only_emptying_by_name_deletes_a_volume_and_not_one_in_use(site: Cluster
     vm = site.vm("web", disks={"root": root})
     vm_live = made(site, vm)
     assert site.engine.apply(delete(site.look(root.key) or live)).result is Result.RETRY
-    assert site.engine.apply(delete(vm_live)).result is Result.APPLIED
-    wait_until(lambda: site.hands.get(VM, site.namespace, "web") is None, "the VM is gone")
+    delete_vm(site, vm_live)
     assert site.engine.apply(delete(site.look(root.key) or live)).result is Result.APPLIED
     (item,) = site.engine.observe(None).trash
     assert site.engine.empty_trash("dv.nowhere.nothing.20260101T000000Z").result is Result.REFUSED
@@ -236,10 +249,8 @@ def test_disks_of_a_deleted_vm_are_taken_out_of_its_hands(site: ClusterSite) -> 
     site.hands.patch(DATA_VOLUME, site.namespace, "root", {"metadata": {"ownerReferences": [owner, other]}})
     seen = wait_until(lambda: "ownerReferences" in _metadata(site.look(root.key)), "the reference is seen")
     assert seen
-    outcome = site.engine.apply(delete(site.look(vm.key) or live))
-    assert outcome.result is Result.APPLIED
-    assert any("root" in step for step in outcome.steps)
-    assert site.hands.get(VM, site.namespace, "web") is None
+    steps = delete_vm(site, site.look(vm.key) or live)
+    assert any("root" in step for step in steps)
     assert served(site, DATA_VOLUME, "root")["metadata"]["ownerReferences"] == [other]
 
 
@@ -253,8 +264,8 @@ def test_a_running_vm_is_known_by_its_instance_and_what_waits_for_a_restart(site
     vm = site.vm("web")
     made(site, vm)
     site.hands.run_instance(site.namespace, "web")
-    live = wait_until(lambda: (found := _vm(site, vm.key)).power is PowerState.RUNNING and found, "the guest is seen")
-    assert (live.reported, live.running is not None) == ("Running", True)
+    live = wait_until(lambda: (found := _vm(site, vm.key)).reported == "Running" and found, "the guest is seen")
+    assert (live.power, live.running is not None) == (PowerState.RUNNING, True)
     bigger = site.vm("web", memory="96Mi")
     (stored,) = [d for d in site.engine.compare(bigger, live) if d.stored]
     assert (stored.path, stored.impact) == (MEMORY, Impact.RESTART)

@@ -96,8 +96,10 @@ def test_the_sample_is_applied_deleted_and_taken_back(place: Place) -> None:
     place.home.git("rm", "-q", "vms/web.yaml")
     place.commit("no web")
     place.gitvirt("apply")
+    place.hands.collect(place.namespace, "web")
+    place.gitvirt("apply")
     assert place.names(VM) == {"db"}
-    trash = json.loads(place.gitvirt("trash", "list", "-o", "json"))
+    trash = json.loads(place.gitvirt("trash", "list", "-o", "json"))["items"]
     assert [one["object"] for one in trash] == [f"{DATA_VOLUME}/{place.namespace}/web-system"]
     place.home.git("revert", "--no-edit", "HEAD")
     place.gitvirt("apply")
@@ -106,5 +108,5 @@ def test_the_sample_is_applied_deleted_and_taken_back(place: Place) -> None:
     assert back is not None
     assert back["metadata"]["uid"] == uid
     assert "gitvirt.io/trash" not in back["metadata"]["labels"]
-    assert json.loads(place.gitvirt("trash", "list", "-o", "json")) == []
+    assert json.loads(place.gitvirt("trash", "list", "-o", "json"))["items"] == []
     assert "web" in place.gitvirt("audit")

@@ -1,0 +1,196 @@
+"""A front before an API server, on loopback: passes requests on, answers some itself, cuts watches, and acts as KubeVirt's API.
+
+Watches are passed on as they come. What it was told to answer, it answers once for each time that it was told.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+_SUBRESOURCE = re.compile(
+    r"/apis/subresources\.kubevirt\.io/v1/namespaces/([^/]+)/(virtualmachines|virtualmachineinstances)/([^/]+)/(\w+)"
+)
+_HOP = frozenset({"connection", "transfer-encoding", "content-length", "host", "authorization", "accept-encoding"})
+
+
+@dataclass(kw_only=True)
+class Planned:
+    """An answer of the front's own to requests whose line matches. ``hang_s``: it says nothing for so long first."""
+
+    line: re.Pattern[str]
+    status: int
+    body: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    times: int = 1
+    hang_s: float = 0.0
+    carried_out: bool = False
+    """Whether the API server gets it all the same: the answer alone is lost."""
+
+
+class Front:
+    """See the module. ``seen`` are the request lines that came, ``acted`` the actions asked of KubeVirt."""
+
+    def __init__(self, kubeconfig: Path, act: Callable[[str, str, str], None]) -> None:
+        said = yaml.safe_load(kubeconfig.read_text())
+        server, user = said["clusters"][0]["cluster"], said["users"][0]["user"]
+        self._to = urlsplit(server["server"])
+        self._tls = ssl.create_default_context(cafile=server["certificate-authority"])
+        self._tls.load_cert_chain(user["client-certificate"], user["client-key"])
+        self.planned: list[Planned] = []
+        self.seen: list[str] = []
+        self.acted: list[tuple[str, str, str]] = []
+        self._act = act
+        self._watches: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, name="front", daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def kubeconfig(self, path: Path, token: str = "") -> Path:
+        """A kubeconfig that names the front."""
+        body = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "front",
+            "clusters": [{"name": "front", "cluster": {"server": self.url}}],
+            "users": [{"name": "front", "user": {"token": token} if token else {}}],
+            "contexts": [{"name": "front", "context": {"cluster": "front", "user": "front"}}],
+        }
+        path.write_text(json.dumps(body))
+        return path
+
+    def plan(self, line: str, status: int, message: str = "planned", **how: Any) -> Planned:
+        """Answer requests whose line (``PATCH /apis/…``) matches."""
+        body = {"kind": "Status", "status": "Failure", "message": message, "code": status, **how.pop("body", {})}
+        made = Planned(line=re.compile(line), status=status, body=body, **how)
+        with self._lock:
+            self.planned.append(made)
+        return made
+
+    def cut_watches(self) -> int:
+        """Break every watch that is open; how many there were."""
+        with self._lock:
+            open_ones = list(self._watches)
+        for one in open_ones:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        return len(open_ones)
+
+    def close(self) -> None:
+        """End it."""
+        self.cut_watches()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _due(self, line: str) -> Planned | None:
+        with self._lock:
+            self.seen.append(line)
+            found = next((one for one in self.planned if one.times > 0 and one.line.search(line)), None)
+            if found is not None:
+                found.times -= 1
+            return found
+
+    def _handler(front) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - the handler is the self of what is below
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *arguments: Any) -> None:
+                del arguments
+
+            def _serve(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                planned = front._due(f"{self.command} {self.path}")
+                if planned is not None:
+                    if planned.carried_out:
+                        front._pass_on(self, body, lost=True)
+                    time.sleep(planned.hang_s)
+                    self._answer(planned.status, json.dumps(planned.body).encode(), planned.headers)
+                    return
+                action = _SUBRESOURCE.match(self.path)
+                if action:
+                    namespace, _, name, verb = action.groups()
+                    front.acted.append((verb, namespace, name))
+                    front._act(verb, namespace, name)
+                    self._answer(202, b"", {})
+                    return
+                front._pass_on(self, body, lost=False)
+
+            def _answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+                self.send_response(status)
+                for name, value in {"Content-Type": "application/json", **headers}.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                with suppress(BrokenPipeError):
+                    self.wfile.write(body)
+
+            def do_GET(self) -> None:
+                self._serve()
+
+            def do_POST(self) -> None:
+                self._serve()
+
+            def do_PUT(self) -> None:
+                self._serve()
+
+            def do_PATCH(self) -> None:
+                self._serve()
+
+            def do_DELETE(self) -> None:
+                self._serve()
+
+        return Handler
+
+    def _pass_on(self, handler: Any, body: bytes, *, lost: bool) -> None:
+        to = http.client.HTTPSConnection(self._to.hostname or "", self._to.port, context=self._tls, timeout=400)
+        headers = {name: value for name, value in handler.headers.items() if name.lower() not in _HOP}
+        try:
+            to.request(handler.command, handler.path, body or None, headers)
+            answer = to.getresponse()
+            if lost:
+                answer.read()
+            elif "watch=true" in handler.path and answer.status == 200:
+                self._stream(handler, to, answer)
+            else:
+                kept = {"Retry-After": value} if (value := answer.headers.get("Retry-After")) else {}
+                handler._answer(answer.status, answer.read(), kept)
+        except (OSError, http.client.HTTPException):
+            handler.close_connection = True
+        finally:
+            to.close()
+
+    def _stream(self, handler: Any, to: http.client.HTTPSConnection, answer: http.client.HTTPResponse) -> None:
+        handler.close_connection = True
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        with self._lock:
+            self._watches |= {handler.connection, to.sock}
+        try:
+            while piece := answer.read1(65536):
+                handler.wfile.write(piece)
+                handler.wfile.flush()
+        finally:
+            with self._lock:
+                self._watches -= {handler.connection, to.sock}

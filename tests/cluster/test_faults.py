@@ -1,0 +1,175 @@
+"""What goes wrong between the engine and an API server: every request ends, and what it came to is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nodeexec.kubevirt.engine import KubevirtEngine
+from nodeexec.kubevirt.kinds import CLAIM, VM
+from nodeexec.kubevirt.settings import KubevirtSettings
+from reconciler.daemon.clock import SystemClock
+from reconciler.model.errors import EngineError
+from reconciler.model.outcome import Result
+from reconciler.model.power import PowerState, PowerStep
+from tests.cluster.front import Front
+from tests.cluster.hands import wait_until
+from tests.cluster.site import ClusterSite
+from tests.contract.builders import create, delete, update
+
+
+@pytest.fixture
+def front(site: ClusterSite, tmp_path: Path) -> Iterator[Front]:
+    """A front, with the site's engine behind it."""
+
+    def act(verb: str, namespace: str, name: str) -> None:
+        if verb == "start":
+            site.hands.run_instance(namespace, name)
+        if verb == "stop":
+            site.hands.delete("VirtualMachineInstance", namespace, name)
+            site.hands.patch(VM, namespace, name, {"spec": {"runStrategy": "Halted"}}, manager="virt-api")
+        if verb in ("pause", "unpause"):
+            paused = {"type": "Paused", "status": "True" if verb == "pause" else "False"}
+            site.hands.set_status("VirtualMachineInstance", namespace, name, {"conditions": [paused]})
+
+    made = Front(site.kubeconfig, act)
+    site.engine.close()
+    settings = KubevirtSettings(
+        kubeconfig=str(made.kubeconfig(tmp_path / "front.kubeconfig", token="first")),
+        namespaces=(site.namespace,),
+        request_timeout_s=2.0,
+    )
+    site.engine = KubevirtEngine(settings, site.policy, SystemClock())
+    site.engine.observe(None)
+    yield made
+    site.engine.close()
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "result", "wait_s"),
+    [(429, Result.RETRY, 3.0), (500, Result.RETRY, 5.0), (503, Result.RETRY, 3.0), (422, Result.FAILED, None)],
+)
+def test_refusals_are_outcomes(
+    site: ClusterSite, front: Front, status: int, result: Result, wait_s: float | None
+) -> None:
+    headers = {"Retry-After": "3"} if wait_s == 3.0 else {}
+    front.plan("PATCH .*virtualmachines", status, headers=headers)
+    outcome = site.engine.apply(create(site.vm("web")))
+    assert (outcome.result, outcome.retry_after_s) == (result, wait_s)
+    assert site.engine.apply(create(site.vm("web"))).result is Result.APPLIED
+
+
+def test_a_denial_names_verb_and_resource(site: ClusterSite, front: Front) -> None:
+    front.plan("PATCH .*virtualmachines", 403, "user may not")
+    outcome = site.engine.apply(create(site.vm("web")))
+    assert outcome.result is Result.RETRY
+    assert "may not patch virtualmachines.kubevirt.io" in outcome.reason
+
+
+def test_credentials_are_read_again_when_they_are_no_longer_known(site: ClusterSite, front: Front) -> None:
+    front.plan("PATCH .*virtualmachines", 401)
+    assert site.engine.apply(create(site.vm("web"))).result is Result.APPLIED
+    front.plan("PATCH .*virtualmachines", 401, times=2)
+    outcome = site.engine.apply(update(site.vm("web", memory="96Mi"), site.look(site.vm("web").key)))  # type: ignore[arg-type]
+    assert outcome.result is Result.RETRY
+    assert "401" in outcome.reason
+
+
+def test_a_lost_answer_is_unknown_and_found_out_by_looking(site: ClusterSite, front: Front) -> None:
+    front.plan("PATCH .*virtualmachines", 200, carried_out=True, hang_s=3.0)
+    began = time.monotonic()
+    vm = site.vm("web")
+    outcome = site.engine.apply(create(vm))
+    assert outcome.result is Result.UNKNOWN
+    assert time.monotonic() - began < 3.0
+    live = wait_until(lambda: site.look(vm.key), "the watch tells that it was done")
+    assert site.engine.apply(update(vm, live)).result is Result.UNCHANGED
+
+
+def test_a_cut_watch_is_resumed_and_nothing_is_missed(site: ClusterSite, front: Front) -> None:
+    vm = site.vm("web")
+    site.engine.apply(create(vm))
+    lists = sum("limit=" in line for line in front.seen)
+    assert front.cut_watches() >= 5
+    site.hands.patch(VM, site.namespace, "web", {"metadata": {"labels": {"by": "hand"}}})
+    wait_until(lambda: "by" in str(site.look(vm.key)), "the change is seen")
+    assert sum("limit=" in line for line in front.seen) == lists
+
+
+def test_a_version_that_is_gone_is_listed_again(site: ClusterSite, front: Front) -> None:
+    vm = site.vm("web")
+    site.engine.apply(create(vm))
+    lists = sum("virtualmachines?limit=" in line for line in front.seen)
+    front.plan("GET .*virtualmachines.*watch=true", 410)
+    front.cut_watches()
+    site.hands.delete(VM, site.namespace, "web")
+    wait_until(lambda: site.look(vm.key) is None, "the deletion is seen")
+    assert sum("virtualmachines?limit=" in line for line in front.seen) == lists + 1
+
+
+def test_what_cannot_be_read_is_unknown_and_never_empty(site: ClusterSite, front: Front, tmp_path: Path) -> None:
+    site.engine.apply(create(site.claim("data")))
+    front.plan("GET .*persistentvolumeclaims", 403, "may not list", times=100)
+    again = site.another_engine(kubeconfig=str(front.kubeconfig(tmp_path / "again.kubeconfig")))
+    try:
+        observation = again.observe(None)
+        assert observation.objects == {}
+        assert observation.is_unknown(site.claim("data").key)
+        assert "may not list persistentvolumeclaims" in observation.why_unknown(site.claim("data").key)
+        assert not observation.is_unknown(site.vm("web").key)
+    finally:
+        again.close()
+
+
+def test_an_api_server_that_is_not_there_is_an_error_of_the_engine(site: ClusterSite, tmp_path: Path) -> None:
+    path = tmp_path / "nowhere.kubeconfig"
+    path.write_text(site.kubeconfig.read_text().replace("https://127.0.0.1:", "https://127.0.0.1:1"))
+    nowhere = site.another_engine(kubeconfig=str(path))
+    with pytest.raises(EngineError, match="cannot be read"):
+        nowhere.observe(None)
+    nowhere.close()
+
+
+def test_a_kind_that_the_cluster_lacks_is_told_and_no_other_waits(
+    site: ClusterSite, front: Front, tmp_path: Path
+) -> None:
+    front.plan("cdi.kubevirt.io", 404, times=1000)
+    bare = site.another_engine(kubeconfig=str(front.kubeconfig(tmp_path / "bare.kubeconfig")))
+    try:
+        assert bare.observe(None).unreadable == ()
+        outcome = bare.apply(create(site.data_volume("root")))
+        assert outcome.result is Result.RETRY
+        assert "install CDI" in outcome.reason
+        assert bare.apply(create(site.claim("data"))).result is Result.APPLIED
+    finally:
+        bare.close()
+
+
+def test_power_goes_through_kubevirt_s_own_actions(site: ClusterSite, front: Front) -> None:
+    vm = site.vm("web", run_strategy="Manual")
+    assert site.engine.apply(create(vm, power=PowerStep.START)).result is Result.APPLIED
+    wait_until(lambda: site.look(vm.key).power is PowerState.RUNNING, "it runs")  # type: ignore[union-attr]
+    for step, state in ((PowerStep.PAUSE, PowerState.PAUSED), (PowerStep.UNPAUSE, PowerState.RUNNING)):
+        assert site.engine.apply(update(vm, site.look(vm.key), power=step)).result is Result.APPLIED  # type: ignore[arg-type]
+        wait_until(lambda state=state: site.look(vm.key).power is state, str(state))  # type: ignore[union-attr]
+    assert [verb for verb, _, _ in front.acted] == ["start", "pause", "unpause"]
+
+
+def test_a_running_vm_is_stopped_before_it_is_deleted(site: ClusterSite, front: Front) -> None:
+    vm = site.vm("web")
+    site.engine.apply(create(vm))
+    site.hands.run_instance(site.namespace, "web")
+    live = wait_until(lambda: (found := site.look(vm.key)) and found.power is PowerState.RUNNING and found, "it runs")  # type: ignore[union-attr]
+    first = site.engine.apply(delete(live))
+    assert first.result is Result.PROGRESSING
+    assert site.hands.get(VM, site.namespace, "web") is not None
+    gone = wait_until(lambda: (found := site.look(vm.key)) and found.power is PowerState.OFF and found, "it is off")  # type: ignore[union-attr]
+    assert site.engine.apply(delete(gone)).result is Result.PROGRESSING
+    site.hands.collect(site.namespace, "web")
+    assert site.hands.get(VM, site.namespace, "web") is None
+    assert [verb for verb, _, _ in front.acted] == ["stop"]
+    assert site.hands.list(CLAIM, site.namespace) == []
