@@ -7,7 +7,7 @@ from __future__ import annotations
 from reconciler.model.declared import UNKNOWN_READING
 from reconciler.model.durations import format_duration
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import Observation, TrashItem
+from reconciler.model.live import LOST, LiveVolume, Observation, TrashItem
 from reconciler.model.plan import Action, Cause, Change, Impact
 from reconciler.model.policy import Policy
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedVolume
@@ -48,8 +48,11 @@ def why_kept(item: TrashItem, policy: Policy, desired: DesiredState, observation
 
 
 def _is_taken_back(item: TrashItem, wanted: Resolved, policy: Policy, observation: Observation) -> bool:
-    """Whether an object that is not on the host would be made from this item."""
-    if observation.objects.get(item.key) is not None:
+    """Whether an object that is not on the host, or whose disk is lost, would or could be made from this item."""
+    live = observation.objects.get(item.key)
+    if isinstance(live, LiveVolume) and live.phase == LOST:
+        return True
+    if live is not None:
         return False
     if not isinstance(wanted, ResolvedVolume):
         return True

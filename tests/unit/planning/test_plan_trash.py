@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveObject, TrashItem
+from reconciler.model.live import LOST, LiveObject, LiveVolume, TrashItem
 from reconciler.model.origin import Origin
 from reconciler.model.plan import Action, Cause, Change, Impact, Plan
 from reconciler.model.policy import Mode
@@ -97,6 +97,20 @@ def test_what_git_has_on_another_disk_expires() -> None:
             expiries(planned(item(), text=claim("other") + claim("data"), live=live_of(claim("other") + claim("data"))))
         )
         == 1
+    )
+
+
+def test_what_is_lost_on_the_host_keeps_all_its_trash() -> None:
+    text = claim("other") + claim("data")
+    live = live_of(text)
+    lost = live[key(PVC, "data")]
+    assert isinstance(lost, LiveVolume)
+    live[lost.key] = replace(lost, phase=LOST)
+    assert (
+        expiries(
+            planned(item(), item(item="20250101T000000Z_PersistentVolumeClaim_default_data"), text=text, live=live)
+        )
+        == []
     )
 
 
