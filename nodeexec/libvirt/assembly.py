@@ -13,6 +13,7 @@ from nodeexec.libvirt.domains import Domains
 from nodeexec.libvirt.events import EventStream
 from nodeexec.libvirt.executor import Executor
 from nodeexec.libvirt.executor_adopt import Adopter
+from nodeexec.libvirt.executor_left_behind import LeftBehindChanges
 from nodeexec.libvirt.executor_networks import NetworkChanges
 from nodeexec.libvirt.executor_power import PowerControl
 from nodeexec.libvirt.executor_trash import TrashChanges
@@ -24,6 +25,7 @@ from nodeexec.libvirt.host import Host
 from nodeexec.libvirt.host_flavour import HostFlavour
 from nodeexec.libvirt.imports import Imports
 from nodeexec.libvirt.kvm_proof import boot_id
+from nodeexec.libvirt.left_behind import LeftBehind
 from nodeexec.libvirt.leftovers import Leftovers
 from nodeexec.libvirt.observe import Observer
 from nodeexec.libvirt.observe_vms import VmReader
@@ -145,6 +147,7 @@ def _observer(shared: _Shared) -> Observer:
         index=shared.index,
         vms=shared.vms,
         volumes=shared.volumes,
+        left_behind=LeftBehind(domains=shared.domains, index=shared.index, policy=shared.policy),
         pools=shared.pools,
         host=shared.host,
         agents=shared.agents,
@@ -180,6 +183,9 @@ def _executor(shared: _Shared, observer: Observer, survey: Survey, attached: Att
             pools=shared.pools,
             imports=shared.imports,
             keys=shared.keys,
+        ),
+        left_behind=LeftBehindChanges(
+            domains=shared.domains, index=shared.index, observer=observer, pools=shared.pools
         ),
         networks=NetworkChanges(
             connection=shared.connection,

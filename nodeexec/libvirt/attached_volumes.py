@@ -24,7 +24,7 @@ from nodeexec.libvirt.volume_files import (
     read_volume,
     write_file,
 )
-from nodeexec.libvirt.volume_marks import ATTACHED, attached_marks
+from nodeexec.libvirt.volume_marks import attached_marks, marked_vm
 from nodeexec.libvirt.volume_sidecars import forget_sidecar
 from reconciler.model.domain import ScratchSource, SeedSource
 from reconciler.model.keys import ObjectKey
@@ -124,15 +124,11 @@ class AttachedVolumes:
         if file is None:
             return False
         marks = file.marks
-        if not isinstance(marks, DomainMarks) or marks.marks.owner != self._policy.owner or not _is_attached(marks):
+        if not isinstance(marks, DomainMarks) or marks.marks.owner != self._policy.owner or marked_vm(marks) is None:
             raise ApplyEndedError(
                 Result.REFUSED, f"{file.path} exists and is not gitvirt's; move it away or rename the VM"
             )
         return True
-
-
-def _is_attached(marks: DomainMarks) -> bool:
-    return marks.extra.get("role") == ATTACHED
 
 
 def vm_of_attached(volume: str) -> ObjectKey | None:

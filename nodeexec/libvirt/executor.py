@@ -13,6 +13,7 @@ from nodeexec.libvirt.domains import Domains
 from nodeexec.libvirt.errors import ApplyEndedError, Fault, translate
 from nodeexec.libvirt.events import EventStream
 from nodeexec.libvirt.executor_adopt import Adopter
+from nodeexec.libvirt.executor_left_behind import LeftBehindChanges
 from nodeexec.libvirt.executor_networks import NetworkChanges
 from nodeexec.libvirt.executor_trash import TrashChanges
 from nodeexec.libvirt.executor_vms import VmChanges
@@ -27,7 +28,7 @@ from nodeexec.libvirt.volume_files import NameTakenError, VolumeError, read_volu
 from nodeexec.operator_ends import ENDS, ends_data
 from reconciler.model.adoption import Adoption
 from reconciler.model.errors import EngineError
-from reconciler.model.keys import TRASH_ITEM, ObjectKey
+from reconciler.model.keys import ATTACHED_VOLUME, TRASH_ITEM, ObjectKey
 from reconciler.model.live import LiveVolume, Unreadable
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change
@@ -50,6 +51,7 @@ class Executor:
     pools: Pools
     vms: VmChanges
     volumes: VolumeChanges
+    left_behind: LeftBehindChanges
     networks: NetworkChanges
     trash: TrashChanges
     adopter: Adopter
@@ -111,6 +113,8 @@ class Executor:
             return self.vms.apply(change, steps)
         if change.key.kind in VOLUME_KINDS:
             return self.volumes.apply(change, steps)
+        if change.key.kind == ATTACHED_VOLUME:
+            return self.left_behind.apply(change, steps)
         if change.key.kind in NETWORK_KINDS:
             return self.networks.apply(change, steps)
         if change.key.kind == TRASH_ITEM:

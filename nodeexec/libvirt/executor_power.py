@@ -97,14 +97,11 @@ class PowerControl:
         """One look at a graceful stop; None when the guest is off, otherwise ``progressing``."""
         if guest.reading.power is PowerState.OFF:
             return None
-        now, history = self._clock.now(), guest.history
-        requested = history.stop_requested_at
-        if requested is None or history.stop_asked_by != asked_by:
-            requested = now if requested is None else requested
-            asked = replace(history, stop_requested_at=requested, stop_asked_by=asked_by)
-            asking = replace(guest.marks, history=asked, end_reason=None)
-            guest = self._write(guest, steps, "marked stop", asking)
-        left_s = grace_s - self._grace.passed_s(guest.key, requested)
+        now_s = self._clock.monotonic()
+        asked = guest.history.stop_asked(asked_by, self._clock.now(), now_s)
+        if asked != guest.history:
+            guest = self._write(guest, steps, "marked stop", replace(guest.marks, history=asked, end_reason=None))
+        left_s = grace_s - asked.waited_s(now_s)
         if guest.reading.power is PowerState.CRASHED or left_s <= 0:
             self.force_off(guest, steps)
             return None
@@ -170,8 +167,8 @@ class PowerControl:
 
     def _withdraw_stop(self, guest: Guest, steps: Steps) -> None:
         if guest.history.stop_requested_at is not None:
-            kept = replace(guest.history, stop_requested_at=None, stop_asked_by="")
-            self._write(guest, steps, "withdrew stop", replace(guest.marks, history=kept))
+            kept = replace(guest.marks, history=guest.history.stop_withdrawn())
+            self._write(guest, steps, "withdrew stop", kept)
 
     def _press(self, guest: Guest, steps: Steps) -> None:
         """Before the guest listens a press is lost, so it is repeated."""

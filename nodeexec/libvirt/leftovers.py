@@ -78,7 +78,7 @@ class Leftovers:
             yield from remove_unfinished(pool, self.policy.owner)
 
     def _unattached(self, pool: Pool) -> Iterator[str]:
-        """Seeds and scratch disks that no half of their VM's domain names, or whose VM is not there."""
+        """Seeds and scratch disks that no half of their VM's domain names. Those without a domain are objects, see `LeftBehind`."""
         named = self.index.volumes_in(pool.name, pool.target)
         vms = {vm for name in list_names(pool) if name not in named and (vm := vm_of_attached(name)) is not None}
         for vm in sorted(vms):
@@ -90,6 +90,6 @@ class Leftovers:
         with self.domains.lock(self.domains.name(vm)), suppress(libvirt.libvirtError):
             handle = self.domains.find_vm(vm)
             reading = self.domains.read(handle) if handle is not None else None
-            halves = (reading.stored_xml, reading.running_xml) if reading is not None else ()
-            self.attached.drop(vm, steps, *halves)
+            if reading is not None:
+                self.attached.drop(vm, steps, reading.stored_xml, reading.running_xml)
         yield from steps.done

@@ -132,6 +132,7 @@ def _marks_of(content: Mapping[str, Any]) -> DomainMarks:
             ended_at=_moment(history.get("endedAt")),
             stop_requested_at=_moment(history.get("stopRequestedAt")),
             stop_asked_by=str(history.get("stopAskedBy", "")),
+            stop_since_s=_seconds(history.get("stopSinceSeconds")),
             last_restart_at=_moment(history.get("lastRestartAt")),
         ),
         boot_id=str(content.get("bootId", "")),
@@ -161,6 +162,7 @@ def _history_data(history: RunHistory) -> dict[str, Any]:
         "endedAt": _time(history.ended_at),
         "stopRequestedAt": _time(history.stop_requested_at),
         "stopAskedBy": history.stop_asked_by,
+        "stopSinceSeconds": history.stop_since_s,
         "lastRestartAt": _time(history.last_restart_at),
     }
     return {name: value for name, value in data.items() if value}
@@ -181,6 +183,12 @@ def _override(data: Mapping[str, Any]) -> Override:
 
 def _time(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).isoformat() if moment else None
+
+
+def _seconds(value: Any) -> float | None:
+    if value is None:
+        return None
+    return float(value)
 
 
 def _moment(text: Any) -> datetime | None:

@@ -14,6 +14,7 @@ from nodeexec.libvirt.domains import DomainReading, Domains
 from nodeexec.libvirt.errors import Fault, fault_of, translate
 from nodeexec.libvirt.guest_agent import GuestAgents
 from nodeexec.libvirt.host import Host
+from nodeexec.libvirt.left_behind import LeftBehind
 from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks
 from nodeexec.libvirt.naming import key_of_network, network_name, network_of_interface
 from nodeexec.libvirt.observe_networks import Leases, NetworkReading, find_network, live_network, read_network
@@ -24,7 +25,7 @@ from nodeexec.libvirt.trash import list_items
 from nodeexec.libvirt.volume_marks import CLAIM_KINDS
 from nodeexec.trash_age import age_at
 from reconciler.model.errors import EngineError
-from reconciler.model.keys import POD_NETWORK, ObjectKey
+from reconciler.model.keys import ATTACHED_VOLUME, POD_NETWORK, ObjectKey
 from reconciler.model.live import LOST, LiveObject, LiveVm, LiveVolume, Observation, TrashItem, Unreadable
 from reconciler.model.moment import Moment
 from reconciler.model.policy import Policy
@@ -33,6 +34,7 @@ from reconciler.ports import Clock
 VM = "VirtualMachine"
 NETWORK_KINDS = frozenset({"NetworkAttachmentDefinition", POD_NETWORK.kind})
 VOLUME_KINDS = frozenset(CLAIM_KINDS)
+STORAGE_KINDS = VOLUME_KINDS | {ATTACHED_VOLUME}
 
 
 class Observer:
@@ -48,6 +50,7 @@ class Observer:
         index: DomainIndex,
         vms: VmReader,
         volumes: VolumeReader,
+        left_behind: LeftBehind,
         pools: Pools,
         host: Host,
         agents: GuestAgents,
@@ -60,6 +63,7 @@ class Observer:
         self._index = index
         self._vms = vms
         self._volumes = volumes
+        self._left_behind = left_behind
         self._pools = pools
         self._host = host
         self._agents = agents
@@ -136,6 +140,15 @@ class Observer:
         except (OSError, ValueError) as error:
             return Unreadable(reason=f"storage pool {name!r}: {error}", key=key)
 
+    def left_behind(self, key: ObjectKey) -> LiveVolume | None:
+        """A generated volume that has outlived its domain; the index of domains is as it was last brought up to date.
+
+        Raises:
+            libvirt.libvirtError: libvirt did not answer.
+        """
+        found = (self._left_behind.named(pool, key.name) for pool in readable_pools(self.pools()))
+        return next((live for live in found if live is not None), None)
+
     def adopted_volume(self, pool: Pool, key: ObjectKey) -> str | None:
         """The volume of a pool that was adopted as this claim, by its own name.
 
@@ -175,6 +188,7 @@ class _Look:
         self._objects: dict[ObjectKey, LiveObject] = {}
         self._gaps: list[Unreadable] = []
         self._foreign: list[str] = []
+        self._domains: frozenset[str] | None = None
 
     def observation(self) -> Observation:
         by = self._by
@@ -186,7 +200,7 @@ class _Look:
             trash = self._pools(None)
         else:
             self._named(self._asked)
-            if any(key.kind in VOLUME_KINDS or key.kind == VM for key in self._asked):
+            if any(key.kind in STORAGE_KINDS or key.kind == VM for key in self._asked):
                 trash = self._pools(self._asked)
         return Observation(
             taken_at=by._clock.now(),
@@ -205,8 +219,9 @@ class _Look:
         by._domains.all_are_known()
         try:
             by._index.put(readings, complete=True)
+            self._domains = frozenset(reading.name for reading in readings)
         except ValueError as error:
-            self._gaps.append(Unreadable(reason=str(error), kinds=VOLUME_KINDS | NETWORK_KINDS))
+            self._gaps.append(Unreadable(reason=str(error), kinds=STORAGE_KINDS | NETWORK_KINDS))
         for reading in readings:
             key = by._domains.key(reading.name)
             if key is None or not self._may_be_ours(reading):
@@ -249,15 +264,18 @@ class _Look:
         names = None if asked is None else {(key.namespace, key.name) for key in asked}
         for name, pool in by.pools():
             if isinstance(pool, PoolUnreadableError):
-                self._gaps.append(Unreadable(reason=str(pool), kinds=VOLUME_KINDS))
+                self._gaps.append(Unreadable(reason=str(pool), kinds=STORAGE_KINDS))
                 continue
             try:
                 if asked is None:
                     for found in by._volumes.owned(pool, by._index.users_of_volume):
                         self._add(found)
+                    if self._domains is not None:
+                        for left in by._left_behind.of(pool, self._domains):
+                            self._add(left)
                 items = [replace(item.facts, aged_s=age_at(item.age, now)) for item in list_items(pool)]
             except (OSError, ValueError) as error:
-                self._gaps.append(Unreadable(reason=f"storage pool {name!r}: {error}", kinds=VOLUME_KINDS))
+                self._gaps.append(Unreadable(reason=f"storage pool {name!r}: {error}", kinds=STORAGE_KINDS))
                 continue
             trash += [
                 item
@@ -272,12 +290,14 @@ class _Look:
             try:
                 by._index.refresh(fresh=False)
             except ValueError as error:
-                self._gaps.append(Unreadable(reason=str(error), kinds=VOLUME_KINDS | NETWORK_KINDS))
+                self._gaps.append(Unreadable(reason=str(error), kinds=STORAGE_KINDS | NETWORK_KINDS))
         for key in sorted(asked):
             if key.kind == VM:
                 self._add(self._one_vm(key))
             elif key.kind in VOLUME_KINDS:
                 self._add(by.volume(key, None))
+            elif key.kind == ATTACHED_VOLUME:
+                self._add(by.left_behind(key))
             elif key.kind in NETWORK_KINDS:
                 reading = find_network(by._connection, network_name(key, by._policy.owner))
                 self._add(self._network(key, reading) if reading is not None else None)

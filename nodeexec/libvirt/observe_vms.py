@@ -162,7 +162,7 @@ def history_of(marks: DomainMarks, reading: DomainReading) -> RunHistory:
     """
     if reading.power is not PowerState.OFF and marks.end_reason is not None:
         # Somebody else started it since: a stop that we asked for belongs to the run before.
-        return replace(marks.history, stop_requested_at=None, stop_asked_by="")
+        return marks.history.stop_withdrawn()
     before = marks.extra.get(STARTING)
     came = reading.power is not PowerState.OFF or reading.ended is not None or marks.end_reason is not None
     if not isinstance(before, Mapping) or came:

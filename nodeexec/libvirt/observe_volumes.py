@@ -180,7 +180,7 @@ def _finished_volume(
     )
     return replace(
         live,
-        fingerprint=_fingerprint(live),
+        fingerprint=fingerprint_of(live),
         allocated_bytes=file.allocated_bytes,
         used_by=users(pool, file.name),
     )
@@ -218,7 +218,7 @@ def _lost_volume(
         f"{pool.target / name} is gone, and gitvirt did not take it away; {held}put the file back under its name, or annotate "
         f"the claim with gitvirt.io/fresh-disk: {live.loss} to have a new one made"
     )
-    return replace(live, fingerprint=_fingerprint(live), reason=reason, used_by=used_by)
+    return replace(live, fingerprint=fingerprint_of(live), reason=reason, used_by=used_by)
 
 
 def _in_the_making(pool: Pool, state: ImportState) -> LiveVolume:
@@ -237,7 +237,7 @@ def _in_the_making(pool: Pool, state: ImportState) -> LiveVolume:
     )
     return replace(
         live,
-        fingerprint=_fingerprint(live),
+        fingerprint=fingerprint_of(live),
         phase=state.phase,
         progress=state.progress,
         reason=state.reason,
@@ -246,5 +246,6 @@ def _in_the_making(pool: Pool, state: ImportState) -> LiveVolume:
     )
 
 
-def _fingerprint(live: LiveVolume) -> str:
+def fingerprint_of(live: LiveVolume) -> str:
+    """Changes with everything that planning looks at."""
     return hashlib.sha256(repr(live).encode()).hexdigest()[:24]

@@ -43,6 +43,16 @@ def attached_marks(marks: Marks, vm: ObjectKey) -> DomainMarks:
     return DomainMarks(marks=marks, extra={"role": ATTACHED, "vm": str(vm)})
 
 
+def marked_vm(marks: DomainMarks | None) -> ObjectKey | None:
+    """The VM that a seed or scratch volume was generated for; None for any other volume."""
+    if marks is None or marks.extra.get("role") != ATTACHED:
+        return None
+    try:
+        return ObjectKey.parse(str(marks.extra.get("vm", "")))
+    except ValueError:
+        return None
+
+
 def kind_of(marks: DomainMarks) -> str:
     """The kind of the claim; empty when it is no claim's volume."""
     kind = str(marks.extra.get("kind", ""))

@@ -42,5 +42,10 @@ class ObjectKey(NamedTuple):
         raise ValueError(f"{text!r} is not Kind/namespace/name")
 
 
+ATTACHED_VOLUME = "AttachedVolume"
+"""Kind, gitvirt's own, of a volume that was generated for a VM (a seed ISO, a scratch disk) and has outlived its domain; the
+name is the volume's on the host.
+"""
+
 POD_NETWORK = ObjectKey("PodNetwork", "", "pod")
 """The NAT network with DHCP and DNS that ``pod: {}`` stands for on one host."""

@@ -118,7 +118,8 @@ for a claim whose volume is gone. It stands for data, so nothing is made in its 
 class LiveVolume:
     """A volume. ``phase`` is CDI's (``Pending``, ``ImportScheduled``, ``ImportInProgress``, ``CloneInProgress``,
     ``Succeeded``, ``Failed``) or `LOST`; a volume is usable in ``Succeeded`` only. ``progress`` is 0 to 1, None when unknown.
-    ``used_by`` are the domains (by VM key, or ``VirtualMachine//NAME`` for foreign ones) that name it. ``fills_itself`` says that
+    ``used_by`` are the domains (by VM key, or ``VirtualMachine//NAME`` for foreign ones) that name it. ``attached_to`` is the VM
+    that a generated volume was made for, None for a claim's. ``fills_itself`` says that
     a platform fills it and makes its users wait, perhaps until one of them is there.
     """
 
@@ -138,6 +139,7 @@ class LiveVolume:
     reason: str = ""
     retry_at: datetime | None = None
     used_by: tuple[ObjectKey, ...] = ()
+    attached_to: ObjectKey | None = None
     fills_itself: bool = False
     served: Served | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -77,7 +77,8 @@ class RunHistory:
 
     ``runs`` counts starts by gitvirt since creation. ``failures`` counts runs in a row that ended in failure or ended
     within a minute; it is what back-off grows with. ``stop_requested_at`` is set while a graceful stop is under way, and
-    ``stop_asked_by`` says for what (``stop``, ``restart`` or ``delete``). ``last_restart_at`` is the last restart that
+    ``stop_asked_by`` says for what (``stop``, ``restart`` or ``delete``). ``stop_since_s`` is the host's monotonic time
+    of ``stop_requested_at``: the grace period is counted by it, since nobody can set it. ``last_restart_at`` is the last restart that
     gitvirt did to reach a new configuration; the blast radius counts it.
     """
 
@@ -87,4 +88,26 @@ class RunHistory:
     ended_at: datetime | None = None
     stop_requested_at: datetime | None = None
     stop_asked_by: str = ""
+    stop_since_s: float | None = None
     last_restart_at: datetime | None = None
+
+    def stop_asked(self, asked_by: str, now: datetime, now_s: float) -> RunHistory:
+        """The same once its guest is asked to stop. What it was asked before, whatever for, counts; a monotonic time that is yet to
+        come is of another boot.
+        """
+        since_s = self.stop_since_s
+        is_under_way = self.stop_requested_at is not None and since_s is not None and since_s <= now_s
+        return replace(
+            self,
+            stop_requested_at=self.stop_requested_at if is_under_way else now,
+            stop_since_s=since_s if is_under_way else now_s,
+            stop_asked_by=asked_by,
+        )
+
+    def stop_withdrawn(self) -> RunHistory:
+        """The same without a stop under way."""
+        return replace(self, stop_requested_at=None, stop_since_s=None, stop_asked_by="")
+
+    def waited_s(self, now_s: float) -> float:
+        """Seconds since the guest was asked to stop; 0 when it was not."""
+        return 0.0 if self.stop_since_s is None else now_s - self.stop_since_s

@@ -61,10 +61,11 @@ def _is_ours(live: LiveObject, around: Circumstances) -> bool:
 
 
 def _is_present(key: ObjectKey, live: LiveObject, around: Circumstances) -> bool:
-    """Whether the repository still holds it: itself, or the VM whose dataVolumeTemplates made it, if that one is not
-    valid at the moment (its templates cannot be read then).
+    """Whether the repository still holds it: itself, the VM that it was generated for, or the VM whose dataVolumeTemplates
+    made it, if that one is not valid at the moment (its templates cannot be read then).
     """
-    if key in around.desired.present or key in around.desired.not_here:
+    made_for = live.attached_to if isinstance(live, LiveVolume) else None
+    if any(one in around.desired.present or one in around.desired.not_here for one in (key, made_for)):
         return True
     applied = (live.marks.applied or {}) if live.marks else {}
     owners = (applied.get("metadata") or {}).get("ownerReferences") or []
@@ -103,6 +104,10 @@ def _absent(key: ObjectKey, live: LiveObject, around: Circumstances) -> Proposal
         return Proposal(blocked=Blocked(key=key, by="removed from Git, but not every VM could be read", waiting=True))
     if isinstance(live, LiveVolume) and (key.namespace, key.name) in around.desired.claims_in_use:
         return Proposal(blocked=Blocked(key=key, by="removed from Git, but a VM of the repository still uses it"))
+    unknown = _unknown_user(key, around) if isinstance(live, LiveVolume) and live.attached_to is None else None
+    if unknown is not None:
+        by = f"removed from Git, but {unknown} is not valid and not on this host: nobody can tell what it stands on"
+        return Proposal(blocked=Blocked(key=key, by=by, by_keys=(unknown,)))
     if staying:
         named = ", ".join(str(user) for user in staying)
         by = f"removed from Git, but {named} still uses it; it goes when they no longer do"
@@ -154,6 +159,12 @@ def _keeps_data(live: LiveVm, around: Circumstances) -> str:
     return ""
 
 
+def _unknown_user(claim: ObjectKey, around: Circumstances) -> ObjectKey | None:
+    """A VM that is declared and cannot be read, and that no last applied document stands in for (law 2)."""
+    unread = (key for key in (*around.desired.invalid, *around.desired.blocked) if key.kind == "VirtualMachine")
+    return next((key for key in unread if key.namespace == claim.namespace and around.live(key) is None), None)
+
+
 def _some_vm_is_unknown(around: Circumstances) -> bool:
     """Whether a VM that could not be read may be using something."""
     return any(
@@ -166,6 +177,8 @@ def _deletion(key: ObjectKey, live: LiveObject, users: tuple[ObjectKey, ...], ar
     match live:
         case LiveVm():
             reason = "removed from Git; the guest is stopped gracefully, its firmware state goes to the trash"
+        case LiveVolume(attached_to=ObjectKey() as vm):
+            reason = f"generated for {vm}, which is neither in Git nor on this host any more"
         case LiveVolume():
             reason = "removed from Git; the disk goes to the trash and can be taken back"
         case _:

@@ -167,6 +167,9 @@ def _proposal(key: ObjectKey, around: Circumstances) -> Proposal:
             return plan_vm(vm, around).with_note(note) if note is not None else plan_vm(vm, around)
         case ResolvedResource() as resource:
             return plan_resource(resource, around)
+    match around.live(key):
+        case LiveVolume(attached_to=ObjectKey() as made_for):
+            around.live(made_for)  # what it was generated for decides about it: thought about again when that one goes
     return SILENT
 
 

@@ -154,6 +154,12 @@ class LibvirtWorld:
             xml = re.sub(rf"<{element} unit='KiB'>\d+<", f"<{element} unit='KiB'>{mib * 1024}<", xml)
         self._connection.defineXML(xml)
 
+    def undefine(self, key: ObjectKey) -> None:
+        self._connection.lookupByName(self._name(key)).undefine()
+
+    def volume_names(self) -> tuple[str, ...]:
+        return tuple(sorted(path.name for path in self._pool.iterdir() if not path.name.startswith(".")))
+
     def stop_network(self, key: ObjectKey) -> None:
         self._connection.networkLookupByName(self._name(key)).destroy()
 

@@ -70,6 +70,12 @@ class SimulatedWorld:
     def edit_memory(self, key: ObjectKey, mib: int) -> None:
         self.host.edit_stored(key, lambda spec: replace(spec, memory_mib=mib))
 
+    def undefine(self, key: ObjectKey) -> None:
+        self.host.undefine_domain(key)
+
+    def volume_names(self) -> tuple[str, ...]:
+        return tuple(sorted(name for _, name in self.host.state.volumes))
+
     def stop_network(self, key: ObjectKey) -> None:
         self.host.stop_network(domain_name(key))
 

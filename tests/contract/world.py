@@ -63,6 +63,14 @@ class World(Protocol):
         """Somebody edits the stored memory of a domain."""
         ...
 
+    def undefine(self, key: ObjectKey) -> None:
+        """Somebody undefines a domain that is off."""
+        ...
+
+    def volume_names(self) -> tuple[str, ...]:
+        """Names of the volumes in the default pool, sorted."""
+        ...
+
     def stop_network(self, key: ObjectKey) -> None:
         """Somebody stops a network."""
         ...

@@ -167,6 +167,17 @@ def test_a_disk_that_a_vm_still_uses_is_never_trashed() -> None:
     assert key(PVC, "web-root") in {entry.key for entry in result.blocked}
 
 
+def test_a_disk_that_a_declared_vm_names_in_vain_is_never_trashed() -> None:
+    kept = vm("db") + claim("db-root")
+    live = live_of(claim("web-root") + claim("other") + kept)
+    result = plan(vm("web") + kept, live)
+    assert result.changes == ()
+    assert {key(VM, "web"), key(PVC, "web-root")} <= {entry.key for entry in result.blocked}
+    other_namespace = replace(live[key(PVC, "other")], key=ObjectKey(PVC, "elsewhere", "other"))
+    result = plan(vm("web") + kept, {**live, other_namespace.key: other_namespace})
+    assert [change.key for change in result.changes] == [other_namespace.key]
+
+
 def test_nothing_is_deleted_on_an_incomplete_reading() -> None:
     base = many(8)
     without = base.replace(vm("vm03") + claim("vm03-root"), "")
