@@ -9,7 +9,6 @@ from typing import Any
 
 import libvirt
 
-from nodeexec.grace_clock import GraceClock
 from nodeexec.libvirt.disk_keys import DiskKeys
 from nodeexec.libvirt.domains import DomainReading, Domains
 from nodeexec.libvirt.errors import ApplyEndedError
@@ -51,8 +50,8 @@ class Guest:
 
 
 class PowerControl:
-    """Carries out power steps. Only times are kept in memory: losing that of the last press of a power button costs one
-    press more, for that of the first see `GraceClock`.
+    """Carries out power steps. Only the time of the last press of a power button is kept in memory: losing it costs one
+    press more.
     """
 
     def __init__(self, domains: Domains, clock: Clock, settings: LibvirtSettings, boot_id: str, keys: DiskKeys) -> None:
@@ -61,7 +60,6 @@ class PowerControl:
         self._clock = clock
         self._settings = settings
         self._boot_id = boot_id
-        self._grace = GraceClock(clock)
         self._pressed: dict[ObjectKey, float] = {}
 
     def carry_out(self, change: Change, guest: Guest, steps: Steps, step: PowerStep) -> Outcome:
@@ -151,7 +149,6 @@ class PowerControl:
 
     def _forget(self, key: ObjectKey) -> None:
         self._pressed.pop(key, None)
-        self._grace.forget(key)
 
     def again(self, guest: Guest) -> Guest:
         """The same domain, read now.

@@ -116,6 +116,8 @@ class SimulatedEngine:
         match live:
             case LiveVm():
                 return self._vms.delete(change)
+            case LiveVolume(attached_to=ObjectKey()):
+                return self._volumes.remove_left_behind(change, (live.pool, live.volume))
             case LiveVolume():
                 return self._volumes.delete(change)
         return self._networks.delete(change)

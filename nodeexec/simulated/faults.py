@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from nodeexec.simulated.clock import SimulatedClock
+
 
 class SimulatedCrash(BaseException):
     """The process ended here (``kill -9``). No part of gitvirt may catch it: only the simulation does."""
@@ -34,7 +36,8 @@ class FaultKind(StrEnum):
     """What happens at a point. ``CRASH_*`` end the process before or after the effect; ``UNKNOWN`` does the effect and
     loses the answer; ``PARTIAL`` makes an observation say that it could not read everything; ``FOREIGN_EDIT`` has
     somebody else change the object between observation and application; ``PERMANENT`` fails at this point until
-    `Faults.end`.
+    `Faults.end`. Before what is asked for happens ``SLOW`` lets time pass, and ``CLOCK_FORWARD`` and ``CLOCK_BACK`` have
+    somebody set the time of day, as long and as far as the number of the point says (`SLOW_S`, `JUMPS_S`).
     """
 
     CRASH_BEFORE = "crash-before"
@@ -44,6 +47,15 @@ class FaultKind(StrEnum):
     UNKNOWN = "unknown"
     PARTIAL = "partial"
     FOREIGN_EDIT = "foreign-edit"
+    SLOW = "slow"
+    CLOCK_FORWARD = "clock-forward"
+    CLOCK_BACK = "clock-back"
+
+
+SLOW_S = (15.0, 90.0, 700.0, 4000.0)
+"""Past a grace period, a back-off, an operator's ``--for`` and the window of the blast radius."""
+JUMPS_S = (1800.0, 86400.0, 10 * 365 * 86400.0)
+"""Half an hour, a day, ten years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +90,23 @@ class Faults:
 
     ``points`` holds the label of every point passed, so that a first run without a fault tells a second one where
     faults can go; ``places`` is how many of them came before the `end` of faults. ``foreign_edit`` is what somebody else
-    does, given the point's label. ``at_point`` is asked at each point, by number and label, as long as no fault is
-    planned: what it answers is planned from then on.
+    does, given the point's label; ``clock`` is what passes or jumps. ``at_point`` is asked at each point, by number and label, as
+    long as no fault is planned: what it answers is planned from then on.
     """
 
-    def __init__(self, fault: Fault | None = None, foreign_edit: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        fault: Fault | None = None,
+        foreign_edit: Callable[[str], None] | None = None,
+        clock: SimulatedClock | None = None,
+    ) -> None:
         self.fault = fault
         self.points: list[str] = []
         self.places = 0
         self.happened = False
         self.at_point: Callable[[int, str], Fault | None] = lambda _at, _label: None
         self._foreign_edit = foreign_edit
+        self._clock = clock
         self._stuck = ""
         self._ended = False
 
@@ -123,6 +141,12 @@ class Faults:
                 raise HostError(f"{label}: the simulated host refuses this", transient=False)
             case FaultKind.FOREIGN_EDIT if self._foreign_edit is not None:
                 self._foreign_edit(label)
+            case FaultKind.SLOW if self._clock is not None:
+                self._clock.advance(SLOW_S[self.fault.at % len(SLOW_S)])
+            case FaultKind.CLOCK_FORWARD if self._clock is not None:
+                self._clock.jump(JUMPS_S[self.fault.at % len(JUMPS_S)])
+            case FaultKind.CLOCK_BACK if self._clock is not None:
+                self._clock.jump(-JUMPS_S[self.fault.at % len(JUMPS_S)])
         return self.fault.kind
 
     def after(self, label: str, kind: FaultKind | None) -> None:

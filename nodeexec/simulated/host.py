@@ -13,8 +13,10 @@ from nodeexec.simulated.faults import Faults
 from nodeexec.simulated.state import (
     GuestBehaviour,
     HostDomain,
+    HostNetwork,
     HostPool,
     HostState,
+    HostTrash,
     HostVolume,
     domain_name,
     places_of,
@@ -33,7 +35,8 @@ OUTSIDE = "outside"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecord:
     """One side effect. ``actor`` is ``gitvirt`` or ``outside`` (guests, operators, other tools). ``reason`` is why
-    gitvirt did it; both states are whole and must not be written to.
+    gitvirt did it; both states are whole and must not be written to. ``at`` is the time of day, ``monotonic`` seconds that
+    never jump.
     """
 
     name: str
@@ -43,6 +46,7 @@ class StepRecord:
     before: HostState
     after: HostState
     at: datetime
+    monotonic: float
 
 
 class Host:
@@ -86,7 +90,14 @@ class Host:
         mutation(after)
         self.state = after
         record = StepRecord(
-            name=name, actor=actor, reason=reason, key=key, before=before, after=after, at=self.clock.now()
+            name=name,
+            actor=actor,
+            reason=reason,
+            key=key,
+            before=before,
+            after=after,
+            at=self.clock.now(),
+            monotonic=self.clock.monotonic(),
         )
         for watcher in self.watchers:
             watcher(record)
@@ -163,6 +174,46 @@ class Host:
             key,
             lambda domain: replace(domain, power=PowerState.PAUSED) if domain.power is PowerState.RUNNING else domain,
         )
+
+    def resume_guest(self, key: ObjectKey) -> None:
+        """Somebody lets a paused guest go on."""
+        self.edit_domain(
+            key,
+            lambda domain: replace(domain, power=PowerState.RUNNING) if domain.power is PowerState.PAUSED else domain,
+        )
+
+    def panic_guest(self, key: ObjectKey) -> None:
+        """A guest's kernel panics, and the hypervisor keeps what is left of it."""
+        self.edit_domain(
+            key,
+            lambda domain: (
+                replace(domain, power=PowerState.CRASHED, off_at=None) if domain.power is PowerState.RUNNING else domain
+            ),
+        )
+
+    def fill_pool(self, name: str, *, full: bool) -> None:
+        """Somebody else's files fill a pool, or are gone again."""
+
+        def mutate(state: HostState) -> None:
+            state.pools[name] = replace(state.pools[name], full=full)
+
+        self.outside("fill pool" if full else "empty pool", mutate)
+
+    def put_network(self, network: HostNetwork) -> None:
+        """Somebody defines a network."""
+
+        def put(state: HostState) -> None:
+            state.networks[network.name] = network
+
+        self.outside("define network", put)
+
+    def put_trash(self, entry: HostTrash) -> None:
+        """Somebody else's gitvirt puts something into its trash."""
+
+        def put(state: HostState) -> None:
+            state.trash[entry.item.item] = entry
+
+        self.outside("trash of another owner", put)
 
     def stop_network(self, name: str) -> None:
         """Somebody stops a network."""

@@ -11,7 +11,7 @@ from nodeexec.simulated.steps import Executor, Steps
 from reconciler.model.live import LiveNetwork
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change
-from reconciler.model.resolved import ResolvedNetwork
+from reconciler.model.resolved import NetworkSpec, ResolvedNetwork
 
 
 class NetworkChanges:
@@ -36,11 +36,11 @@ class NetworkChanges:
             marks=marks,
         )
         if defined != old:
-            steps.do("define network", _put(defined))
+            steps.do("define network", _define(defined))
         if defined.running is not None and defined.running != wanted.network:
-            steps.do("stop network", _put(replace(defined, running=None)))
+            steps.do("stop network", _run(name, None))
         if self._executor.state.networks[name].running is None:
-            steps.do("start network", _put(replace(defined, running=wanted.network)))
+            steps.do("start network", _run(name, wanted.network))
         return steps.outcome()
 
     def delete(self, change: Change) -> Outcome:
@@ -52,16 +52,24 @@ class NetworkChanges:
             return steps.outcome(Result.RETRY, f"it is used by {users}; it goes after them", 5.0)
         network = self._executor.state.networks[network_name(change.key)]
         if network.running is not None:
-            steps.do("stop network", _put(replace(network, running=None)))
+            steps.do("stop network", _run(network.name, None))
         steps.do("undefine network", _remove(network.name))
         return steps.outcome()
 
 
-def _put(network: HostNetwork) -> Mutation:
-    def put(state: HostState) -> None:
-        state.networks[network.name] = network
+def _define(network: HostNetwork) -> Mutation:
+    def define(state: HostState) -> None:
+        now = state.networks.get(network.name)
+        state.networks[network.name] = replace(network, running=now.running if now is not None else None)
 
-    return put
+    return define
+
+
+def _run(name: str, spec: NetworkSpec | None) -> Mutation:
+    def run(state: HostState) -> None:
+        state.networks[name] = replace(state.networks[name], running=spec)
+
+    return run
 
 
 def _remove(name: str) -> Mutation:

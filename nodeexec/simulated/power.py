@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from nodeexec.grace_clock import GraceClock
 from nodeexec.simulated.faults import HostError
 from nodeexec.simulated.host import Mutation, power_button, powered_off, powered_on, running_on
 from nodeexec.simulated.reading import POD_NETWORK_NAME
@@ -19,6 +18,7 @@ from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change
 from reconciler.model.power import PowerState, PowerStep, RunHistory, StopReason
 from reconciler.model.resolved import ResolvedVm
+from reconciler.ports import Clock
 
 STOP_POLL_S = 2.0
 BUTTON_EVERY_S = 5.0
@@ -27,13 +27,12 @@ DEFAULT_GRACE_S = 30
 
 
 class PowerControl:
-    """Carries out power steps. Only times are kept in memory: losing that of the last press of a power button costs one
-    press more, for that of the first see `GraceClock`.
+    """Carries out power steps. Only the time of the last press of a power button is kept in memory: losing it costs one
+    press more.
     """
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
-        self._grace = GraceClock(executor.clock)
         self._pressed: dict[ObjectKey, float] = {}
 
     def carry_out(self, change: Change, steps: Steps, step: PowerStep) -> Outcome:
@@ -76,23 +75,19 @@ class PowerControl:
         domain = self._domain(key)
         if domain.power is PowerState.OFF:
             return None
-        now = self._executor.clock.now()
+        monotonic = self._executor.clock.monotonic()
         history = self._executor.reading().history(domain)
-        requested = history.stop_requested_at
-        if requested is None or history.stop_asked_by != asked_by:
-            requested = now if requested is None else requested
-            history = replace(domain.history, stop_requested_at=requested, stop_asked_by=asked_by)
-            steps.do("mark stop", _put(replace(domain, history=history, boots_at_stop=domain.boots)))
+        asked = history.stop_asked(asked_by, self._executor.clock.now(), monotonic)
+        if asked != history:
+            steps.do("mark stop", changed(domain.name, history=asked, boots_at_stop=domain.boots))
             domain = self._domain(key)
-        left = grace_s - self._grace.passed_s(key, requested)
+        left = grace_s - asked.waited_s(monotonic)
         if domain.power is PowerState.CRASHED or left <= 0:
-            self._grace.forget(key)
             steps.do("force off", lambda state: _force_off(state, key, steps))
             return None
-        monotonic = self._executor.clock.monotonic()
         if monotonic - self._pressed.get(key, float("-inf")) >= BUTTON_EVERY_S:
             self._pressed[key] = monotonic
-            steps.do("press power button", lambda state: _press(state, key, monotonic))
+            steps.do("press power button", lambda state: _press(state, key, self._executor.clock))
         return steps.outcome(
             Result.PROGRESSING,
             f"waiting for the guest to shut down, {left:.0f} s left before it is forced off",
@@ -106,8 +101,7 @@ class PowerControl:
         if domain.power is PowerState.OFF:
             return self._start(domain, steps)
         if self._executor.reading().history(domain).stop_requested_at is not None:
-            kept = replace(domain.history, stop_requested_at=None, stop_asked_by="")
-            steps.do("withdraw stop", _put(replace(domain, history=kept)))
+            steps.do("withdraw stop", changed(domain.name, history=domain.history.stop_withdrawn()))
         return steps.outcome()
 
     def _start(self, domain: HostDomain, steps: Steps) -> Outcome:
@@ -115,21 +109,24 @@ class PowerControl:
         the host's own count of power-ons (`HostDomain.boots_at_mark`).
         """
         now, before = self._executor.clock.now(), self._executor.reading().history(domain)
-        marked = replace(
-            domain,
+        mark = changed(
+            domain.name,
             history=history_of_next_run(before, domain, now),
             history_before_mark=before,
             started_on_boot=self._executor.state.boot_id,
             boots_at_mark=domain.boots,
         )
-        steps.do("mark start", _put(marked))
-        monotonic = self._executor.clock.monotonic()
-        steps.do("start guest", lambda state: _power_on(state, domain.name, monotonic))
+        steps.do("mark start", mark)
+        steps.do("start guest", lambda state: _power_on(state, domain.name, self._executor.clock))
         return steps.outcome()
 
     def _set_power(self, domain: HostDomain, steps: Steps, name: str, before: PowerState, after: PowerState) -> None:
+        def act(state: HostState) -> None:
+            if state.domains[domain.name].power is before:
+                changed(domain.name, power=after)(state)
+
         if domain.power is before:
-            steps.do(name, _put(replace(domain, power=after)))
+            steps.do(name, act)
 
     def _domain(self, key: ObjectKey) -> HostDomain:
         return self._executor.state.domains[domain_name(key)]
@@ -159,24 +156,33 @@ def grace_of(change: Change, domain: HostDomain) -> float:
     return float(node) if isinstance(node, int) else DEFAULT_GRACE_S
 
 
-def _put(domain: HostDomain) -> Mutation:
+def changed(name: str, **values: Any) -> Mutation:
+    """The step that gives a domain other values, whatever else became of it meanwhile.
+
+    Raises:
+        HostError: it is gone.
+    """
+
     def put(state: HostState) -> None:
-        state.domains[domain.name] = domain
+        if name not in state.domains:
+            raise HostError(f"there is no domain {name}", transient=True)
+        state.domains[name] = replace(state.domains[name], **values)
 
     return put
 
 
-def _press(state: HostState, key: ObjectKey, monotonic: float) -> None:
+def _press(state: HostState, key: ObjectKey, clock: Clock) -> None:
     name = domain_name(key)
-    state.domains[name] = power_button(state.domains[name], monotonic)
+    state.domains[name] = power_button(state.domains[name], clock.monotonic())
 
 
 def _force_off(state: HostState, key: ObjectKey, steps: Steps) -> None:
     name = domain_name(key)
-    state.domains[name] = powered_off(state.domains[name], StopReason.DESTROYED, steps.executor.clock.now())
+    if state.domains[name].power is not PowerState.OFF:
+        state.domains[name] = powered_off(state.domains[name], StopReason.DESTROYED, steps.executor.clock.now())
 
 
-def _power_on(state: HostState, name: str, monotonic: float) -> None:
+def _power_on(state: HostState, name: str, clock: Clock) -> None:
     domain = state.domains[name]
     if domain.stored is None:
         raise HostError(f"domain {name} has no configuration", transient=False)
@@ -185,7 +191,7 @@ def _power_on(state: HostState, name: str, monotonic: float) -> None:
     refuse_impossible_disks(state, name, domain.stored)
     for nic in domain.stored.interfaces:
         refuse_missing_network(state, nic.network)
-    state.domains[name] = powered_on(domain, monotonic)
+    state.domains[name] = powered_on(domain, clock.monotonic())
 
 
 def refuse_impossible_disks(state: HostState, name: str, spec: DomainSpec) -> None:

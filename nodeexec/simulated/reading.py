@@ -23,7 +23,7 @@ from nodeexec.simulated.state import (
     vm_key,
 )
 from nodeexec.trash_age import age_at
-from reconciler.model.keys import POD_NETWORK, ObjectKey
+from reconciler.model.keys import ATTACHED_VOLUME, POD_NETWORK, ObjectKey
 from reconciler.model.live import (
     LOST,
     HostFacts,
@@ -45,6 +45,7 @@ from reconciler.model.power import PowerState, RunHistory, StopReason
 VM = "VirtualMachine"
 NETWORK = "NetworkAttachmentDefinition"
 VOLUME_KINDS = frozenset({"PersistentVolumeClaim", "DataVolume"})
+STORAGE_KINDS = VOLUME_KINDS | {ATTACHED_VOLUME}
 POD_NETWORK_NAME = "gitvirt-pod"
 
 
@@ -67,7 +68,7 @@ class Reading:
         asked = None if keys is None else frozenset(keys)
         wanted = self._owned_keys() if asked is None else asked
         objects: dict[ObjectKey, LiveObject] = {}
-        gaps = [Unreadable(reason=f"pool {name} cannot be read", kinds=VOLUME_KINDS) for name in self._dark_pools()]
+        gaps = [Unreadable(reason=f"pool {name} cannot be read", kinds=STORAGE_KINDS) for name in self._dark_pools()]
         for key in sorted(wanted):
             if (reason := self.unreadable(key)) != "":
                 gaps.append(Unreadable(reason=reason, key=key))
@@ -103,6 +104,8 @@ class Reading:
             return None if domain is None else self._vm(key, domain)
         if key.kind in VOLUME_KINDS:
             return self._volume_of(key)
+        if key.kind == ATTACHED_VOLUME:
+            return self._left_behind(key)
         if key.kind in (NETWORK, POD_NETWORK.kind):
             network = self.state.networks.get(network_name(key))
             return None if network is None else self._network(key, network)
@@ -114,6 +117,8 @@ class Reading:
         for volume in (*self.state.volumes.values(), *making, *self.state.lost.values()):
             if volume.kind and self.owns(volume.marks) and self.state.pools[volume.pool].readable:
                 keys.add(volume_key(volume))
+            if volume.attached_to is not None and self._left_behind(left_behind_key(volume)) is not None:
+                keys.add(left_behind_key(volume))
         for name, network in self.state.networks.items():
             if self.owns(network.marks):
                 keys.add(POD_NETWORK if name == POD_NETWORK_NAME else ObjectKey(NETWORK, *name.split("_", 1)))
@@ -136,7 +141,7 @@ class Reading:
                 PoolFacts(
                     name=pool.name,
                     capacity_bytes=pool.capacity_bytes,
-                    available_bytes=max(0, pool.capacity_bytes - used[pool.name]),
+                    available_bytes=0 if pool.full else max(0, pool.capacity_bytes - used[pool.name]),
                     active=pool.readable,
                 )
                 for pool in sorted(pools, key=lambda pool: pool.name)
@@ -208,7 +213,7 @@ class Reading:
         if domain.boots == domain.boots_at_mark and domain.power is PowerState.OFF:
             history = domain.history_before_mark
         if domain.boots != domain.boots_at_stop:
-            history = replace(history, stop_requested_at=None, stop_asked_by="")
+            history = history.stop_withdrawn()
         return replace(history, ended_at=domain.ended_at or history.ended_at)
 
     def _power(self, domain: HostDomain) -> PowerState:
@@ -268,6 +273,27 @@ class Reading:
                 if place in self.state.incoming:
                     return self._volume(key, self.state.incoming[place].volume, self.state.incoming[place])
         return None
+
+    def _left_behind(self, key: ObjectKey) -> LiveVolume | None:
+        """A generated volume of ours that has outlived its domain; None for anything else."""
+        found = (v for v in self.state.volumes.values() if v.attached_to is not None and left_behind_key(v) == key)
+        volume = next(found, None)
+        if volume is None or volume.attached_to is None or not self.owns(volume.marks):
+            return None
+        in_use = domain_name(volume.attached_to) in self.state.domains or self.state.users_of(volume.place)
+        if in_use or not self.state.pools[volume.pool].readable:
+            return None
+        live = LiveVolume(
+            key=key,
+            fingerprint="",
+            marks=volume.marks,
+            pool=volume.pool,
+            volume=volume.name,
+            format=volume.format,
+            size_bytes=volume.size_bytes,
+            attached_to=volume.attached_to,
+        )
+        return replace(live, fingerprint=_digest(repr(live)))
 
     def _volume(self, key: ObjectKey, volume: HostVolume, incoming: HostIncoming | None) -> LiveVolume:
         under = ObjectKey(volume.kind, key.namespace, key.name) if self.owns(volume.marks) and volume.kind else key
@@ -360,6 +386,11 @@ def volume_key(volume: HostVolume) -> ObjectKey:
     """The object that an owned volume belongs to."""
     namespace, _, name = volume.name.rpartition(".")[0].partition("_")
     return ObjectKey(volume.kind, namespace, name)
+
+
+def left_behind_key(volume: HostVolume) -> ObjectKey:
+    """What a generated volume is called once its domain is gone."""
+    return ObjectKey(ATTACHED_VOLUME, volume.attached_to.namespace if volume.attached_to else "", volume.name)
 
 
 def lease_of(mac: str) -> str:

@@ -70,7 +70,7 @@ class HostDomain:
 class HostVolume:
     """A volume under its final name. ``content`` identifies its bytes: they may move, and only `Host.destroy` of a trash
     item may end them. ``written`` stands for what guests wrote into them. ``kind`` is the kind of object that declares
-    it, empty for a seed ISO.
+    it, empty for a seed ISO, which was generated for the VM ``attached_to``.
     """
 
     pool: str
@@ -84,6 +84,7 @@ class HostVolume:
     source: VolumeSource | None = None
     storage_class: str = ""
     encrypted: bool = False
+    attached_to: ObjectKey | None = None
 
     @property
     def place(self) -> VolumePlace:
@@ -137,11 +138,12 @@ class HostTrash:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostPool:
-    """A storage pool. An unreadable one answers nothing about its volumes."""
+    """A storage pool. An unreadable one answers nothing about its volumes; a ``full`` one takes nothing more."""
 
     name: str
     capacity_bytes: int = 1 << 42
     readable: bool = True
+    full: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

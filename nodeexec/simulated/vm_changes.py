@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import TypeVar
 
+from nodeexec.simulated.faults import HostError
 from nodeexec.simulated.host import Mutation
-from nodeexec.simulated.power import PowerControl, grace_of, refuse_impossible_disks, refuse_missing_network
+from nodeexec.simulated.power import PowerControl, changed, grace_of, refuse_impossible_disks, refuse_missing_network
 from nodeexec.simulated.state import (
     HostDomain,
     HostState,
@@ -21,6 +22,7 @@ from nodeexec.simulated.state import (
 )
 from nodeexec.simulated.steps import Executor, Steps
 from nodeexec.simulated.trash import trash_name
+from nodeexec.simulated.volume_changes import new_volume
 from nodeexec.spec_difference import compare
 from reconciler.model.domain import DiskSpec, DomainSpec, InterfaceSpec
 from reconciler.model.live import LiveVm, TrashItem
@@ -54,6 +56,8 @@ class VmChanges:
         )
 
         def define(state: HostState) -> None:
+            if domain.name in state.domains:
+                raise HostError(f"domain {domain.name} exists already", transient=True)
             state.domains[domain.name] = domain
             state.trash.pop(change.restore, None)
 
@@ -78,15 +82,15 @@ class VmChanges:
         return replace(outcome, steps=tuple(steps.done))
 
     def delete(self, change: Change) -> Outcome:
-        """Graceful stop, definition to the trash, ISOs away, and the domain last: it is what they are found by."""
+        """Graceful stop, definition to the trash, the domain away, and its ISOs last: one that stays is found by itself."""
         steps = Steps.of(self._executor, change)
         name = domain_name(change.key)
         waiting = self.power.stop(change.key, steps, "delete", grace_of(change, self._executor.state.domains[name]))
         if waiting is not None:
             return waiting
         self._to_trash(change, self._executor.state.domains[name], steps)
-        self._drop_seeds(steps, keep_named=False)
         steps.do("undefine domain", lambda state: _discard(state, name))
+        self._drop_seeds(steps)
         return steps.outcome()
 
     def _to_trash(self, change: Change, domain: HostDomain, steps: Steps) -> None:
@@ -121,12 +125,7 @@ class VmChanges:
             marks = replace(marks, revision=domain.marks.revision)
         if domain.stored == target and domain.marks == marks and not domain.foreign_stored:
             return
-        redefined = replace(domain, stored=target, marks=marks, foreign_stored=())
-
-        def put(state: HostState) -> None:
-            state.domains[domain.name] = redefined
-
-        steps.do("redefine domain", put)
+        steps.do("redefine domain", changed(domain.name, stored=target, marks=marks, foreign_stored=()))
 
     def _change_running(self, wanted: ResolvedVm, steps: Steps) -> None:
         """One unit (a device, a field) after another, each only when all it changes can be changed live."""
@@ -160,15 +159,22 @@ class VmChanges:
             if place is None or place in self._executor.state.volumes:
                 continue
             seed = HostVolume(
-                pool=place[0], name=place[1], kind="", format="raw", size_bytes=SEED_SIZE, content="", marks=marks
+                pool=place[0],
+                name=place[1],
+                kind="",
+                format="raw",
+                size_bytes=SEED_SIZE,
+                content="",
+                marks=marks,
+                attached_to=wanted.key,
             )
-            steps.do(f"create seed {disk.name}", _put_volume(seed))
+            steps.do(f"create seed {disk.name}", new_volume(seed))
 
-    def _drop_seeds(self, steps: Steps, *, keep_named: bool = True) -> None:
-        """Remove this VM's ISOs that neither half names any more, or all of them."""
+    def _drop_seeds(self, steps: Steps) -> None:
+        """Remove this VM's ISOs that neither half of its domain names any more."""
         name, state = domain_name(steps.key), self._executor.state
         domain = state.domains.get(name)
-        halves = (domain.stored, domain.running) if domain and keep_named else ()
+        halves = (domain.stored, domain.running) if domain else ()
         named = {place for half in halves if half is not None for place in places_of(name, half, SEED_POOL)}
         for place, volume in sorted(state.volumes.items()):
             is_seed = not volume.kind and place[0] == SEED_POOL and place[1].startswith(f"{name}.")
@@ -251,7 +257,9 @@ def _run_as(name: str, candidate: DomainSpec) -> Mutation:
 
     def run(state: HostState) -> None:
         domain = state.domains[name]
-        had = {nic.network for nic in domain.running.interfaces} if domain.running else set()
+        if domain.running is None:
+            raise HostError(f"domain {name} is not running", transient=True)
+        had = {nic.network for nic in domain.running.interfaces}
         refuse_impossible_disks(state, name, candidate)
         for nic in candidate.interfaces:
             if nic.network not in had:
@@ -262,14 +270,9 @@ def _run_as(name: str, candidate: DomainSpec) -> Mutation:
 
 
 def _discard(state: HostState, name: str) -> None:
+    if name in state.domains and state.domains[name].running is not None:
+        raise HostError(f"domain {name} is running", transient=True)
     state.domains.pop(name, None)
-
-
-def _put_volume(volume: HostVolume) -> Mutation:
-    def put(state: HostState) -> None:
-        state.volumes[volume.place] = volume
-
-    return put
 
 
 def _remove_volume(place: VolumePlace) -> Mutation:

@@ -12,7 +12,7 @@ from nodeexec.simulated.reading import copy_name, volume_key
 from nodeexec.simulated.state import HostIncoming, HostState, HostTrash, HostVolume, VolumePlace, domain_name
 from nodeexec.simulated.steps import Executor, Steps
 from nodeexec.simulated.trash import taking_back, trash_item
-from reconciler.model.live import LOST, LiveVolume
+from reconciler.model.live import LOST, LiveVolume, Marks
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change
 from reconciler.model.resolved import ResolvedVolume, SourceKind, VolumeSource
@@ -59,11 +59,11 @@ class VolumeChanges:
             return self.create(change, wanted)
         volume = self._executor.state.volumes[place]
         if wanted.size_bytes > volume.size_bytes:
-            steps.do("grow volume", _replace_volume(replace(volume, size_bytes=wanted.size_bytes)))
+            steps.do("grow volume", _grow(place, wanted.size_bytes))
             volume = self._executor.state.volumes[place]
         marks = self._executor.new_marks(wanted, change.revision, volume.marks)
         if volume.marks is None or volume.marks.applied != marks.applied:
-            steps.do("mark volume", _replace_volume(replace(volume, marks=marks)))
+            steps.do("mark volume", _mark(place, marks))
         return steps.outcome()
 
     def delete(self, change: Change) -> Outcome:
@@ -90,6 +90,16 @@ class VolumeChanges:
             steps.do("move volume to trash", _to_trash(place, HostTrash(item=item, volume=volume)))
         return steps.outcome()
 
+    def remove_left_behind(self, change: Change, place: VolumePlace) -> Outcome:
+        """A generated volume that has outlived its domain."""
+        steps = Steps.of(self._executor, change)
+
+        def remove(state: HostState) -> None:
+            state.volumes.pop(place, None)
+
+        steps.do("remove what was left behind", remove)
+        return steps.outcome()
+
     def _take_back(self, change: Change, wanted: ResolvedVolume, steps: Steps) -> Outcome:
         entry = self._executor.state.trash.get(change.restore)
         if entry is None or entry.volume is None:
@@ -98,7 +108,7 @@ class VolumeChanges:
         back = replace(entry.volume, marks=marks, kind=wanted.key.kind)
         steps.do("take volume out of trash", taking_back(change.restore, back))
         if wanted.size_bytes > back.size_bytes:
-            steps.do("grow volume", _replace_volume(replace(back, size_bytes=wanted.size_bytes)))
+            steps.do("grow volume", _grow(back.place, wanted.size_bytes))
         return steps.outcome()
 
     def _begin(self, change: Change, wanted: ResolvedVolume, place: VolumePlace, steps: Steps) -> None:
@@ -117,6 +127,7 @@ class VolumeChanges:
         )
 
         def begin(state: HostState) -> None:
+            refuse_without_room(state, place[0])
             state.incoming[place] = HostIncoming(volume=volume)
 
         steps.do("begin volume", begin)
@@ -131,7 +142,7 @@ class VolumeChanges:
             size, written = self._source_facts(incoming.volume.source)
             done = min(1.0, incoming.done + COPY_SHARE)
             after = replace(incoming, done=done, reason="", retry_at=None)
-            self._executor.host.step("copy a share", _replace_incoming(place, after), key=key, reason="copy")
+            self._executor.host.step("copy a share", _write_share(place, after), key=key, reason="copy")
             if done < 1.0:
                 self._executor.workers.background(copy_name(place), lambda: self._copy(place))
                 return
@@ -180,11 +191,52 @@ def _finish(place: VolumePlace, least_bytes: int = 0, written: str = "") -> Muta
     return finish
 
 
-def _replace_volume(volume: HostVolume) -> Mutation:
+def new_volume(volume: HostVolume) -> Mutation:
+    """The step that writes a new volume.
+
+    Raises:
+        HostError: the pool has no room for it.
+    """
+
     def put(state: HostState) -> None:
+        refuse_without_room(state, volume.pool)
         state.volumes[volume.place] = volume
 
     return put
+
+
+def refuse_without_room(state: HostState, pool: str) -> None:
+    """A full filesystem takes nothing more (ENOSPC).
+
+    Raises:
+        HostError: always for a full pool.
+    """
+    if state.pools[pool].full:
+        raise HostError(f"pool {pool}: no space left on device", transient=True)
+
+
+def _grow(place: VolumePlace, size_bytes: int) -> Mutation:
+    def grow(state: HostState) -> None:
+        refuse_without_room(state, place[0])
+        volume = state.volumes[place]
+        state.volumes[place] = replace(volume, size_bytes=max(volume.size_bytes, size_bytes))
+
+    return grow
+
+
+def _mark(place: VolumePlace, marks: Marks) -> Mutation:
+    def mark(state: HostState) -> None:
+        state.volumes[place] = replace(state.volumes[place], marks=marks)
+
+    return mark
+
+
+def _write_share(place: VolumePlace, incoming: HostIncoming) -> Mutation:
+    def write(state: HostState) -> None:
+        refuse_without_room(state, place[0])
+        state.incoming[place] = incoming
+
+    return write
 
 
 def _replace_incoming(place: VolumePlace, incoming: HostIncoming) -> Mutation:

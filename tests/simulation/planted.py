@@ -87,7 +87,7 @@ def shrink_to_the_request(patch: Patch) -> None:
         for place, volume in changes._executor.state.volumes.items():
             if place[1] == f"{domain_name(change.key)}.{volume.format}" and wanted.size_bytes < volume.size_bytes:
                 smaller = replace(volume, size_bytes=wanted.size_bytes)
-                Steps.of(changes._executor, change).do("resize volume", volume_changes._replace_volume(smaller))
+                Steps.of(changes._executor, change).do("resize volume", volume_changes.new_volume(smaller))
                 break
         return good(changes, change, wanted)
 

@@ -9,6 +9,7 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.origin import Origin
 from reconciler.model.revision import SourceState
 from reconciler.ports import Clock
+from tests.simulation.events import Commit
 from tests.simulation.fleet import VM, Fleet
 from tests.simulation.repository import MemorySource, Remote
 
@@ -25,7 +26,7 @@ class Remotes:
         """Every third history has two sources."""
         self._seed = seed
         self.origins = TWO if seed % 3 == 2 else ONE
-        self._remotes = {origin.name: Remote() for origin in self.origins}
+        self._remotes = {origin.name: Remote(origin.name) for origin in self.origins}
         self.fleets: list[Fleet] = []
         self.sources: dict[str, MemorySource] = {}
 
@@ -39,12 +40,12 @@ class Remotes:
         self.sources = {name: MemorySource(remote, clock, accepted.get(name)) for name, remote in self._remotes.items()}
         return self.sources
 
-    def commit(self, fleet: Fleet, subject: str) -> None:
+    def commit(self, event: Commit, approvals: tuple[str, ...]) -> None:
         """A push to each."""
-        self.fleets.append(fleet)
+        self.fleets.append(event.fleet)
         for name, remote in self._remotes.items():
-            files = {path: text for path, text in fleet.files().items() if self._belongs(path, name)}
-            remote.commit(files | (NOTE if name else {}), subject)
+            files = {path: text for path, text in event.fleet.files().items() if self._belongs(path, name)}
+            remote.commit(files | (NOTE if name else {}), event.subject, approvals=approvals, rewrites=event.rewrites)
 
     def fall(self, state: SourceState) -> None:
         """Looks come to this from now on: at all remotes, or by turns at one of two."""
@@ -54,12 +55,22 @@ class Remotes:
 
     def accepted_for(self, key: ObjectKey) -> Fleet | None:
         """The fleet that the source of an object declared at its accepted commit, without what is another's."""
-        name = self.origins[0 if key.kind == VM else -1].name
+        name = self.source_of(key)
         index = self.sources[name].accepted_index
         if index is None:
             return None
-        fleet = self.fleets[index]
+        return self._without_others(self.fleets[index], name)
+
+    def source_of(self, key: ObjectKey) -> str:
+        """The name of the source that an object belongs to."""
+        return self.origins[0 if key.kind == VM else -1].name
+
+    def _without_others(self, fleet: Fleet, name: str) -> Fleet:
         return fleet if self._belongs(fleet.spoilt, name) else replace(fleet, spoilt="")
+
+    def final_for(self, key: ObjectKey) -> Fleet:
+        """The fleet that the source of an object declares in the end."""
+        return self._without_others(self.fleets[-1], self.source_of(key))
 
     @staticmethod
     def _belongs(path: str, name: str) -> bool:

@@ -22,14 +22,20 @@ _MESSAGES = {
 
 
 class Remote:
-    """The repository elsewhere. ``trouble`` is what a look at it comes to, READY for none."""
+    """The repository elsewhere. ``trouble`` is what a look at it comes to, READY for none. ``lines`` tells for each revision
+    to which line of history it belongs: revisions of another line are no descendants.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self.name = name
         self.blobs: dict[str, bytes] = {}
         self.snapshots: list[Snapshot] = []
+        self.lines: list[int] = []
         self.trouble = SourceState.READY
 
-    def commit(self, files: Mapping[str, str], subject: str, *, approvals: tuple[str, ...] = ()) -> str:
+    def commit(
+        self, files: Mapping[str, str], subject: str, *, approvals: tuple[str, ...] = (), rewrites: bool = False
+    ) -> str:
         """Add a revision; returns its hash."""
         entries: dict[str, str] = {}
         for path, text in sorted(files.items()):
@@ -41,6 +47,7 @@ class Remote:
         commit = hashlib.sha1(f"{number} {entries}".encode(), usedforsecurity=False).hexdigest()
         revision = Revision(commit=commit, author="Ada", email="ada@example.org", subject=subject, approvals=approvals)
         self.snapshots.append(Snapshot(revision=revision, files=entries))
+        self.lines.append((self.lines[-1] if self.lines else 0) + rewrites)
         return commit
 
 
@@ -55,11 +62,26 @@ class MemorySource:
 
     def fetch(self, approvals: Collection[str] = ()) -> SourceStatus:
         """Look once; only a good look moves the accepted revision."""
-        state = self._remote.trouble
+        state, head, approval = self._remote.trouble, len(self._remote.snapshots) - 1, ""
+        if state is SourceState.READY and self._is_rewritten(head):
+            known = f"{self._remote.name} {self.accepted_index} {head}"
+            approval = hashlib.sha1(known.encode(), usedforsecurity=False).hexdigest()[:12]
+            state = SourceState.READY if approval in approvals else SourceState.REWRITTEN
         if state is SourceState.READY:
-            self.accepted_index = len(self._remote.snapshots) - 1
-        self._status = SourceStatus(state=state, checked_at=self._clock.now(), message=_MESSAGES.get(state, ""))
+            self.accepted_index, approval = head, ""
+        self._status = SourceStatus(
+            state=state,
+            checked_at=self._clock.now(),
+            message=_MESSAGES.get(state, ""),
+            approval=approval,
+            approval_reason="the branch's history was rewritten" if approval else "",
+        )
         return self._status
+
+    def _is_rewritten(self, head: int) -> bool:
+        """Whether what was accepted is no ancestor of the head."""
+        lines = self._remote.lines
+        return self.accepted_index is not None and lines[self.accepted_index] != lines[head]
 
     def status(self) -> SourceStatus:
         """What the last look came to."""

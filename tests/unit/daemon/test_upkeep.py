@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from nodeexec.grace_clock import GraceClock
 from reconciler.daemon.clock_watch import ClockWatch
 from reconciler.daemon.control import ControlServer, is_answering
 from reconciler.daemon.lock import OwnerLock
@@ -19,7 +18,7 @@ from reconciler.daemon.timers import Every, Poll, Timers
 from reconciler.daemon.upkeep import Upkeep
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import LockedError
-from reconciler.model.keys import ObjectKey
+from reconciler.model.power import RunHistory
 from tests.unit.daemon.parts import NOW, eventually
 
 YEAR = timedelta(days=365)
@@ -170,27 +169,21 @@ class TestGrace:
 
     def test_a_date_that_jumps_pulls_no_plug(self) -> None:
         clock = SetClock()
-        grace = GraceClock(clock)
-        asked_at = clock.date
-        assert grace.passed_s(WEB, asked_at) == 0
+        asked = RunHistory(runs=1).stop_asked("stop", clock.date, clock.seconds)
         clock.date += YEAR
         clock.seconds += 2
-        assert grace.passed_s(WEB, asked_at) == 2
+        again = asked.stop_asked("delete", clock.date, clock.seconds)
+        assert (again.stop_requested_at, again.stop_asked_by, again.waited_s(clock.seconds)) == (NOW, "delete", 2)
         clock.date -= 2 * YEAR
         clock.seconds += 3
-        assert grace.passed_s(WEB, asked_at) == 5
+        assert again.stop_asked("stop", clock.date, clock.seconds).waited_s(clock.seconds) == 5
 
-    def test_what_another_process_asked_counts_from_then(self) -> None:
-        clock = SetClock()
-        assert GraceClock(clock).passed_s(WEB, clock.date - timedelta(seconds=20)) == 20
-        assert GraceClock(clock).passed_s(WEB, clock.date + YEAR) == 0
+    def test_a_time_of_another_boot_counts_anew(self) -> None:
+        asked = RunHistory(runs=1).stop_asked("stop", NOW, 1000.0)
+        assert asked.stop_asked("stop", NOW, 3.0).waited_s(5.0) == 2
 
     def test_another_request_counts_anew(self) -> None:
-        clock = SetClock()
-        grace = GraceClock(clock)
-        asked_at = clock.date
-        grace.passed_s(WEB, asked_at)
-        clock.pass_by(60)
-        assert grace.passed_s(WEB, clock.date) == 0
-        grace.forget(WEB)
-        assert grace.passed_s(WEB, asked_at) == 60
+        asked = RunHistory(runs=1).stop_asked("stop", NOW, 1000.0)
+        assert asked.stop_withdrawn() == RunHistory(runs=1)
+        assert asked.stop_withdrawn().stop_asked("stop", NOW, 1060.0).waited_s(1060.0) == 0
+        assert RunHistory(runs=1).waited_s(5.0) == 0

@@ -124,6 +124,12 @@ def test_back_off_grows_with_failures_in_a_row(failures: int, delay_s: float) ->
     assert decide_power(A, failed, NOW + timedelta(seconds=delay_s)).step is START
 
 
+def test_a_clock_that_was_set_back_does_not_keep_a_guest_off() -> None:
+    history = RunHistory(runs=5, failures=4, ended_at=NOW)
+    failed = live(PowerState.OFF, StopReason.FAILED, history)
+    assert decide_power(A, failed, NOW - timedelta(days=365)).step is START
+
+
 def test_the_first_failure_is_answered_at_once() -> None:
     failed = live(PowerState.OFF, StopReason.FAILED, RunHistory(runs=1, ended_at=NOW))
     assert decide_power(A, failed, NOW).step is START

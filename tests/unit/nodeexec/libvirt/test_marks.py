@@ -32,6 +32,7 @@ FULL = DomainMarks(
         ended_at=AT,
         stop_requested_at=AT,
         stop_asked_by="restart",
+        stop_since_s=12.5,
         last_restart_at=AT,
     ),
     boot_id="b",

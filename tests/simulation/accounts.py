@@ -1,0 +1,180 @@
+"""What is true at the end: everything declared is there as declared, and everything there is somebody's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nodeexec.simulated.reading import network_name
+from nodeexec.simulated.state import HostDomain, HostVolume, domain_name
+from reconciler.model.keys import ObjectKey
+from reconciler.model.plan import Plan
+from reconciler.model.power import OverrideAction, PowerState
+from tests.simulation.commits import MISSING_IMAGE
+from tests.simulation.fleet import CLAIM, CLONE, DATA_VOLUME, NETWORK, PRUNE_WORDS, VM, Fleet, VmDraft, key
+from tests.simulation.known import owned_keys
+from tests.simulation.outside import is_foreign_network
+
+if TYPE_CHECKING:
+    from tests.simulation.run import Simulation
+
+MIB = 1 << 20
+
+
+class Accounts:
+    """Compares the host with the last commit of every source. ``plan`` is what gitvirt says is left."""
+
+    def __init__(self, simulation: Simulation, plan: Plan) -> None:
+        self._known = simulation.known
+        self._state = simulation.host.state
+        self._clock = simulation.clock
+        self._final = simulation.remotes.final_for
+        self._fleet: Fleet = simulation.remotes.fleets[-1]
+        self._kept = {c.key for hold in plan.held if hold.rule == "prune-disabled" for c in hold.changes}
+        self._held = {change.key for hold in plan.held for change in hold.changes}
+        self._present = {one for one in self._fleet.present() if not self._fleet.is_spoilt(one)}
+
+    def wrong(self) -> Iterator[str]:
+        """All that is not as it must be."""
+        for declared in sorted(self._present):
+            if not self._may_wait(declared, ()):
+                yield from (f"{declared} {what}" for what in self._unlike(declared))
+        yield from self._left_over()
+        yield from self._kept_twice()
+
+    def fails_for_good(self, one: ObjectKey) -> bool:
+        """Whether an object is an import from nowhere: it is tried again for ever, and that is no progress."""
+        return self._fleet.imports.get(one.name, ("", 0))[0] == MISSING_IMAGE and one.kind == DATA_VOLUME
+
+    def may_wait(self, one: ObjectKey) -> bool:
+        """Whether something really stands in the way of an object."""
+        return self._may_wait(one, ())
+
+    def _may_wait(self, one: ObjectKey, above: tuple[ObjectKey, ...]) -> bool:
+        if one in above:
+            return False
+        if one not in self._fleet.present():
+            return self._final(one).has_spoilt_file or bool(self._users(one)) or self._is_perhaps_used(one)
+        if self._fleet.is_spoilt(one) or self.fails_for_good(one) or self._is_foreign(one):
+            return True
+        if one.kind == VM and self._fleet.vms[one.name].broken:
+            return True
+        return any(
+            need not in self._fleet.present() or need in self._held or self._may_wait(need, (*above, one))
+            for need in self._fleet.needs(one)
+        )
+
+    def _is_perhaps_used(self, one: ObjectKey) -> bool:
+        """Whether a VM is declared that is not there, and whose manifest nobody can make use of: it may name any claim."""
+        vms = [key(VM, name) for name in self._fleet.vms]
+        absent = [vm for vm in vms if domain_name(vm) not in self._state.domains]
+        return one.kind in (CLAIM, DATA_VOLUME) and any(self._may_wait(vm, ()) for vm in absent)
+
+    def _users(self, one: ObjectKey) -> tuple[str, ...]:
+        """Domains that use a volume or network."""
+        if one.kind == NETWORK:
+            halves = ((d.name, half) for d in self._state.domains.values() for half in (d.stored, d.running) if half)
+            reference = f"{one.namespace}/{one.name}"
+            return tuple(name for name, half in halves if reference in {nic.network for nic in half.interfaces})
+        return tuple(user for volume in self._volumes(one) for user in self._state.users_of(volume.place))
+
+    def _volumes(self, one: ObjectKey) -> tuple[HostVolume, ...]:
+        names = (f"{domain_name(one)}.qcow2", f"{domain_name(one)}.raw")
+        return tuple(volume for volume in self._state.volumes.values() if volume.name in names)
+
+    def _is_foreign(self, one: ObjectKey) -> bool:
+        """Whether something of somebody else's has its name."""
+        if one.kind == VM:
+            domain = self._state.domains.get(domain_name(one))
+            return domain is not None and not self._known.owns(domain.marks)
+        if one.kind == NETWORK:
+            network = self._state.networks.get(network_name(one))
+            return network is not None and not self._known.owns(network.marks)
+        return any(not self._known.owns(volume.marks) or volume.kind != one.kind for volume in self._volumes(one))
+
+    def _unlike(self, one: ObjectKey) -> Iterator[str]:
+        if one.kind == VM:
+            yield from self._unlike_vm(one, self._fleet.vms[one.name])
+        elif one.kind == NETWORK:
+            network = self._state.networks.get(network_name(one))
+            if network is None or network.running is None:
+                yield "does not run"
+        else:
+            yield from self._unlike_claim(one)
+
+    def _unlike_claim(self, one: ObjectKey) -> Iterator[str]:
+        volumes = self._volumes(one)
+        size = self._fleet.claims[one.name] if one.kind == CLAIM else self._fleet.imports[one.name][1]
+        if len(volumes) != 1:
+            yield f"has {len(volumes)} volumes"
+        elif volumes[0].size_bytes < size * MIB:
+            yield f"has {volumes[0].size_bytes} bytes, not {size} MiB"
+        elif not self._is_annotated(one, volumes[0]):
+            yield "does not remember its prune annotation"
+
+    def _is_annotated(self, one: ObjectKey, thing: HostVolume | HostDomain) -> bool:
+        applied = (thing.marks.applied if thing.marks is not None else None) or {}
+        said = applied.get("metadata", {}).get("annotations") or {}
+        word = PRUNE_WORDS.get(self._fleet.prune_word(one), "")
+        name, _, value = word.replace('"', "").partition(": ")
+        return not word or str(said.get(name)) == value
+
+    def _unlike_vm(self, one: ObjectKey, vm: VmDraft) -> Iterator[str]:
+        domain = self._state.domains.get(domain_name(one))
+        if domain is None or domain.stored is None:
+            yield "is not there"
+            return
+        stored = domain.stored
+        if stored.memory_mib != vm.memory:
+            yield f"is stored with {stored.memory_mib} MiB, not {vm.memory}"
+        disks = {disk.name for disk in stored.disks}
+        if disks != {*vm.disks, *(("seed",) if vm.secret else ())}:
+            yield f"is stored with the disks {sorted(disks)}"
+        nics = {nic.name for nic in stored.interfaces if not is_foreign_network(nic.name)}
+        if nics != set(vm.nets):
+            yield f"is stored with the NICs {sorted(nics)}"
+        is_old = vm.immediate and domain.running is not None and domain.running.memory_mib != vm.memory
+        if is_old and one not in self._held:
+            yield "runs with the memory it had before, and its policy is Immediate"
+        if not self._is_annotated(one, domain):
+            yield "does not remember its prune annotation"
+        yield from self._unlike_power(domain, vm)
+
+    def _unlike_power(self, domain: HostDomain, vm: VmDraft) -> Iterator[str]:
+        override = domain.marks.override if domain.marks is not None else None
+        holds = override is not None and (override.until is None or override.until > self._clock.now())
+        action = override.action if override is not None and holds else None
+        if domain.power is PowerState.CRASHED and vm.strategy == "Always" and action is None:
+            yield "is left as it crashed"
+        must_run = action is OverrideAction.START or (action is None and vm.strategy == "Always")
+        must_be_off = action is OverrideAction.STOP or (action is None and vm.strategy == "Halted")
+        if must_run and action is None and domain.power is PowerState.OFF:
+            yield "is off"
+        if must_be_off and domain.power is not PowerState.OFF:
+            yield "runs"
+        if action is OverrideAction.PAUSE and domain.power is PowerState.RUNNING:
+            yield "runs and an operator paused it"
+
+    def _left_over(self) -> Iterator[str]:
+        for one in sorted(owned_keys(self._state, self._known) - self._fleet.present()):
+            if one not in self._kept and not self.may_wait(one):
+                yield f"{one} is left over"
+        for volume in self._state.volumes.values():
+            vm = volume.attached_to
+            if vm is None or not self._known.owns(volume.marks) or self._state.users_of(volume.place):
+                continue
+            if not (self._fleet.has_spoilt_file or (vm in self._fleet.present() and self.may_wait(vm))):
+                yield f"ISO {volume.name} is left over"
+        for place, entry in self._state.incoming.items():
+            one = key(entry.volume.kind, entry.volume.name.rpartition(".")[0].partition("_")[2])
+            source = self._fleet.imports.get(one.name, ("", 0))[0]
+            under_way = self.fails_for_good(one) or (source.startswith(CLONE) and self.may_wait(one))
+            if not under_way and not (one not in self._fleet.present() and self._final(one).has_spoilt_file):
+                yield f"a copy for {place[1]} is left over"
+
+    def _kept_twice(self) -> Iterator[str]:
+        """What is in the trash is there once."""
+        definitions = Counter(repr(entry.domain) for entry in self._state.trash.values() if entry.domain is not None)
+        if any(count > 1 for count in definitions.values()):
+            yield "the same definition is in the trash twice"

@@ -1,0 +1,88 @@
+"""When faults end (liveness): within a few cycles only what a person has to decide is left, each with a reason; after the
+decision nothing; and everything on the host is accounted for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from reconciler.daemon.cycle import CycleReport
+from reconciler.daemon.wake import Wake
+from reconciler.model.keys import ObjectKey
+from reconciler.model.plan import Plan
+from tests.simulation.accounts import Accounts
+from tests.simulation.events import Operation
+
+if TYPE_CHECKING:
+    from tests.simulation.run import Simulation
+
+DEPENDENCY_DEPTH = 3
+"""A VM on a clone of a claim."""
+CYCLES = DEPENDENCY_DEPTH + 2
+DEADLINE_S = 400.0
+"""Longer than every back-off and grace period; all cycles of a settling stay within the window of the blast radius."""
+WINDOW_S = 4000.0
+"""Longer than the window of the blast radius, and than every ``--for``."""
+A_PERSONS = ("blast-radius", "prune-confirm", "prune-disabled", "not-by-itself", "suspended")
+"""Rules under which something may wait while nobody decides."""
+FOR_GOOD = ("prune-disabled", "not-by-itself")
+"""Rules under which something still waits after every decision that gitvirt takes."""
+ALL = Wake(fetch=True, everything=True)
+
+
+class Peace:
+    """The end of a run."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._run = simulation
+
+    def hold(self) -> None:
+        """Let it settle, decide what waits, let it settle again, and see."""
+        self._run.clock.advance(WINDOW_S)
+        plan = self._settled()
+        if plan is not None:
+            self._only_decisions_are_left(plan, A_PERSONS)
+        self._run.ask(Operation(verb="resume-all"))
+        for vm in self._suspended():
+            self._run.ask(Operation(verb="resume", vm=vm))
+        plan = self._settled(approving=True)
+        if plan is None:
+            self._run.violation("no plan although faults had ended")
+            return
+        self._only_decisions_are_left(plan, FOR_GOOD)
+        for wrong in Accounts(self._run, plan).wrong():
+            self._run.violation(f"after the end: {wrong}")
+
+    def _settled(self, *, approving: bool = False) -> Plan | None:
+        """The plan after as many cycles as dependencies are deep, and two; each with time enough for every wait."""
+        report: CycleReport | None = None
+        for _ in range(CYCLES):
+            if approving:
+                self._run.ask(Operation(verb="approve"))
+            report = self._run.cycle_once(ALL)
+            self._run.workers.run_all()
+            self._run.clock.advance(DEADLINE_S)
+        report = self._run.cycle_once(ALL)
+        return report.plan if report is not None else None
+
+    def _suspended(self) -> Iterator[str]:
+        for domain in tuple(self._run.host.state.domains.values()):
+            if self._run.known.owns(domain.marks) and domain.marks is not None and domain.marks.suspended:
+                yield domain.name.partition("_")[2]
+
+    def _only_decisions_are_left(self, plan: Plan, rules: tuple[str, ...]) -> None:
+        accounts = Accounts(self._run, plan)
+        left = [f"{c.action} {c.key}: {c.reason}" for c in plan.changes if not accounts.fails_for_good(c.key)]
+        if left:
+            self._run.violation(f"still to do after {CYCLES} cycles without faults: {left}")
+        for hold in plan.held:
+            if not hold.reason or hold.rule not in rules:
+                self._run.violation(f"held by {hold.rule} and nothing says why: {hold.reason!r} {_keys(hold.changes)}")
+        for entry in plan.blocked:
+            if not entry.by or not accounts.may_wait(entry.key):
+                self._run.violation(f"{entry.key} waits for nothing that is so: {entry.by!r}")
+
+
+def _keys(changes: tuple[object, ...]) -> list[ObjectKey]:
+    return [change.key for change in changes if hasattr(change, "key")]
