@@ -144,7 +144,14 @@ class SimulatedEngine:
 
     def release(self, key: ObjectKey) -> Outcome:
         """Take the marks off; see `ports.Engine`."""
-        return self._answered(f"release {key}", lambda: self._change_marks("remove marks", key, lambda _marks: None))
+
+        def act() -> Outcome:
+            live = self._executor.reading().live(key)
+            if isinstance(live, LiveVolume) and live.phase != "Succeeded":
+                return Outcome(result=Result.REFUSED, reason=f"{key} is still being made")
+            return self._change_marks("remove marks", key, lambda _marks: None)
+
+        return self._answered(f"release {key}", act)
 
     def _change_marks(
         self, name: str, key: ObjectKey, change: Callable[[Marks], Marks | None], ends: Mapping[str, Any] = NOTHING_ENDS

@@ -161,8 +161,9 @@ def _keeps_data(live: LiveVm, around: Circumstances) -> str:
 
 def _unknown_user(claim: ObjectKey, around: Circumstances) -> ObjectKey | None:
     """A VM that is declared and cannot be read, and that no last applied document stands in for (law 2)."""
-    unread = (key for key in (*around.desired.invalid, *around.desired.blocked) if key.kind == "VirtualMachine")
-    return next((key for key in unread if key.namespace == claim.namespace and around.live(key) is None), None)
+    declared = (*around.desired.invalid, *around.desired.blocked)
+    vms = (key for key in declared if key.kind == "VirtualMachine" and key.namespace == claim.namespace)
+    return next((vm for vm in vms if (live := around.live(vm)) is None or not _is_ours(live, around)), None)
 
 
 def _some_vm_is_unknown(around: Circumstances) -> bool:

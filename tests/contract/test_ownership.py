@@ -47,6 +47,15 @@ def test_a_released_claim_and_network_stay(world: World) -> None:
     assert not {claim.key, network.key} & set(everything(world).objects)
 
 
+def test_a_volume_in_the_making_is_not_released(world: World) -> None:
+    volume = world.site.data_volume("data", {"http": {"url": world.publish_slowly("polite")}})
+    assert world.engine.apply(create(volume)).result is Result.PROGRESSING
+    assert world.engine.release(volume.key).result is Result.REFUSED
+    live = look_volume(world, volume.key)
+    assert live.marks is not None
+    assert live.marks.owner == world.site.policy.owner
+
+
 def test_what_an_operator_said_is_kept_on_the_vm(world: World) -> None:
     vm = world.site.vm("web", run_strategy="Manual")
     world.engine.apply(create(vm))

@@ -12,7 +12,7 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.plan import Plan
 from reconciler.model.power import OverrideAction, PowerState
 from tests.simulation.commits import MISSING_IMAGE
-from tests.simulation.fleet import CLAIM, CLONE, DATA_VOLUME, NETWORK, PRUNE_WORDS, VM, Fleet, VmDraft, key
+from tests.simulation.fleet import CLAIM, CLONE, DATA_VOLUME, NETWORK, PRUNE_WORDS, VM, VmDraft, key
 from tests.simulation.known import owned_keys
 from tests.simulation.outside import is_foreign_network
 
@@ -23,21 +23,20 @@ MIB = 1 << 20
 
 
 class Accounts:
-    """Compares the host with the last commit of every source. ``plan`` is what gitvirt says is left."""
+    """Compares the host with the accepted commit of every source. ``plan`` is what gitvirt says is left."""
 
     def __init__(self, simulation: Simulation, plan: Plan) -> None:
         self._known = simulation.known
         self._state = simulation.host.state
         self._clock = simulation.clock
-        self._final = simulation.remotes.final_for
-        self._fleet: Fleet = simulation.remotes.fleets[-1]
+        self._accepted = simulation.remotes.accepted_for
+        self._fleet = simulation.remotes.accepted_fleet()
         self._kept = {c.key for hold in plan.held if hold.rule == "prune-disabled" for c in hold.changes}
         self._held = {change.key for hold in plan.held for change in hold.changes}
-        self._present = {one for one in self._fleet.present() if not self._fleet.is_spoilt(one)}
 
     def wrong(self) -> Iterator[str]:
         """All that is not as it must be."""
-        for declared in sorted(self._present):
+        for declared in sorted(self._fleet.present()):
             if not self._may_wait(declared, ()):
                 yield from (f"{declared} {what}" for what in self._unlike(declared))
         yield from self._left_over()
@@ -55,8 +54,8 @@ class Accounts:
         if one in above:
             return False
         if one not in self._fleet.present():
-            return self._final(one).has_spoilt_file or bool(self._users(one)) or self._is_perhaps_used(one)
-        if self._fleet.is_spoilt(one) or self.fails_for_good(one) or self._is_foreign(one):
+            return self._is_partly_read(one) or bool(self._users(one)) or self._is_perhaps_used(one)
+        if self._is_spoilt(one) or self.fails_for_good(one) or self._is_foreign(one):
             return True
         if one.kind == VM and self._fleet.vms[one.name].broken:
             return True
@@ -64,6 +63,15 @@ class Accounts:
             need not in self._fleet.present() or need in self._held or self._may_wait(need, (*above, one))
             for need in self._fleet.needs(one)
         )
+
+    def _is_partly_read(self, one: ObjectKey) -> bool:
+        """Whether the source of an object has a file that nobody can read: then nothing of it is deleted."""
+        fleet = self._accepted(one)
+        return fleet is None or fleet.has_spoilt_file
+
+    def _is_spoilt(self, one: ObjectKey) -> bool:
+        fleet = self._accepted(one)
+        return fleet is not None and fleet.is_spoilt(one)
 
     def _is_perhaps_used(self, one: ObjectKey) -> bool:
         """Whether a VM is declared that is not there, and whose manifest nobody can make use of: it may name any claim."""
@@ -164,13 +172,13 @@ class Accounts:
             vm = volume.attached_to
             if vm is None or not self._known.owns(volume.marks) or self._state.users_of(volume.place):
                 continue
-            if not (self._fleet.has_spoilt_file or (vm in self._fleet.present() and self.may_wait(vm))):
+            if not (self._is_partly_read(vm) or (vm in self._fleet.present() and self.may_wait(vm))):
                 yield f"ISO {volume.name} is left over"
         for place, entry in self._state.incoming.items():
             one = key(entry.volume.kind, entry.volume.name.rpartition(".")[0].partition("_")[2])
             source = self._fleet.imports.get(one.name, ("", 0))[0]
             under_way = self.fails_for_good(one) or (source.startswith(CLONE) and self.may_wait(one))
-            if not under_way and not (one not in self._fleet.present() and self._final(one).has_spoilt_file):
+            if not under_way and not (one not in self._fleet.present() and self._is_partly_read(one)):
                 yield f"a copy for {place[1]} is left over"
 
     def _kept_twice(self) -> Iterator[str]:

@@ -15,12 +15,12 @@ Change = Callable[[Fleet, VmDraft, random.Random, int], Fleet]
 """Makes the next fleet of a fleet, about one of its VMs; the number makes new names."""
 
 
-def changed(fleet: Fleet, chance: random.Random, number: int) -> tuple[Fleet, str]:
-    """The fleet after one change, and what it is called."""
+def changed(fleet: Fleet, chance: random.Random, number: int, word: str = "") -> tuple[Fleet, str]:
+    """The fleet after one change, any or that of a word, and what it is called."""
     if not fleet.vms:
         return with_new_vm(fleet, number), "add"
     vm = fleet.vms[chance.choice(sorted(fleet.vms))]
-    word = chance.choice(sorted(CHANGES))
+    word = word or chance.choice(sorted(CHANGES))
     return CHANGES[word](fleet, vm, chance, number), word
 
 
@@ -88,7 +88,11 @@ def _other_strategy(fleet: Fleet, vm: VmDraft, chance: random.Random, _number: i
 
 
 def _other_restart_policy(fleet: Fleet, vm: VmDraft, _chance: random.Random, _number: int) -> Fleet:
-    return fleet.with_vm(replace(vm, immediate=not vm.immediate, memory=vm.memory + 32))
+    return fleet.with_vm(replace(vm, immediate=not vm.immediate, windowed=False, memory=vm.memory + 32))
+
+
+def _restart_window(fleet: Fleet, vm: VmDraft, _chance: random.Random, _number: int) -> Fleet:
+    return fleet.with_vm(replace(vm, immediate=False, windowed=not vm.windowed, memory=vm.memory + 32))
 
 
 def _rename_vm(fleet: Fleet, vm: VmDraft, _chance: random.Random, number: int) -> Fleet:
@@ -172,6 +176,7 @@ CHANGES: Mapping[str, Change] = {
     "break": _break_or_mend,
     "strategy": _other_strategy,
     "policy": _other_restart_policy,
+    "window": _restart_window,
     "rename": _rename_vm,
     "move": _move_folder,
     "rename-file": _rename_file,

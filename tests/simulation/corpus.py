@@ -16,7 +16,8 @@ from typing import Any
 
 from nodeexec.simulated.faults import FaultKind
 from tests.simulation.branches import run_branches
-from tests.simulation.histories import Commit, Event, History, make_history
+from tests.simulation.events import Commit, Event
+from tests.simulation.histories import History, make_history
 from tests.simulation.plain_values import plain, revived
 from tests.simulation.result import Result
 from tests.simulation.run import run_once

@@ -29,6 +29,9 @@ PRUNE_WORDS: Mapping[str, str] = {
 }
 """Annotations that say how an object may be pruned, and what a `Fleet` calls them."""
 
+OPEN_HOURS = (3, 4)
+"""Hours of the day (UTC) in which `WINDOW` is open."""
+WINDOW = 'gitvirt.io/restart-policy: Window, gitvirt.io/restart-window: "0 3 * * * for 2h in UTC"'
 GRACE_S = 20.0
 """The grace period of every VM."""
 
@@ -40,7 +43,9 @@ def key(kind: str, name: str) -> ObjectKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VmDraft:
-    """A VM. ``disks`` are names of claims or DataVolumes, ``nets`` of networks. ``broken`` has a misspelt field."""
+    """A VM. ``disks`` are names of claims or DataVolumes, ``nets`` of networks. ``immediate`` and ``windowed`` are restart
+    policies. ``broken`` has a misspelt field.
+    """
 
     name: str
     memory: int = 64
@@ -48,6 +53,7 @@ class VmDraft:
     nets: tuple[str, ...] = ()
     strategy: str = "Always"
     immediate: bool = False
+    windowed: bool = False
     secret: bool = False
     broken: bool = False
 
@@ -60,7 +66,7 @@ class VmDraft:
             volumes.append(f"{{name: seed, cloudInitNoCloud: {{userData: '{CANARY}'}}}}")
         nics = [f"{{name: {net}, bridge: {{}}}}" for net in self.nets]
         networks = [f"{{name: {net}, multus: {{networkName: {net}}}}}" for net in self.nets]
-        policy = 'gitvirt.io/restart-policy: "Immediate"' if self.immediate else ""
+        policy = 'gitvirt.io/restart-policy: "Immediate"' if self.immediate else WINDOW if self.windowed else ""
         return f"""\
 apiVersion: kubevirt.io/v1
 kind: VirtualMachine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.model.power import StopReason
@@ -24,15 +25,17 @@ from tests.simulation.events import (
 from tests.simulation.fleet import NAMESPACE, Fleet, VmDraft
 
 DAY_S = 86400.0
+EXPIRES = "expires"
 YEARS_S = 10 * 365 * DAY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """A story: ``events`` in order, ``fleet`` is what the last commit declares."""
+    """A story: ``events`` in order, ``fleet`` is what the last commit declares. ``expires``: the settings let trash expire."""
 
     seed: int
     events: tuple[Event, ...]
+    expires: bool = False
 
     @property
     def fleet(self) -> Fleet:
@@ -64,96 +67,94 @@ def first_fleet(chance: random.Random) -> Fleet:
     return fleet
 
 
-def make_history(seed: int, length: int = 7) -> History:
-    """The history of a seed: always the same."""
+def make_history(seed: int, length: int = 7, favours: tuple[str, ...] = ()) -> History:
+    """The history of a seed: always the same. ``favours`` are words (of `commits.CHANGES`, of `HAPPENINGS`, or ``revert``)
+    that two thirds of its events are about; with `EXPIRES` among them its trash expires.
+    """
     chance = random.Random(seed)
+    expires = seed % 4 == 3 or EXPIRES in favours
+    favours = tuple(word for word in favours if word != EXPIRES)
     fleet = first_fleet(chance)
     events: list[Event] = [Commit(fleet=fleet, subject="first")]
     fleets = [fleet]
     for number in range(length):
-        if chance.random() < 0.55:
-            if len(fleets) > 1 and chance.random() < 0.3:
-                fleet, subject = chance.choice(fleets), "revert"
-            else:
-                fleet, subject = changed(fleet, chance, number)
-            fleets.append(fleet)
-            rewrites, approves = chance.random() < 0.06, chance.random() < 0.1
-            events.append(Commit(fleet=fleet, subject=subject, rewrites=rewrites, approves=approves))
+        word = chance.choice(favours) if favours and chance.random() < 0.67 else ""
+        if word in HAPPENINGS or (not word and chance.random() < 0.45):
+            events.append(_happening(fleet, chance, word))
+            continue
+        if word == "revert" or (not word and len(fleets) > 1 and chance.random() < 0.3):
+            fleet, subject = chance.choice(fleets), "revert"
         else:
-            events.append(_happening(fleet, chance))
-    return History(seed=seed, events=tuple(events))
+            fleet, subject = changed(fleet, chance, number, word)
+        fleets.append(fleet)
+        rewrites, approves = chance.random() < 0.06, chance.random() < 0.1
+        events.append(Commit(fleet=fleet, subject=subject, rewrites=rewrites, approves=approves))
+    return History(seed=seed, events=tuple(events), expires=expires)
 
 
-def _happening(fleet: Fleet, chance: random.Random) -> Event:
-    """Something that nobody committed: first of which sort, then which."""
+def _happening(fleet: Fleet, chance: random.Random, word: str) -> Event:
+    """Something that nobody committed: of the word, or else first of which sort, then which."""
     vm = chance.choice(sorted(fleet.vms)) if fleet.vms else "vm0"
-    sorts = (_of_guests(vm), _of_people(vm), _of_operators(vm, chance), _of_operators(vm, chance), _of_machines())
-    return chance.choice(chance.choice(sorts))
+    sort = _SORTS[chance.choice((0, 1, 2, 2, 3))]
+    return HAPPENINGS[word or chance.choice(sorted(sort))](vm, chance.choice((0.0, 30.0, 900.0)))
 
 
-def _of_guests(vm: str) -> tuple[Event, ...]:
-    return (
-        GuestEnds(vm=vm, why=StopReason.GUEST),
-        GuestEnds(vm=vm, why=StopReason.FAILED),
-        GuestEnds(vm=vm, why=StopReason.DESTROYED),
-        Meddling(how="panic", name=vm),
-        Meddling(how="io-error", name=vm),
-    )
+Happening = Callable[[str, float], Event]
+"""Makes an event about a VM; seconds are how long what is said is to hold."""
 
-
-def _of_people(vm: str) -> tuple[Event, ...]:
-    """By hand, past gitvirt."""
-    return (
-        Meddling(how="memory", name=vm),
-        Meddling(how="nic", name=vm),
-        Meddling(how="undefine", name=vm),
-        Meddling(how="pause", name=vm),
-        Meddling(how="unpause", name=vm),
-        Meddling(how="power-on", name=vm),
-        Meddling(how="stop-network", name=f"{NAMESPACE}_front"),
-    )
-
-
-def _of_operators(vm: str, chance: random.Random) -> tuple[Event, ...]:
-    lasting = chance.choice((0.0, 30.0, 900.0))
-    return (
-        Operation(verb="stop", vm=vm, seconds=lasting),
-        Operation(verb="start", vm=vm, seconds=lasting),
-        Operation(verb="pause", vm=vm, seconds=lasting),
-        Operation(verb="resume", vm=vm),
-        Operation(verb="restart", vm=vm),
-        Operation(verb="suspend", vm=vm, seconds=lasting),
-        Operation(verb="suspend", vm=vm),
-        Operation(verb="suspend-all", seconds=lasting),
-        Operation(verb="resume-all"),
-        Operation(verb="approve"),
-        Operation(verb="approve"),
-        Operation(verb="approve-stale"),
-        Operation(verb="trash-restore"),
-        Operation(verb="trash-empty"),
-        Operation(verb="release", vm=vm),
-        Operation(verb="release-disk", vm=vm),
-        Operation(verb="reconcile"),
-    )
-
-
-def _of_machines() -> tuple[Event, ...]:
-    return (
-        RemoteTrouble(state=SourceState.UNREACHABLE),
-        RemoteTrouble(state=SourceState.REF_MISSING),
-        RemoteTrouble(state=SourceState.PATH_MISSING),
-        RemoteTrouble(state=SourceState.EMPTY),
-        PoolTrouble(full=True),
-        PoolTrouble(full=False),
-        HostReboots(),
-        DaemonRestarts(keeps_state=True),
-        DaemonRestarts(keeps_state=False),
-        TimePasses(seconds=400.0),
-        TimePasses(seconds=4000.0),
-        ClockJumps(seconds=1800.0),
-        ClockJumps(seconds=DAY_S),
-        ClockJumps(seconds=YEARS_S),
-        ClockJumps(seconds=-1800.0),
-        ClockJumps(seconds=-DAY_S),
-        ClockJumps(seconds=-YEARS_S),
-    )
+_GUESTS: Mapping[str, Happening] = {
+    "guest-ends": lambda vm, _: GuestEnds(vm=vm, why=StopReason.GUEST),
+    "guest-fails": lambda vm, _: GuestEnds(vm=vm, why=StopReason.FAILED),
+    "guest-destroyed": lambda vm, _: GuestEnds(vm=vm, why=StopReason.DESTROYED),
+    "panic": lambda vm, _: Meddling(how="panic", name=vm),
+    "io-error": lambda vm, _: Meddling(how="io-error", name=vm),
+}
+_PEOPLE: Mapping[str, Happening] = {
+    "edit-memory": lambda vm, _: Meddling(how="memory", name=vm),
+    "edit-nic": lambda vm, _: Meddling(how="nic", name=vm),
+    "undefine": lambda vm, _: Meddling(how="undefine", name=vm),
+    "pause-by-hand": lambda vm, _: Meddling(how="pause", name=vm),
+    "unpause-by-hand": lambda vm, _: Meddling(how="unpause", name=vm),
+    "power-on": lambda vm, _: Meddling(how="power-on", name=vm),
+    "stop-network": lambda _vm, _: Meddling(how="stop-network", name=f"{NAMESPACE}_front"),
+}
+_OPERATORS: Mapping[str, Happening] = {
+    "stop": lambda vm, seconds: Operation(verb="stop", vm=vm, seconds=seconds),
+    "start": lambda vm, seconds: Operation(verb="start", vm=vm, seconds=seconds),
+    "pause": lambda vm, seconds: Operation(verb="pause", vm=vm, seconds=seconds),
+    "resume": lambda vm, _: Operation(verb="resume", vm=vm),
+    "restart": lambda vm, _: Operation(verb="restart", vm=vm),
+    "suspend": lambda vm, seconds: Operation(verb="suspend", vm=vm, seconds=seconds),
+    "suspend-all": lambda _vm, seconds: Operation(verb="suspend-all", seconds=seconds),
+    "resume-all": lambda _vm, _: Operation(verb="resume-all"),
+    "approve": lambda _vm, _: Operation(verb="approve"),
+    "approve-stale": lambda _vm, _: Operation(verb="approve-stale"),
+    "trash-restore": lambda _vm, _: Operation(verb="trash-restore"),
+    "trash-empty": lambda _vm, _: Operation(verb="trash-empty"),
+    "release": lambda vm, _: Operation(verb="release", vm=vm),
+    "release-disk": lambda vm, _: Operation(verb="release-disk", vm=vm),
+    "reconcile": lambda _vm, _: Operation(verb="reconcile"),
+}
+_MACHINES: Mapping[str, Happening] = {
+    "unreachable": lambda _vm, _: RemoteTrouble(state=SourceState.UNREACHABLE),
+    "ref-missing": lambda _vm, _: RemoteTrouble(state=SourceState.REF_MISSING),
+    "path-missing": lambda _vm, _: RemoteTrouble(state=SourceState.PATH_MISSING),
+    "empty-tree": lambda _vm, _: RemoteTrouble(state=SourceState.EMPTY),
+    "pool-full": lambda _vm, _: PoolTrouble(full=True),
+    "pool-dark": lambda _vm, _: PoolTrouble(full=False),
+    "reboot": lambda _vm, _: HostReboots(),
+    "restart-daemon": lambda _vm, _: DaemonRestarts(keeps_state=True),
+    "lose-state": lambda _vm, _: DaemonRestarts(keeps_state=False),
+    "time": lambda _vm, _: TimePasses(seconds=400.0),
+    "an-hour": lambda _vm, _: TimePasses(seconds=4000.0),
+    "three-hours": lambda _vm, _: TimePasses(seconds=11000.0),
+    "clock-half-hour": lambda _vm, _: ClockJumps(seconds=1800.0),
+    "clock-day": lambda _vm, _: ClockJumps(seconds=DAY_S),
+    "clock-years": lambda _vm, _: ClockJumps(seconds=YEARS_S),
+    "clock-back-half-hour": lambda _vm, _: ClockJumps(seconds=-1800.0),
+    "clock-back-day": lambda _vm, _: ClockJumps(seconds=-DAY_S),
+    "clock-back-years": lambda _vm, _: ClockJumps(seconds=-YEARS_S),
+}
+_SORTS = (_GUESTS, _PEOPLE, _OPERATORS, _MACHINES)
+HAPPENINGS: Mapping[str, Happening] = {**_GUESTS, **_PEOPLE, **_OPERATORS, **_MACHINES}
+"""What happens without a commit, by its words: guests, hands past gitvirt, operators, machines."""

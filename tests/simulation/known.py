@@ -29,7 +29,7 @@ class Act:
 class Known:
     """``accepted`` answers what the last good look at the source of an object declared; ``began_at`` is when the cycle
     began that acts now, which decided at that time; ``approved`` is what people released and is not done yet; ``everything_suspended``
-    answers for a time.
+    answers for a time. ``expire_after_s`` is how long trash is kept, None for ever.
     """
 
     owner: str
@@ -37,6 +37,7 @@ class Known:
     accepted: Callable[[ObjectKey], Fleet | None]
     everything_suspended: Callable[[datetime], bool]
     began_at: datetime
+    expire_after_s: float | None = None
     act: Act | None = None
     approved: set[tuple[ObjectKey, Action]] = field(default_factory=set)
 
@@ -75,18 +76,16 @@ class Known:
         fleet = self.accepted(vm)
         return fleet.vms.get(vm.name) if fleet is not None else None
 
-    def said(self, domain: HostDomain) -> tuple[str, bool]:
-        """(run strategy, whether restarts are allowed at once) that count: what is declared, and where that cannot be read,
-        what was applied last.
-        """
+    def said(self, domain: HostDomain) -> tuple[str, str]:
+        """(run strategy, restart policy) that count: what is declared, and where that cannot be read, what was applied last."""
         vm, draft = vm_of(domain), self.draft(domain)
         fleet = self.accepted(vm)
         if draft is not None and fleet is not None and not draft.broken and not fleet.is_spoilt(vm):
-            return draft.strategy, draft.immediate
+            return draft.strategy, "Immediate" if draft.immediate else "Window" if draft.windowed else "Manual"
         applied = (domain.marks.applied if domain.marks is not None else None) or {}
         annotations = applied.get("metadata", {}).get("annotations") or {}
-        policy = str(annotations.get("gitvirt.io/restart-policy", ""))
-        return str(applied.get("spec", {}).get("runStrategy", "")), policy == "Immediate"
+        policy = str(annotations.get("gitvirt.io/restart-policy", "Manual"))
+        return str(applied.get("spec", {}).get("runStrategy", "")), policy
 
 
 def vm_of(domain: HostDomain) -> ObjectKey:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from nodeexec.simulated.host import GITVIRT, StepRecord
 from tests.simulation.known import Known
-from tests.simulation.laws_data import DATA_LAWS
+from tests.simulation.laws_data import DATA_LAWS, Trash
 from tests.simulation.laws_deletion import BlastRadius, deletions_are_declared, prune_annotations_hold
 from tests.simulation.laws_guests import GUEST_LAWS, Grace, Identity, Restarts
 from tests.simulation.laws_owners import OWNER_LAWS
@@ -27,6 +27,7 @@ class Laws:
             *GUEST_LAWS,
             deletions_are_declared,
             prune_annotations_hold,
+            Trash(),
             Restarts(),
             Grace(),
             Identity(),

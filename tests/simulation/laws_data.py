@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from nodeexec.simulated.host import StepRecord
 from nodeexec.simulated.reading import volume_key
@@ -13,41 +14,55 @@ from tests.simulation.fleet import CANARY, VM, key
 from tests.simulation.known import Known, changed_domains, contents
 
 
-def no_content_is_lost(known: Known, record: StepRecord) -> Iterator[str]:
-    """Only emptying the trash ends bytes, of the items that were named, and nothing is ever there twice."""
-    before, after = record.before, record.after
-    if before.volumes == after.volumes and before.trash == after.trash:
-        return
-    had, has = Counter(contents(before)), Counter(contents(after))
-    emptied = {
-        entry.volume.content
-        for name, entry in before.trash.items()
-        if entry.volume is not None and known.asks("trash-empty") and known.act is not None and name in known.act.items
-    }
-    lost = set(had - has) - emptied
-    if lost:
-        yield f"content was destroyed: {sorted(lost)}"
-    doubled = [content for content, count in has.items() if count > 1]
-    if doubled:
-        yield f"content is in two places: {doubled}"
+class Trash:
+    """Only emptying the trash by name, or an expiry that is set and came by a clock that nobody can set, ends what is in it; and
+    only what is in it ever ends. Nothing is there twice.
+    """
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def __call__(self, known: Known, record: StepRecord) -> Iterator[str]:
+        """The law."""
+        before, after = record.before, record.after
+        if before.volumes == after.volumes and before.trash == after.trash:
+            return
+        for name in after.trash.keys() - before.trash.keys():
+            self._since[name] = record.monotonic
+        ended = {name for name in before.trash if self._may_end(name, known, record)}
+        volumes = (before.trash[name].volume for name in ended)
+        had, has = Counter(contents(before)), Counter(contents(after))
+        lost = set(had - has) - {volume.content for volume in volumes if volume is not None}
+        if lost:
+            yield f"content was destroyed: {sorted(lost)}"
+        doubled = [content for content, count in has.items() if count > 1]
+        if doubled:
+            yield f"content is in two places: {doubled}"
+        for name, entry in before.trash.items():
+            now = after.trash.get(name)
+            if now is not None and replace(now, age=entry.age) != entry:
+                yield f"trash item {name} was overwritten"
+            elif now is not None and now != entry and entry.item.owner != known.owner:
+                yield f"trash item {name} is of {entry.item.owner}"
+            elif now is None and name not in ended and not _is_back(entry, after):
+                yield f"trash item {name} vanished"
+
+    def _may_end(self, name: str, known: Known, record: StepRecord) -> bool:
+        entry = record.before.trash[name]
+        if entry.item.owner != known.owner:
+            return False
+        if known.act is not None and known.act.verb == "trash-empty" and name in known.act.items:
+            return True
+        fleet = known.accepted(entry.item.key)
+        is_wanted = entry.volume is not None and (fleet is None or entry.item.key in fleet.present())
+        lay_s = record.monotonic - self._since.get(name, record.monotonic)
+        is_old = known.expire_after_s is not None and lay_s >= known.expire_after_s
+        return record.reason == "expire-trash" and is_old and not (is_wanted and _is_missing(entry, record.after))
 
 
-def trash_items_are_kept(known: Known, record: StepRecord) -> Iterator[str]:
-    """An item stays as it is until it is emptied by name, or what is in it is back in its place."""
-    if record.before.trash == record.after.trash:
-        return
-    for name, entry in record.before.trash.items():
-        now = record.after.trash.get(name)
-        if now == entry:
-            continue
-        if now is not None:
-            yield f"trash item {name} was overwritten"
-        elif entry.item.owner != known.owner:
-            yield f"trash item {name} is of {entry.item.owner}"
-        elif known.act is not None and known.act.verb == "trash-empty" and name in known.act.items:
-            continue
-        elif not _is_back(entry, record.after):
-            yield f"trash item {name} vanished"
+def _is_missing(entry: HostTrash, state: HostState) -> bool:
+    """Whether nothing has the place that a trashed volume would be taken back to."""
+    return entry.volume is not None and entry.volume.place not in state.volumes
 
 
 def _is_back(entry: HostTrash, state: HostState) -> bool:
@@ -101,8 +116,6 @@ def no_secret_on_the_host(_known: Known, record: StepRecord) -> Iterator[str]:
 
 
 DATA_LAWS = (
-    no_content_is_lost,
-    trash_items_are_kept,
     no_disk_shrinks,
     no_disk_in_two_running_vms,
     no_disk_in_use_goes,

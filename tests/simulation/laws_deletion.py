@@ -45,19 +45,19 @@ def prune_annotations_hold(known: Known, record: StepRecord) -> Iterator[str]:
 
 def _prune_word(gone: ObjectKey, state: HostState) -> str:
     """``false``, ``confirm`` or nothing, of the document that was applied last."""
-    things = (*state.domains.values(), *state.volumes.values(), *state.networks.values())
     names = {domain_name(gone), f"{domain_name(gone)}.qcow2", f"{domain_name(gone)}.raw"}
-    marks = next((thing.marks for thing in things if thing.name in names and _kind(thing) == gone.kind), None)
+    found = (
+        *(domain.marks for domain in state.domains.values() if gone.kind == VM and domain.name in names),
+        *(volume.marks for volume in state.volumes.values() if volume.kind == gone.kind and volume.name in names),
+        *(network.marks for network in state.networks.values() if network.kind == gone.kind and network.name in names),
+    )
+    marks = next(iter(found), None)
     said = ((marks.applied or {}).get("metadata", {}).get("annotations") or {}) if marks is not None else {}
     argo = str(said.get("argocd.argoproj.io/sync-options", ""))
     own = str(said.get("gitvirt.io/prune", ""))
     if own == "false" or argo == "Prune=false" or said.get("kustomize.toolkit.fluxcd.io/prune") == "disabled":
         return "false"
     return "confirm" if own == "confirm" or argo == "Prune=confirm" else ""
-
-
-def _kind(thing: object) -> str:
-    return str(getattr(thing, "kind", VM))
 
 
 class BlastRadius:
@@ -86,7 +86,8 @@ class BlastRadius:
                 yield from self._judge(gone, has, known, record)
 
     def _judge(self, gone: ObjectKey, left: frozenset[ObjectKey], known: Known, record: StepRecord) -> Iterator[str]:
-        self._gone.append((record.at, gone))
+        # Its mark has the date at which it was begun, and the clock may have been set since.
+        self._gone.append((min(known.moments(record)), gone))
         if (gone, Action.DELETE) in known.approved:
             known.approved.discard((gone, Action.DELETE))
             return

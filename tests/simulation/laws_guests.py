@@ -11,7 +11,7 @@ from reconciler.model.domain import DomainSpec
 from reconciler.model.keys import ObjectKey
 from reconciler.model.plan import Action
 from reconciler.model.power import OverrideAction, PowerState
-from tests.simulation.fleet import GRACE_S
+from tests.simulation.fleet import GRACE_S, OPEN_HOURS
 from tests.simulation.known import Known, changed_domains, vm_of
 
 WINDOW_S = 3600.0
@@ -65,7 +65,9 @@ GUEST_LAWS = (no_unasked_stop, no_unasked_pause_or_start)
 
 
 class Restarts:
-    """A restart begins by policy ``Immediate``, or because an operator asks; many within an hour wait for a person."""
+    """A restart begins by policy, ``Immediate`` or in an open window, or because an operator asks; many within an hour wait for
+    a person.
+    """
 
     def __init__(self) -> None:
         self._begun: list[tuple[datetime, ObjectKey]] = []
@@ -78,9 +80,11 @@ class Restarts:
             vm = vm_of(before)
             if known.asks("restart", vm):
                 continue
-            if not known.said(before)[1]:
-                yield f"a restart of {before.name} began and its policy is Manual"
-            self._begun.append((record.at, vm))
+            policy = known.said(before)[1]
+            is_open = any(at.hour in OPEN_HOURS for at in known.moments(record))
+            if not (policy == "Immediate" or (policy == "Window" and is_open)):
+                yield f"a restart of {before.name} began and its policy is {policy}"
+            self._begun.append((min(known.moments(record)), vm))
             if (vm, Action.RESTART) in known.approved:
                 known.approved.discard((vm, Action.RESTART))
                 continue

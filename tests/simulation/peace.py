@@ -50,6 +50,8 @@ class Peace:
         if plan is None:
             self._run.violation("no plan although faults had ended")
             return
+        if not self._run.remotes.is_followed:
+            self._run.violation("a good look at a remote did not accept its last commit")
         self._only_decisions_are_left(plan, FOR_GOOD)
         for wrong in Accounts(self._run, plan).wrong():
             self._run.violation(f"after the end: {wrong}")

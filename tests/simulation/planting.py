@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.simulation.planted import PLANTED
+Patch = Callable[[Any, str, Any], None]
+"""Gives an attribute of a module or class another value, as ``setattr`` does, for a while."""
 
 
 @contextmanager
 def planted(name: str) -> Iterator[None]:
     """Plant the bug of that name; an empty one plants none."""
+    from tests.simulation.planted import PLANTED  # it needs `Patch`
+
     before: list[tuple[Any, str, Any]] = []
 
     def patch(owner: Any, attribute: str, value: Any) -> None:

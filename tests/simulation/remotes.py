@@ -10,7 +10,7 @@ from reconciler.model.origin import Origin
 from reconciler.model.revision import SourceState
 from reconciler.ports import Clock
 from tests.simulation.events import Commit
-from tests.simulation.fleet import VM, Fleet
+from tests.simulation.fleet import NETWORK, VM, Fleet
 from tests.simulation.repository import MemorySource, Remote
 
 ONE = (Origin(),)
@@ -68,10 +68,32 @@ class Remotes:
     def _without_others(self, fleet: Fleet, name: str) -> Fleet:
         return fleet if self._belongs(fleet.spoilt, name) else replace(fleet, spoilt="")
 
-    def final_for(self, key: ObjectKey) -> Fleet:
-        """The fleet that the source of an object declares in the end."""
-        return self._without_others(self.fleets[-1], self.source_of(key))
+    def accepted_fleet(self) -> Fleet:
+        """What all sources declare together at their accepted commits."""
+        machines, infra = (self.accepted_for(ObjectKey(kind, "", "")) or Fleet() for kind in (VM, NETWORK))
+        return replace(
+            infra,
+            vms=machines.vms,
+            folder=machines.folder,
+            homes=_of_each(machines.homes, infra.homes),
+            prune=_of_each(machines.prune, infra.prune),
+        )
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether every source is at its last commit."""
+        return all(index == len(self.fleets) - 1 for index in self.accepted.values())
 
     @staticmethod
     def _belongs(path: str, name: str) -> bool:
         return not name or path.startswith(("networks/", "storage/")) == (name == "infra")
+
+
+def _of_each(machines: Mapping[str, str], infra: Mapping[str, str]) -> dict[str, str]:
+    """Facts about VMs of the one, about all else of the other."""
+    return {
+        name: fact
+        for facts, is_vm in ((machines, True), (infra, False))
+        for name, fact in facts.items()
+        if name.startswith(VM) is is_vm
+    }

@@ -37,6 +37,8 @@ OWNER = "simulation"
 CYCLES_AN_EVENT = 2
 TICK_S = 4.0
 POOL = "default"
+EXPIRE_AFTER_S = 7200.0
+"""How long trash is kept where it expires."""
 
 
 def digest(data: bytes) -> str:
@@ -66,6 +68,7 @@ class Simulation:
             default_namespace=NAMESPACE,
             mode=Mode.ENFORCE,
             sources=self.remotes.origins,
+            trash_expire_after_s=EXPIRE_AFTER_S if history.expires else None,
         )
         self.known = Known(
             owner=OWNER,
@@ -73,6 +76,7 @@ class Simulation:
             accepted=self.remotes.accepted_for,
             everything_suspended=lambda at: self.suspension.read(at) is not None,
             began_at=self.clock.now(),
+            expire_after_s=self.policy.trash_expire_after_s,
         )
         self.host.watchers.append(Laws(self.known, self.violation).watch)
         self.operator = Operator(self.known, self.host, lambda: self.remotes.fleets[-1])

@@ -68,3 +68,17 @@ class Only:
         for fault in every(calm):
             if fault.kind is self.kind and self.label in ("", calm.points[fault.at]):
                 yield fault
+
+
+@dataclass(frozen=True, slots=True)
+class AtStep:
+    """One kind, at every point of a step or call, whatever it is about; without a name at all points."""
+
+    kind: FaultKind
+    step: str = ""
+
+    def __call__(self, calm: Result) -> Iterator[Fault]:
+        """A `Choice`."""
+        for fault in every(calm):
+            if fault.kind is self.kind and calm.points[fault.at].startswith(self.step):
+                yield fault

@@ -18,6 +18,7 @@ from reconciler.daemon.timers import Every, Poll, Timers
 from reconciler.daemon.upkeep import Upkeep
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import LockedError
+from reconciler.model.keys import ObjectKey
 from reconciler.model.power import RunHistory
 from tests.unit.daemon.parts import NOW, eventually
 
