@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from nodeexec.simulated.reading import network_name
@@ -13,7 +14,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.power import OverrideAction, PowerState
 from tests.simulation.commits import MISSING_IMAGE
 from tests.simulation.fleet import CLAIM, CLONE, DATA_VOLUME, NETWORK, PRUNE_WORDS, VM, VmDraft, key
-from tests.simulation.known import owned_keys
+from tests.simulation.known import ROUNDED_UP_S, owned_keys, vm_of
 from tests.simulation.outside import is_foreign_network
 
 if TYPE_CHECKING:
@@ -151,8 +152,9 @@ class Accounts:
 
     def _unlike_power(self, domain: HostDomain, vm: VmDraft) -> Iterator[str]:
         override = domain.marks.override if domain.marks is not None else None
-        holds = override is not None and (override.until is None or override.until > self._clock.now())
-        action = override.action if override is not None and holds else None
+        action = override.action if override is not None and override.until is None else None
+        if override is not None and action is None and not self._is_over(domain, override.until):
+            return
         if domain.power is PowerState.CRASHED and vm.strategy == "Always" and action is None:
             yield "is left as it crashed"
         must_run = action is OverrideAction.START or (action is None and vm.strategy == "Always")
@@ -163,6 +165,11 @@ class Accounts:
             yield "runs"
         if action is OverrideAction.PAUSE and domain.power is PowerState.RUNNING:
             yield "runs and an operator paused it"
+
+    def _is_over(self, domain: HostDomain, until: datetime | None) -> bool:
+        """Whether a time that an operator gave is over by both clocks; otherwise either may count, after a reboot."""
+        end_s = self._known.ends.get(("override", vm_of(domain)), 0.0)
+        return until is not None and until <= self._clock.now() and end_s + ROUNDED_UP_S <= self._clock.monotonic()
 
     def _left_over(self) -> Iterator[str]:
         for one in sorted(owned_keys(self._state, self._known) - self._fleet.present()):

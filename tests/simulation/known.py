@@ -9,11 +9,15 @@ from datetime import datetime
 from nodeexec.simulated.host import StepRecord
 from nodeexec.simulated.reading import volume_key
 from nodeexec.simulated.state import HostDomain, HostState
+from reconciler.daemon.suspension import Suspended
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import Marks
 from reconciler.model.plan import Action
 from reconciler.model.power import OverrideAction
 from tests.simulation.fleet import NETWORK, VM, Fleet, VmDraft, key
+
+FOR_GOOD = float("inf")
+ROUNDED_UP_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,22 +28,30 @@ class Act:
     key: ObjectKey | None = None
     items: frozenset[str] = frozenset()
 
+    @property
+    def word(self) -> str:
+        """What of a VM's marks it is about."""
+        return "suspended" if self.verb == "suspend" else "override"
+
 
 @dataclass(slots=True, kw_only=True)
 class Known:
     """``accepted`` answers what the last good look at the source of an object declared; ``began_at`` is when the cycle
-    began that acts now, which decided at that time; ``approved`` is what people released and is not done yet; ``everything_suspended``
-    answers for a time. ``expire_after_s`` is how long trash is kept, None for ever.
+    began that acts now, which decided at that time, ``began_s`` the same by the clock that nobody sets; ``approved`` is what people
+    released and is not done yet; ``suspended_all`` is the halt of everything, whether its time is over or not; ``ends`` are when
+    what operators said ends. ``expire_after_s`` is how long trash is kept, None for ever.
     """
 
     owner: str
     host: str
     accepted: Callable[[ObjectKey], Fleet | None]
-    everything_suspended: Callable[[datetime], bool]
+    suspended_all: Callable[[], Suspended | None]
     began_at: datetime
+    began_s: float = 0.0
     expire_after_s: float | None = None
     act: Act | None = None
     approved: set[tuple[ObjectKey, Action]] = field(default_factory=set)
+    ends: dict[tuple[str, ObjectKey | None], float] = field(default_factory=dict)
 
     def owns(self, marks: Marks | None) -> bool:
         """Whether marks are of this owner, made on this host."""
@@ -53,12 +65,34 @@ class Known:
         """When it was decided and when it was done: what may end by itself need not have ended at both."""
         return self.began_at, record.at
 
-    def is_suspended(self, marks: Marks | None, record: StepRecord) -> bool:
-        """Whether reconciliation of an object was halted by its marks, when it was decided as well as when it was done."""
+    def note_end(self, seconds: float, now_s: float) -> None:
+        """What an operator is asking for is to hold so long; 0 for good."""
+        if self.act is not None:
+            self.ends[self.act.word, self.act.key] = now_s + seconds if seconds else FOR_GOOD
+
+    def _is_held(
+        self, word: str, about: ObjectKey | None, until: datetime | None, record: StepRecord, *, throughout: bool
+    ) -> bool:
+        """Whether what an operator said for a time holds: when it was decided or when it was done, by the time of day or by
+        the clock that nobody sets; ``throughout``: at both by both. gitvirt may round the end up to a full minute.
+        """
+        by_day = [until is None or until > at for at in self.moments(record)]
+        end_s = self.ends.get((word, about), FOR_GOOD)
+        by_clock = [end_s + (0.0 if throughout else ROUNDED_UP_S) > at_s for at_s in (self.began_s, record.monotonic)]
+        held = [*by_day, *by_clock]
+        return all(held) if throughout else any(held)
+
+    def is_suspended(self, domain: HostDomain, record: StepRecord) -> bool:
+        """Whether reconciliation of a VM was halted by its marks, when it was decided as well as when it was done."""
+        marks = domain.marks
         if marks is None or not marks.suspended:
             return False
-        until = marks.suspended_until
-        return until is None or all(until > at for at in self.moments(record))
+        return self._is_held("suspended", vm_of(domain), marks.suspended_until, record, throughout=True)
+
+    def is_everything_suspended(self, record: StepRecord) -> bool:
+        """The same of everything."""
+        held = self.suspended_all()
+        return held is not None and self._is_held("suspended", None, held.until, record, throughout=True)
 
     def overrides(
         self, domain: HostDomain, action: OverrideAction, record: StepRecord, *, throughout: bool = False
@@ -67,8 +101,7 @@ class Known:
         override = domain.marks.override if domain.marks is not None else None
         if override is None or override.action is not action:
             return False
-        held = [override.until is None or override.until > at for at in self.moments(record)]
-        return all(held) if throughout else any(held)
+        return self._is_held("override", vm_of(domain), override.until, record, throughout=throughout)
 
     def draft(self, domain: HostDomain) -> VmDraft | None:
         """The VM as it is declared, None when it is not."""

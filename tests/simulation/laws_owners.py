@@ -50,12 +50,10 @@ def suspended_things_are_left_alone(known: Known, record: StepRecord) -> Iterato
     """No step, but for the operator's own; a copy that is under way goes on, and trash ages."""
     if known.act is not None and record.name in _OPERATOR_STEPS:
         return
-    if record.reason not in ("copy", "note-age") and all(
-        known.everything_suspended(at) for at in known.moments(record)
-    ):
+    if record.reason not in ("copy", "note-age") and known.is_everything_suspended(record):
         yield "everything is suspended"
     for before, _ in changed_domains(record):
-        if known.is_suspended(before.marks, record):
+        if known.is_suspended(before, record):
             yield f"{before.name} is suspended"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from nodeexec.simulated.host import Host
@@ -13,6 +13,7 @@ from reconciler.daemon.suspension import Suspended, SuspensionFile
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import GitvirtError
 from reconciler.model.keys import ObjectKey
+from reconciler.model.moment import Deadline, Moment
 from reconciler.model.plan import Hold
 from tests.simulation.events import Operation
 from tests.simulation.fleet import DATA_VOLUME, NAMESPACE, VM, Fleet, key
@@ -26,20 +27,24 @@ class HeldSuspension(SuspensionFile):
     """The file beside the key, in memory: it outlives processes, and the state directory."""
 
     def __init__(self) -> None:
-        self._held: Suspended | None = None
+        self.held: Suspended | None = None
+        self._end: Deadline | None = None
 
-    def read(self, now: datetime) -> Suspended | None:
+    def read(self, now: Moment) -> Suspended | None:
         """The halt that holds at ``now``."""
-        held = self._held
-        return None if held is None or (held.until is not None and held.until <= now) else held
+        if self.held is None or self.held.until is None:
+            return self.held
+        until = now.told(self.held.until, self._end)
+        return None if until <= now.at else replace(self.held, until=until)
 
-    def write(self, suspended: Suspended) -> None:
+    def write(self, suspended: Suspended, now: Moment) -> None:
         """Halt."""
-        self._held = suspended
+        self.held = suspended
+        self._end = now.end_of(suspended.until) if suspended.until is not None else None
 
     def clear(self) -> bool:
         """Go on; whether anything was halted."""
-        was, self._held = self._held, None
+        was, self.held = self.held, None
         return was is not None
 
 
@@ -86,6 +91,8 @@ class Operator:
         """One operation. Refusals are answers like others."""
         for act, verb, arguments in self._meant(event):
             self._known.act = act
+            if act.verb in ("stop", "start", "pause", "suspend"):
+                self._known.note_end(event.seconds, self._host.clock.monotonic())
             try:
                 operations.serve(verb, arguments, BY)
             except GitvirtError:

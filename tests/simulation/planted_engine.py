@@ -14,8 +14,9 @@ from nodeexec.simulated.state import HostDomain, HostIncoming, HostState, HostTr
 from nodeexec.simulated.steps import Executor, Steps
 from nodeexec.simulated.vm_changes import VmChanges
 from nodeexec.simulated.volume_changes import VolumeChanges
-from nodeexec.trash_age import Moment, TrashAge
+from nodeexec.trash_age import TrashAge
 from reconciler.model.live import Marks
+from reconciler.model.moment import Moment
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Change
 from reconciler.model.power import RunHistory

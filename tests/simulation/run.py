@@ -74,7 +74,7 @@ class Simulation:
             owner=OWNER,
             host=self.host.name,
             accepted=self.remotes.accepted_for,
-            everything_suspended=lambda at: self.suspension.read(at) is not None,
+            suspended_all=lambda: self.suspension.held,
             began_at=self.clock.now(),
             expire_after_s=self.policy.trash_expire_after_s,
         )
@@ -155,7 +155,7 @@ class Simulation:
         wake = wake.merged(replace(self.turn.told, keys=self.turn.told.keys | set(self.host.drain_events())))
         self.turn.told = Wake()
         self.operations.apply_suspension()
-        self.known.began_at = self.clock.now()
+        self.known.began_at, self.known.began_s = self.clock.now(), self.clock.monotonic()
         report = self.cycle.run(wake)
         self.secrecy.look(report, self.cycle)
         rewritten = tuple(status.approval for status in report.sources.values() if status.approval)
@@ -169,7 +169,7 @@ class Simulation:
 
     def ask(self, operation: story.Operation) -> None:
         """An operator asks for something."""
-        self.known.began_at = self.clock.now()
+        self.known.began_at, self.known.began_s = self.clock.now(), self.clock.monotonic()
         self._alive(lambda: self.operator.ask(self.operations, operation))
 
     def _happen(self, event: story.Event) -> None:

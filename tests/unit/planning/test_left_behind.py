@@ -67,12 +67,8 @@ def test_it_is_thought_about_again_when_its_vm_leaves_git() -> None:
 
 def test_it_is_not_a_vm_and_counts_for_no_blast_radius() -> None:
     text = vm("one") + vm("two") + claim("one-root") + claim("two-root")
-    others = {
-        replace(ISO.key, name=f"{n}.iso"): replace(
-            ISO, key=replace(ISO.key, name=f"{n}.iso"), attached_to=key(VM, str(n))
-        )
-        for n in range(6)
-    }
+    keys = [ObjectKey(ATTACHED_VOLUME, "default", f"{number}.iso") for number in range(6)]
+    others = {one: replace(ISO, key=one, attached_to=key(VM, one.name)) for one in keys}
     result = plan(text, {**live_of(text), **others})
     assert {change.key for change in result.changes if change.action is Action.DELETE} == set(others)
     assert not any(isinstance(live, LiveVm) for live in others.values())
