@@ -105,6 +105,9 @@ class KubevirtEngine:
             except (ApiError, UnreachableError) as error:
                 raise EngineError(f"the cluster cannot be read: {error.outcome.reason}.") from error
             self._caches.start()
+            # After a restart nothing of such a kind may be declared any more, and what is left of it has to go.
+            for name in sorted(self._policy.prunable_kinds & set(KINDS)):
+                self._caches.ensure(KINDS[name])
             self._caches.wait()
             self._started = True
 
