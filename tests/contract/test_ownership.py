@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from reconciler.model.keys import ObjectKey
 from reconciler.model.outcome import Result
 from reconciler.model.power import Override, OverrideAction, PowerState, PowerStep
+from reconciler.planning.prune import prune_rule
 from tests.contract.builders import create, delete, update
 from tests.contract.world import World, everything, look, look_network, look_vm, look_volume
 
@@ -78,6 +79,19 @@ def test_what_an_operator_said_is_kept_on_the_vm(world: World) -> None:
     cleared = look_vm(world, vm.key).marks
     assert cleared is not None
     assert (cleared.override, cleared.suspended) == (None, "")
+
+
+def test_what_keeps_an_object_from_being_pruned_is_read_back(world: World) -> None:
+    vm = world.site.vm("web", run_strategy="Manual", annotations={"gitvirt.io/prune": "confirm"})
+    world.engine.apply(create(vm))
+    live = look_vm(world, vm.key)
+    assert live.marks is not None
+    assert prune_rule(live.marks.applied) == ("prune-confirm", "gitvirt.io/prune: confirm")
+    plain = world.site.vm("web", run_strategy="Manual")
+    world.engine.apply(update(plain, live))
+    now = look_vm(world, vm.key).marks
+    assert now is not None
+    assert prune_rule(now.applied) is None
 
 
 def test_an_observation_answers_for_what_it_was_asked(world: World) -> None:
