@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit setup check bench flame sim fuzz corpus clean clean-vms host host-tests guest manual wheel
+.PHONY: help run demo test test-unit setup check bench bench-cluster flame sim fuzz corpus clean clean-vms host host-tests guest manual wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ check: $(VENV)/.installed-dev ## ruff, mypy --strict, import-linter
 
 bench: setup guest ## how fast, each figure beside a bound measured in the same run; BENCH="load-100k" for some of them
 	@$(SUDO) env GITVIRT_CACHE="$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}" $(BIN)/python -m bench $(BENCH)
+
+bench-cluster: $(VENV)/.installed-dev ## the kubevirt engine on a real API server (etcd and kube-apiserver in KUBEBUILDER_ASSETS, kubectl on PATH)
+	@$(BIN)/python -m bench cluster
 
 flame: $(VENV)/.installed-dev ## a flame graph of FIGURE=cold, restart or change, at VMS=5000, in bench/results/
 	@$(SUDO) $(BIN)/python -m bench.flame $(or $(FIGURE),cold) $(or $(VMS),5000)

@@ -27,7 +27,11 @@ BENCHES = {
     "idle": "bench.idle_daemon:measure",
     "remote": "bench.remote:measure",
 }
-LONG = {"load-100k": "bench.load:measure_large", "plan-100k": "bench.planning:measure_large"}
+LONG = {
+    "load-100k": "bench.load:measure_large",
+    "plan-100k": "bench.planning:measure_large",
+    "cluster": "bench.cluster:measure",
+}
 """What takes many minutes is measured when it is named."""
 
 RESULTS = Path(__file__).parent / "results"

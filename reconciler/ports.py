@@ -117,8 +117,10 @@ class Engine(Protocol):
     """
 
     name: str
-    serves_any_kind: bool
-    """Whether objects of kinds that gitvirt does not know can be applied as they are written."""
+    is_platform: bool
+    """Whether objects live on a platform beside those of others: it serves kinds that gitvirt does not know, and what a manifest
+    names may be there without being declared.
+    """
 
     def check(self, document: Document) -> tuple[Problem, ...]:
         """Pure: what this engine cannot honour in a valid document of a known kind."""

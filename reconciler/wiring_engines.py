@@ -250,7 +250,7 @@ class _Kubevirt:
             check=lambda _: (),
             compare=lambda wanted, live: compare(wanted, live, rules),
             describe=described,
-            serves_any_kind=True,
+            is_platform=True,
         )
         return cast("Engine", pure)
 
@@ -346,10 +346,10 @@ class PureEngine:
         check: Callable[[Document], tuple[Problem, ...]],
         compare: Callable[[Resolved, LiveObject], tuple[Difference, ...]],
         describe: Callable[[Any], str],
-        serves_any_kind: bool = False,
+        is_platform: bool = False,
     ) -> None:
         self.name = name
-        self.serves_any_kind = serves_any_kind
+        self.is_platform = is_platform
         self._check, self._compare, self._describe = check, compare, describe
 
     def check(self, document: Document) -> tuple[Problem, ...]:

@@ -44,7 +44,7 @@ class KubevirtEngine:
     """One process's view of a cluster. Nothing is asked of it before the first `observe`."""
 
     name = "kubevirt"
-    serves_any_kind = True
+    is_platform = True
 
     def __init__(
         self, settings: KubevirtSettings, policy: Policy, clock: Clock, *, may_write: Callable[[], bool] = lambda: True

@@ -40,7 +40,7 @@ class LibvirtEngine:
     """
 
     name = "libvirt"
-    serves_any_kind = False
+    is_platform = False
 
     def __init__(
         self,

@@ -44,7 +44,7 @@ class SimulatedEngine:
     """One process's view of a host. After a `SimulatedCrash` it is dead and every call crashes again."""
 
     name = "simulated"
-    serves_any_kind = False
+    is_platform = False
 
     def __init__(self, host: Host, *, owner: str, clock: Clock, workers: Workers) -> None:
         self._executor = Executor(host=host, owner=owner, clock=clock, workers=workers)

@@ -31,7 +31,7 @@ class DeclaredCache:
         self._secrets = secrets
         self._origins = origins
         self._loader = loader
-        self._set = DeclaredSet(served(engine.check, engine.serves_any_kind))
+        self._set = DeclaredSet(served(engine.check, engine.is_platform), is_open=engine.is_platform)
         self._files: dict[str, LoadedFiles] = {}
         self._readings: dict[str, Reading] = {}
         self._notices: dict[str, tuple[Problem, ...]] = {}

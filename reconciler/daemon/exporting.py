@@ -76,7 +76,7 @@ def _export(
         )
     exported = export_vm(found, namespace=namespace, policy=policy, taken=taken)
     loaded = load_blob(_stream(exported.documents.values()).encode(), f"{exported.vm.name}.yaml")
-    together = DeclaredSet(served(engine.check, engine.serves_any_kind))
+    together = DeclaredSet(served(engine.check, engine.is_platform), is_open=engine.is_platform)
     together.update((), [loaded])
     faults = tuple(f"{p.path or p.place}: {p.message}" for p in together.problems if p.severity is Severity.ERROR)
     host = HostFacts(hostname=policy.host, labels=policy.host_labels)

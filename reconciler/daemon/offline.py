@@ -69,7 +69,7 @@ def read_manifests(arguments: Sequence[str], *, engine: Engine, policy: Policy, 
     revision = commits[0] if len(commits) == 1 and len(arguments) == 1 else ""
     secrets.look()
     on_host = secrets.on_host()
-    together = DeclaredSet(served(engine.check, engine.serves_any_kind))
+    together = DeclaredSet(served(engine.check, engine.is_platform), is_open=engine.is_platform)
     together.update((), (*map(secrets.opened, files), *on_host.files))
     declared = together.declared({"": SourceReading(revision=revision, complete=not refused)})
     problems = in_order((*together.problems, *refused, *on_host.problems))

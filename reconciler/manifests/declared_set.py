@@ -29,10 +29,10 @@ class DeclaredSet:
     reading of its source incomplete, so that nothing of it is deleted because of it (law 2).
     """
 
-    def __init__(self, check: Check) -> None:
-        """``check`` gives an engine's problems with a valid document."""
+    def __init__(self, check: Check, *, is_open: bool = False) -> None:
+        """``check`` gives an engine's problems with a valid document; ``is_open`` as `Joined` has it."""
         self._check = check
-        self._joined = Joined()
+        self._joined = Joined(is_open=is_open)
         self._templates: dict[ObjectKey, tuple[ObjectKey, ...]] = {}
         self._vms: MultiMap[ObjectKey, ObjectKey] = MultiMap()
         self._from_engine: dict[ObjectKey, tuple[Problem, ...]] = {}

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, NETWORK, VM
+from reconciler.cli.app import build_app, split_shared
 from tests.cluster.conftest import Cluster
 from tests.cluster.hands import Hands
 from tests.unit.daemon.homes import Home
 
+_RUNNER = CliRunner()
 SAMPLE = Path(__file__).parents[2] / "sample-repo"
 
 
@@ -57,15 +57,10 @@ class Place:
 
     def gitvirt(self, *arguments: str, code: int = 0) -> str:
         """What a command prints."""
-        done = subprocess.run(
-            [sys.executable, "-m", "reconciler", *arguments, "--settings", str(self.home.settings_file)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env={**os.environ, "HOME": str(self.home.directory)},
-        )
-        assert done.returncode == code, (done.stdout, done.stderr)
-        return done.stdout
+        shared, rest = split_shared([*arguments, "--settings", str(self.home.settings_file)])
+        done = _RUNNER.invoke(build_app(), [*shared, *rest])
+        assert done.exit_code == code, done.output
+        return str(done.stdout)
 
     def names(self, kind: str) -> set[str]:
         """What there is of a kind."""
@@ -110,3 +105,15 @@ def test_the_sample_is_applied_deleted_and_taken_back(place: Place) -> None:
     assert "gitvirt.io/trash" not in back["metadata"]["labels"]
     assert json.loads(place.gitvirt("trash", "list", "-o", "json"))["items"] == []
     assert "web" in place.gitvirt("audit")
+    place.home.git("rm", "-q", "-r", "vms")
+    place.commit("no VMs")
+    place.gitvirt("apply")
+    assert place.names(VM) == {"web", "db"}
+    plan = json.loads(place.gitvirt("plan", "-o", "json"))
+    (hold,) = [one for one in plan["held"] if any(VM in change["object"] for change in one["changes"])]
+    assert hold["rule"] == "blast-radius"
+    place.gitvirt("approve", hold["hold_id"])
+    for name in ("web", "db"):
+        place.hands.collect(place.namespace, name)
+    assert place.names(VM) == set()
+    assert place.names(DATA_VOLUME) == {"demo-image", "web-system", "db-system"}
