@@ -27,7 +27,7 @@ CORPUS = (*LARGE, *LARGER) if os.environ.get("GITVIRT_CORPUS") == "full" else LA
 
 def follow(repository: Repository, *, memory_bytes: int = MEMORY_BYTES, cpu_s: int = CPU_S) -> dict[str, Any]:
     """`way_in` in a process of its own, which the kernel ends when it takes too much."""
-    command = ["prlimit", f"--as={memory_bytes}", f"--cpu={cpu_s}", sys.executable, "-m", "tests.hostile.way_in"]
+    command = ["prlimit", f"--as={memory_bytes}", f"--cpu={cpu_s}", sys.executable, "-B", "-m", "tests.hostile.way_in"]
     ended = subprocess.run(
         [*command, str(repository.settings())], capture_output=True, text=True, timeout=4 * cpu_s, check=False
     )
