@@ -25,7 +25,8 @@ def one_line(text: str, limit: int = 500) -> str:
     is its own `one_line` and can be encoded as UTF-8.
     """
     # Nothing beyond this can reach the result, and a megabyte of hostile text costs no more than a line.
-    shown = "".join(_safe(character) for character in text[: 16 * limit + 64])
+    begun = text[: 16 * limit + 64]
+    shown = begun if begun.isprintable() else "".join(_safe(character) for character in begun)
     line = " ".join(shown.split())
     return line if len(line) <= limit else line[: max(limit - 1, 0)].rstrip() + "…"
 

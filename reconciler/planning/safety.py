@@ -146,6 +146,8 @@ def hold_large_classes(
         of_class = [c for c in changes if _is_in(c, kind_of_change)]
         begun = [c for c in of_class if _goes_on(c, around) or (c.key, c.action) in approvals.changes]
         new = [c for c in of_class if c not in begun]
+        if not new:
+            continue
         later = [key for key in waiting if key.kind in kind_of_change.kinds and kind_of_change.action is Action.DELETE]
         recent = _recent(kind_of_change, around, {change.key for change in of_class})
         # What is being deleted counts as deleted, so not as owned as well.
@@ -154,7 +156,7 @@ def hold_large_classes(
         )
         done = len(begun) + recent + len(later)
         reason = _reaches_too_far(len(new), done, owned - len(later), around, kind_of_change)
-        if not new or reason is None:
+        if reason is None:
             continue
         hold = Hold(hold_id=hold_id(new), rule="blast-radius", reason=reason, changes=tuple(new))
         if approvals.cover(hold):
