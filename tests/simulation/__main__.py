@@ -11,14 +11,16 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from nodeexec.simulated.faults import Fault
-from tests.simulation.corpus import Keeper
+from tests.simulation.corpus import DIRECTORY, Keeper
 from tests.simulation.crew import CORES, Crew, Job, WorkerDiedError
 from tests.simulation.histories import make_history
+from tests.simulation.planting import planted
 from tests.simulation.result import Result
 from tests.simulation.run import run_once
-from tests.simulation.schedule import by_turns, every
+from tests.simulation.schedule import Choice, by_turns, every
 from tests.simulation.tally import Tally
 
 INTERRUPTED = 130
@@ -33,18 +35,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--fault", default="", help="one run alone: a fault such as crash-after@12, or none")
     parser.add_argument("--every", action="store_true", help="at each point every kind of fault, not one by turns")
     parser.add_argument("--workers", type=int, default=CORES, help="processes; one a core unless said")
+    parser.add_argument("--plant", default="", help="a bug of planted.py to run with, to see what is told of it")
+    parser.add_argument("--corpus", type=Path, default=DIRECTORY, help="where cases of violations are written")
     options = parser.parse_args(arguments)
     if options.fault:
         fault = None if options.fault == NO_FAULT else Fault.parse(options.fault)
         return tell_one(run_once(options.seed, fault))
     until = time.monotonic() + options.seconds
-    return tell_all(_jobs(options.seed, until, each=options.every), workers=options.workers)
+    jobs = _jobs(options.seed, until, choose=every if options.every else by_turns, plant=options.plant)
+    with planted(options.plant):
+        return tell_all(jobs, workers=options.workers, keeper=Keeper(options.corpus))
 
 
-def _jobs(seed: int, until: float, *, each: bool) -> Iterator[Job]:
+def _jobs(seed: int, until: float, *, choose: Choice, plant: str) -> Iterator[Job]:
     """Histories from a seed on, until the time is over; one at least."""
     while True:
-        yield Job(history=make_history(seed), choose=every if each else by_turns, until=until)
+        yield Job(history=make_history(seed), choose=choose, until=until, plant=plant)
         seed += 1
         if time.monotonic() > until:
             return
@@ -57,9 +63,9 @@ def tell_one(result: Result) -> int:
     return 1 if result.violations else 0
 
 
-def tell_all(jobs: Iterator[Job], *, workers: int) -> int:
+def tell_all(jobs: Iterator[Job], *, workers: int, keeper: Keeper) -> int:
     """Run the jobs; print violations as they come and how far it is, and the sum."""
-    tally, keeper = Tally(), Keeper()
+    tally = Tally()
     failure = 0
     try:
         with Crew(workers) as crew:

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def text_of(case: Case) -> str:
 class Keeper:
     """Violations on their way into the corpus: the first of each kind."""
 
-    def __init__(self, directory: Path = DIRECTORY) -> None:
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._taken: dict[str, Result] = {}
 
@@ -74,9 +75,11 @@ class Keeper:
         """Write each as small as it gets; returns the files."""
         for sort, result in self._taken.items():
             case = smallest(case_of(result), sort)
-            name = f"seed-{result.seed}-{result.fault or 'none'}.json".replace("@", "-")
+            name = f"seed-{result.seed}-{result.fault or 'none'}".replace("@", "-")
             self._directory.mkdir(exist_ok=True)
-            path = self._directory / name
+            names = chain((name,), (f"{name}-{number}" for number in count(2)))
+            free = (self._directory / f"{name}.json" for name in names)
+            path = next(path for path in free if not path.exists())
             path.write_text(text_of(case))
             yield path
 

@@ -107,13 +107,36 @@ def test_an_interrupted_runner_tells_its_sum() -> None:
     assert said[-1].endswith(" runs, 0 violations")
 
 
-def test_a_violation_becomes_a_small_case(tmp_path: Path) -> None:
-    history = make_history(2068)
-    case = corpus.Case(broke="x", history=history, kind=FaultKind.UNKNOWN, label=f"{CALL}observe")
+def test_a_case_is_read_as_it_was_written(tmp_path: Path) -> None:
+    case = corpus.Case(broke="x", history=make_history(2068), kind=FaultKind.UNKNOWN, label=f"{CALL}observe")
     path = tmp_path / "case.json"
     path.write_text(corpus.text_of(case))
     assert corpus.read(path) == case
-    assert len(path.read_text().splitlines()) < 20
+
+
+def test_a_violation_becomes_a_small_case_that_shows_it_again(tmp_path: Path, crew: Crew) -> None:
+    plant = "trash_destroys"
+    command = [
+        sys.executable,
+        "-m",
+        "tests.simulation",
+        "--seconds",
+        "0.5",
+        "--plant",
+        plant,
+        "--corpus",
+        str(tmp_path),
+    ]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    assert ended.returncode == 1
+    assert "again: make sim SEED=" in ended.stdout
+    path = next(tmp_path.glob("*.json"))
+    assert f"written: {path}" in ended.stdout
+    case = corpus.read(path)
+    assert len(case.history.events) < len(make_history(case.history.seed).events)
+    for name in (plant, ""):
+        results = list(crew.run([Job(history=case.history, choose=case.choose, plant=name)]))
+        assert any(result.violations for result in results) == bool(name)
 
 
 def _of_the_first_points(calm: Result) -> Iterator[Fault]:
