@@ -18,6 +18,7 @@ from tests.simulation.fleet import NETWORK, VM, Fleet, VmDraft, key
 
 FOR_GOOD = float("inf")
 ROUNDED_UP_S = 60.0
+_REMEMBERED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class Known:
     act: Act | None = None
     approved: set[tuple[ObjectKey, Action]] = field(default_factory=set)
     ends: dict[tuple[str, ObjectKey | None], float] = field(default_factory=dict)
+    owned: dict[int, tuple[HostState, frozenset[ObjectKey]]] = field(default_factory=dict)
 
     def owns(self, marks: Marks | None) -> bool:
         """Whether marks are of this owner, made on this host."""
@@ -146,7 +148,18 @@ def things(state: HostState) -> dict[str, tuple[object, Marks | None]]:
 
 
 def owned_keys(state: HostState, known: Known) -> frozenset[ObjectKey]:
-    """Keys of what is gitvirt's, volumes in the making among them."""
+    """Keys of what is gitvirt's, volumes in the making among them. Of the last states they are remembered: the state after a step is
+    that before the next, and several laws ask.
+    """
+    entry = known.owned.get(id(state))
+    if entry is None or entry[0] is not state:
+        if len(known.owned) > _REMEMBERED:
+            known.owned.clear()
+        known.owned[id(state)] = entry = (state, _owned_keys(state, known))
+    return entry[1]
+
+
+def _owned_keys(state: HostState, known: Known) -> frozenset[ObjectKey]:
     volumes = (*state.volumes.values(), *(entry.volume for entry in state.incoming.values()))
     return frozenset(
         (

@@ -81,6 +81,10 @@ class BlastRadius:
         if known.asks("release"):
             return
         for is_vm in (True, False):
+            if is_vm and record.before.domains == record.after.domains:
+                continue
+            if not is_vm and record.before.volumes == record.after.volumes:
+                continue
             had, has = (_counted(state, known, is_vm=is_vm) for state in (record.before, record.after))
             for gone in sorted(had - has):
                 yield from self._judge(gone, has, known, record)

@@ -57,16 +57,27 @@ class Peace:
             self._run.violation(f"after the end: {wrong}")
 
     def _settled(self, *, approving: bool = False) -> Plan | None:
-        """The plan after as many cycles as dependencies are deep, and two; each with time enough for every wait."""
+        """The plan after as many cycles as dependencies are deep, and two; each with time enough for every wait. A cycle that has
+        nothing to do, wait for or decide would be the same again: one more has to show that, in every fourth run all.
+        """
         report: CycleReport | None = None
         for _ in range(CYCLES):
             if approving:
                 self._run.ask(Operation(verb="approve"))
             report = self._run.cycle_once(ALL)
+            is_at_rest = report is not None and _is_at_rest(report) and not self._run.workers.step()
             self._run.workers.run_all()
             self._run.clock.advance(DEADLINE_S)
+            if is_at_rest and not self._is_thorough:
+                break
         report = self._run.cycle_once(ALL)
         return report.plan if report is not None else None
+
+    @property
+    def _is_thorough(self) -> bool:
+        """Whether this run goes through all cycles, come what may."""
+        fault = self._run.result.fault
+        return fault is None or (self._run.result.seed + fault.at) % 4 == 0
 
     def _suspended(self) -> Iterator[str]:
         for domain in tuple(self._run.host.state.domains.values()):
@@ -84,6 +95,15 @@ class Peace:
         for entry in plan.blocked:
             if not entry.by or not accounts.may_wait(entry.key):
                 self._run.violation(f"{entry.key} waits for nothing that is so: {entry.by!r}")
+
+
+def _is_at_rest(report: CycleReport) -> bool:
+    """Whether everything is as declared, and neither time nor a person would change that."""
+    plan = report.plan
+    if plan is None or plan.changes or report.record.applied or report.retry_after_s is not None:
+        return False
+    is_waiting = any(entry.waiting or entry.retry_after_s is not None for entry in plan.blocked)
+    return not is_waiting and all(hold.rule in FOR_GOOD for hold in plan.held)
 
 
 def _keys(changes: tuple[object, ...]) -> list[ObjectKey]:
