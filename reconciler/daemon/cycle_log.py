@@ -73,15 +73,16 @@ class CycleLog:
         if facts == self._host:
             return
         self._host = facts
-        if host.accelerator == "kvm":
-            _log.info(events.HOST_OBSERVED, hypervisor=host.hypervisor, accelerator="KVM")
-        else:
+        if host.accelerator == "qemu":
             _log.warning(
                 events.HOST_OBSERVED,
                 hypervisor=host.hypervisor,
                 accelerator="QEMU emulation",
                 reason="no working KVM here; guests are slower",
             )
+        else:
+            named = {"kvm": "KVM"}.get(host.accelerator, host.accelerator)
+            _log.info(events.HOST_OBSERVED, hypervisor=host.hypervisor, accelerator=named)
 
     def _say_source(self, name: str, source: SourceStatus) -> None:
         now = (str(source.state), source.message)

@@ -77,6 +77,7 @@ def test_a_replica_takes_over_in_time_and_nothing_is_done_twice(
 ) -> None:
     first = Replica(home, "first", started)
     wait_until(lambda: cores(cluster, namespace) == (1, 1), "the VM is there")
+    assert first.wait_for("host.observed")[0]["level"] == "info"
     second = Replica(home, "second", started)
     second.wait_for("standby.begun")
     leader = holder(cluster, namespace)
@@ -88,7 +89,8 @@ def test_a_replica_takes_over_in_time_and_nothing_is_done_twice(
     first.process.send_signal(signal.SIGSTOP)
     stopped_at = time.monotonic()
     home.commit({"web.yaml": vm_text("web", cores=2)}, "two cores")
-    wait_until(lambda: cores(cluster, namespace)[0] == 2, "the other replica acts", 20.0)
+    wait_until(lambda: second.events("leadership.taken"), "the other replica leads", 18.0)
+    wait_until(lambda: cores(cluster, namespace)[0] == 2, "the other replica acts", 30.0)
     print(f"fail-over, to the applied change: {time.monotonic() - stopped_at:.1f} s")
     first.process.send_signal(signal.SIGCONT)
     assert first.process.wait(20) == 75
