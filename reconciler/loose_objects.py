@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pygit2
+
 _CHUNK = 1 << 16
 _MOST_ALTERNATES = 5
 _NAME_LENGTH = 38
@@ -51,12 +53,19 @@ def require_whole(repository: Path, oid: str) -> None:
         raise CutOffError(f"the object {oid} lacks its end")
 
 
+def object_directory(repository: pygit2.Repository) -> Path:
+    """The directory with ``objects`` in it: of a linked work tree that of its repository."""
+    path = Path(repository.path)
+    common = path / "commondir"
+    return path / common.read_text().strip() if common.is_file() else path
+
+
 class LooseObjects:
     """Those of one repository and of those that it borrows from. Each is looked at once."""
 
     def __init__(self, repository: Path) -> None:
         """``repository`` is the directory with ``objects`` in it."""
-        self._repository = repository
+        self.repository = repository
         self._whole: set[str] = set()
 
     def require_whole(self) -> None:
@@ -76,7 +85,7 @@ class LooseObjects:
                 self._whole.add(name)
 
     def _directories(self) -> Iterator[Path]:
-        pending = [self._repository / "objects"]
+        pending = [self.repository / "objects"]
         for depth, directory in enumerate(pending):
             yield directory
             alternates = directory / "info" / "alternates"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import ObjectType, ReferenceType, RepositoryOpenFlag
 
+from reconciler.loose_objects import LooseObjects, object_directory, require_whole
 from reconciler.model.follow import Follow, FollowKind
 from reconciler.model.plain_text import one_line
 from reconciler.source.errors import UnreachableError
@@ -38,6 +39,7 @@ class LocalRemote:
         self.shown = str(path)
         self._path = path
         self._limits = limits
+        self._looked_at: LooseObjects | None = None
 
     def look(self, follow: Follow) -> RemoteHead:
         """See `Remote.look`; but for a range of versions it reads one ref, whatever the size of the repository."""
@@ -71,8 +73,9 @@ class LocalRemote:
         Raises:
             UnreachableError: it did not arrive whole.
         """
-        self._open()
+        opened = self._open()
         try:
+            self._loose(opened).require_whole()
             remote = mirror.remotes.create_anonymous(str(self._path))
             remote.fetch([refspec], message="fetch", callbacks=Deadline(self._limits.fetch_timeout_s))
         except (pygit2.GitError, KeyError, ValueError, OSError) as fault:
@@ -80,6 +83,13 @@ class LocalRemote:
 
     def close(self) -> None:
         """See `Remote.close`; nothing is held."""
+
+    def _loose(self, repository: pygit2.Repository) -> LooseObjects:
+        """What of its objects was looked at is remembered for as long as it is the same directory."""
+        directory = object_directory(repository)
+        if self._looked_at is None or self._looked_at.repository != directory:
+            self._looked_at = LooseObjects(directory)
+        return self._looked_at
 
     def _open(self) -> pygit2.Repository:
         try:
@@ -93,6 +103,7 @@ class LocalRemote:
 
 
 def _commit_in(repository: pygit2.Repository, commit: str) -> RemoteHead:
+    require_whole(object_directory(repository), commit)
     found = repository.get(commit)
     if found is None:
         return RemoteHead(commit="", fault="it does not hold that commit")
@@ -106,6 +117,7 @@ def _resolve(repository: pygit2.Repository, reference: pygit2.Reference) -> Remo
     if reference.type == ReferenceType.SYMBOLIC:
         target = repository.references.get(str(reference.target))
         return None if target is None else _resolve(repository, target)
+    require_whole(object_directory(repository), str(reference.target))
     try:
         commit = str(reference.peel(ObjectType.COMMIT).id)
     except pygit2.InvalidSpecError:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pygit2
 
+from reconciler.loose_objects import CutOffError, LooseObjects, object_directory
 from reconciler.model.errors import SourceError
 from reconciler.model.plain_text import one_line
 from reconciler.source.commits import revision_of
@@ -31,7 +32,10 @@ def open_tree(repository: Path, revision: str, *, limits: SourceLimits = DEFAULT
         if found is None:
             raise SourceError(f"{shown_path(str(repository))} is not in a Git repository")
         opened = pygit2.Repository(found)
+        LooseObjects(object_directory(opened)).require_whole()
         commit = opened.revparse_single(spec or "HEAD").peel(pygit2.Commit)
+    except CutOffError as fault:
+        raise SourceError(f"{shown} cannot be read: {fault}; `git fsck` there tells more") from fault
     except (KeyError, ValueError, pygit2.GitError) as fault:
         raise SourceError(
             f"{shown}: there is no revision {shown_path(spec)!r} ({one_line(str(fault))}): "
