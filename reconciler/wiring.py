@@ -58,6 +58,7 @@ class Core:
     cycle: Cycle
     clock: Clock
     suspension: SuspensionFile
+    has_new_key: bool
     choice: EngineChoice
 
     def operations(self, turn: Turn, settings: Settings) -> Operations:
@@ -121,7 +122,7 @@ def build_core(
             f"no repository is named in {settings.origin}: set source.url, for instance --set source.url=/srv/vms.git."
         )
     make_directory(settings.state_directory, "stateDirectory", 0o700)
-    key, _ = ensure_key(settings.key_file)
+    key, is_new = ensure_key(settings.key_file)
     digest = keyed_digest(key)
     clock = SystemClock()
     limits = replace(SOURCE_LIMITS, files=settings.limits.files, fetch_bytes=settings.limits.fetch_bytes)
@@ -160,6 +161,7 @@ def build_core(
         cycle=cycle,
         clock=clock,
         suspension=SuspensionFile(settings.key_file),
+        has_new_key=is_new,
         choice=choice,
     )
 

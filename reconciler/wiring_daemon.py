@@ -57,6 +57,11 @@ def daemon_of(
         ending.callback(leadership.release)
         make_directory(settings.runtime_directory, "runtimeDirectory", 0o755)
         core = build_core(settings, on_late=lambda: loop.wake(Wake()), leadership=leadership)
+        if core.has_new_key:
+            said = (
+                "a new key was made; if there was one before, put it back: what it recorded of secrets is not known now"
+            )
+            structlog.get_logger().warning(events.KEY_CREATED, file=str(settings.key_file), reason=said)
         metrics = Metrics(now=core.clock.now, leads=leadership.is_held)
         book = EventBook(core.clock.now())
         operations = core.operations(LoopTurn(lambda: loop), settings)

@@ -41,14 +41,14 @@ def declared_part(applied: Mapping[str, Any]) -> dict[str, Any]:
     metadata = applied.get("metadata") or {}
     kept = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
     if kept.get("annotations"):
-        kept["annotations"] = {name: value for name, value in kept["annotations"].items() if name != SOURCE}
+        kept["annotations"] = {name: value for name, value in kept["annotations"].items() if name not in RECORDED}
         if not kept["annotations"]:
             del kept["annotations"]
     return {**declared, **({"metadata": kept} if kept else {})}
 
 
-SOURCE = "gitvirt.io/source"
-"""An annotation that the applied document has and the object has not."""
+RECORDED = ("gitvirt.io/source", "gitvirt.io/key")
+"""Annotations that the applied document has and the object has not."""
 
 
 def _with_identity(declared: dict[str, Any], wanted: ResolvedVm) -> dict[str, Any]:

@@ -18,6 +18,7 @@ WRITTEN = frozenset(
         "owner",
         "revision",
         "source",
+        "key",
         "suspended",
         "trash",
         "tracking",

@@ -73,7 +73,8 @@ class ResolvedVm:
 
     ``claims`` are the volumes it stands on and ``networks`` the networks it is plugged into; both must be ready first.
     ``adopt`` names the existing domain that it is (``gitvirt.io/adopt``), empty for a VM of gitvirt's own making.
-    ``restart_window`` is that of the policy Window; None is one that is never open.
+    ``restart_window`` is that of the policy Window; None is one that is never open. ``of_another_key`` says that its secrets
+    were recorded under another key, so that nothing is known of them (`planning.other_key`).
     """
 
     key: ObjectKey
@@ -90,6 +91,7 @@ class ResolvedVm:
     guest_access: GuestAccess | None = None
     adopt: str = ""
     restart_window: RestartWindow | None = None
+    of_another_key: bool = False
 
 
 class SourceKind(StrEnum):

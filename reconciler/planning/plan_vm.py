@@ -12,6 +12,7 @@ from reconciler.model.plan import Action, Blocked, Cause, Change, Difference, Ho
 from reconciler.model.power import PowerState, PowerStep
 from reconciler.model.resolved import ResolvedVm
 from reconciler.planning.hold_id import hold_id
+from reconciler.planning.other_key import UNKNOWN
 from reconciler.planning.plan_absent import is_leaving
 from reconciler.planning.power import PowerDecision, decide_power, platform_power, seconds_to_expiry
 from reconciler.planning.proposal import Circumstances, Proposal, access_pending, ownership_obstacle, waits_for_adoption
@@ -290,6 +291,8 @@ def _notes(wanted: ResolvedVm, live: LiveVm, power: PowerDecision) -> Iterator[N
     if live.power is PowerState.PAUSED and not power.by_operator:
         said = "the guest is paused, not by gitvirt; `gitvirt start` resumes it"
         yield Note(key=key, code="vm-paused", message=said)
+    if wanted.of_another_key:
+        yield Note(key=key, code="secrets-unknown", message=UNKNOWN)
     if access_pending(wanted, live) and not live.guest_agent:
         said = "accessCredentials are not set: the guest agent does not answer (is qemu-guest-agent installed and up?)"
         yield Note(key=key, code="access-credentials-waiting", message=said)

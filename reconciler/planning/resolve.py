@@ -23,6 +23,7 @@ from reconciler.planning.contests import Identities, lost_contests
 from reconciler.planning.held import held_document, kept_seeds
 from reconciler.planning.host_rules import promised_mib, require_room
 from reconciler.planning.network_overlap import overlaps
+from reconciler.planning.other_key import heeding_key
 from reconciler.planning.placement import Placement
 from reconciler.planning.reads import Reads, Recorded
 from reconciler.planning.redact import Digest
@@ -276,7 +277,7 @@ class Resolver:
             return vm_of_cluster(document, references, policy=self._policy, digest=self._digest)
         vm = resolve_vm(document, references, policy=self._policy, digest=self._digest)
         require_room(vm, self._host)
-        return vm
+        return heeding_key(vm, self._live(document.key))
 
     def _place(self, key: ObjectKey) -> VolumePlace | None:
         thing = self._state.objects.get(key)

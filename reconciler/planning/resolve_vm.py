@@ -32,6 +32,7 @@ from reconciler.model.restart_window import RestartWindow, parse_restart_window
 from reconciler.planning import resolve_domain as hardware
 from reconciler.planning.guest_access import cloud_init_keys, guest_access
 from reconciler.planning.identity import derived_mac, derived_serial, derived_uuid
+from reconciler.planning.other_key import key_name, named
 from reconciler.planning.redact import Digest, applied_document
 from reconciler.planning.seed import SEED_VOLUME_TYPES, GuestIdentity, MissingReferenceError, seed_of
 from reconciler.planning.unresolvable import UnresolvableError
@@ -123,10 +124,11 @@ def resolve_vm(document: Document, references: References, *, policy: Policy, di
     )
     grace = template.get("terminationGracePeriodSeconds")
     restart_policy = _restart_policy(document)
+    applied = applied_document(document, digest)
     return ResolvedVm(
         key=key,
         document=document,
-        applied=packed(applied_document(document, digest)),
+        applied=packed(named(applied, key_name(digest)) if seeds or access else applied),
         domain=spec,
         run_strategy=strategy,
         restart_policy=restart_policy,
