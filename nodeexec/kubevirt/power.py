@@ -18,6 +18,12 @@ _STAYS_OFF = ("Halted", "Manual")
 _OFF = (PowerState.OFF, PowerState.CRASHED)
 
 
+def _is_asked(live: LiveVm, purpose: str) -> bool:
+    """Whether this run of the guest was asked to stop already; a mark of the run before says nothing of this one."""
+    asked, started = live.history.stop_requested_at, live.history.started_at
+    return live.history.stop_asked_by == purpose and asked is not None and (started is None or started <= asked)
+
+
 class Power:
     """Carries out one power step."""
 
@@ -52,9 +58,9 @@ class Power:
             if live.history.stop_requested_at is not None:
                 self._mark(live.key, {STOPPING: None})
             return steps.outcome()
-        if live.history.stop_asked_by != purpose:
-            self._mark(live.key, {STOPPING: stopping(self._tools.clock.now(), purpose)})
+        if not _is_asked(live, purpose):
             self._act("stop", live.key, steps)
+            self._mark(live.key, {STOPPING: stopping(self._tools.clock.now(), purpose)})
         return steps.outcome(Result.PROGRESSING, "the guest is stopping", POLL_S)
 
     def _restart(self, live: LiveVm, steps: Steps) -> None:

@@ -28,8 +28,8 @@ _NOT_FOUND = 404
 
 
 class Watch:
-    """A thread that keeps a `Cache` in step, in one namespace or (empty) in all. ``missing`` says that the cluster has no such
-    kind; ``fault`` is why it is out of step now, since the monotonic time ``fault_at``.
+    """A thread that keeps a `Cache` in step, in one namespace or (empty) in all. ``missing`` says that the cluster never had such
+    a kind (one that it had and has no more is unread, not empty); ``fault`` is why it is out of step now, since the monotonic time ``fault_at``.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Watch:
         self.kind = cache.kind
         self._closed = threading.Event()
         self._version = ""
-        self._listed_at = 0.0
+        self._listed_at: float | None = None
         self.synced = threading.Event()
         self.missing = False
         self.fault = ""
@@ -74,12 +74,14 @@ class Watch:
             self._closed.wait(delay_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries, guards nothing
 
     def _refused(self, error: ApiError) -> None:
-        if error.status == _NOT_FOUND:
+        if error.status == _NOT_FOUND and self._listed_at is None:
             self._cache.replace((), self._namespace)
             self.missing, self.fault, self._version = True, "", ""
             self.synced.set()
         else:
-            self._note(error.outcome.reason)
+            gone = f"{self.kind.resource} were served before and are not now"
+            self._note(gone if error.status == _NOT_FOUND else error.outcome.reason)
+            self._version = "" if error.status == _NOT_FOUND else self._version
 
     def _note(self, fault: str) -> None:
         if not self.fault:
@@ -88,7 +90,8 @@ class Watch:
 
     def _once(self) -> None:
         """List where needed, then one watch until the server ends it."""
-        if not self._version or self._clock.monotonic() - self._listed_at > RELIST_S:
+        listed_at = self._listed_at
+        if not self._version or listed_at is None or self._clock.monotonic() - listed_at > RELIST_S:
             self._list()
         seconds = str(WATCH_S + random.randrange(60))  # noqa: S311
         query = {

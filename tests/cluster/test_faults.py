@@ -173,3 +173,41 @@ def test_a_running_vm_is_stopped_before_it_is_deleted(site: ClusterSite, front: 
     assert site.hands.get(VM, site.namespace, "web") is None
     assert [verb for verb, _, _ in front.acted] == ["stop"]
     assert site.hands.list(CLAIM, site.namespace) == []
+
+
+def test_a_second_stop_stops_the_second_run(site: ClusterSite, front: Front) -> None:
+    vm = site.vm("web")
+    site.engine.apply(create(vm))
+    for run in (1, 2):
+        site.hands.run_instance(site.namespace, "web")
+        wait_until(lambda: site.look(vm.key).power is PowerState.RUNNING, "it runs")  # type: ignore[union-attr]
+        stop = update(vm, site.look(vm.key), power=PowerStep.STOP)  # type: ignore[arg-type]
+        assert site.engine.apply(stop).result is Result.PROGRESSING
+        wait_until(lambda: site.look(vm.key).power is PowerState.OFF, "it is off")  # type: ignore[union-attr]
+        assert [verb for verb, _, _ in front.acted] == ["stop"] * run
+        time.sleep(1.1)  # instances say when they began in whole seconds
+
+
+def test_a_stop_that_kubevirt_refused_is_asked_for_again(site: ClusterSite, front: Front) -> None:
+    vm = site.vm("web")
+    site.engine.apply(create(vm))
+    site.hands.run_instance(site.namespace, "web")
+    live = wait_until(lambda: (found := site.look(vm.key)) and found.power is PowerState.RUNNING and found, "it runs")  # type: ignore[union-attr]
+    front.plan("PUT .*/stop", 500)
+    assert site.engine.apply(update(vm, live, power=PowerStep.STOP)).result is Result.RETRY
+    assert site.engine.apply(update(vm, live, power=PowerStep.STOP)).result is Result.PROGRESSING
+    assert [verb for verb, _, _ in front.acted] == ["stop"]
+
+
+def test_a_kind_that_is_gone_is_unread_and_not_empty(site: ClusterSite, front: Front, tmp_path: Path) -> None:
+    site.engine.apply(create(site.claim("data")))
+    path = str(front.kubeconfig(tmp_path / "short.kubeconfig"))
+    short = site.another_engine(kubeconfig=path, stale_after_s=0.2)
+    try:
+        assert site.claim("data").key in short.observe(None).objects
+        front.plan("GET .*persistentvolumeclaims", 404, times=1000)
+        front.cut_watches()
+        wait_until(lambda: short.observe(None).is_unknown(site.claim("data").key), "it is unknown")
+        assert site.claim("data").key in short.observe(None).objects
+    finally:
+        short.close()
