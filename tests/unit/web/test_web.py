@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -77,7 +76,7 @@ def feed(site: Site, *, applied: tuple[AppliedChange, ...] = (), problems: tuple
         problems=problems,
         objects=(
             ObjectStatus(key=WEB, state=ObjectState.READY, printable_status="Running"),
-            ObjectStatus(key=replace(WEB, name="db"), state=ObjectState.FAILED, printable_status="Stopped"),
+            ObjectStatus(key=WEB._replace(name="db"), state=ObjectState.FAILED, printable_status="Stopped"),
         ),
     )
 
