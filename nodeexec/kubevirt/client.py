@@ -21,7 +21,6 @@ MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 JSON = "application/json"
 CONNECT_TIMEOUT_S = 5.0
-MAX_ANSWER_BYTES = 256 << 20
 _PIECE = 64 << 10
 _UNAUTHORIZED = 401
 _BAD = 400

@@ -112,7 +112,9 @@ class Host:
         )
 
     def engine(self) -> Engine:
-        own: Any = SimpleNamespace(survey=self.survey, as_adopted=self.as_adopted, compare=compare, check=support.check)
+        own: Any = SimpleNamespace(
+            survey=self.survey, as_adopted=self.as_adopted, compare=compare, check=support.check, is_platform=False
+        )
         return cast("Engine", own)
 
 

@@ -6,7 +6,6 @@ The Lease is kept in a file here, under an API server's rules; ``tests/cluster``
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import threading
@@ -55,7 +54,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(SITE)
-    monkeypatch.setenv("PYTHONPATH", f"{site}:{os.environ.get('PYTHONPATH', Path.cwd())}")
+    monkeypatch.setenv("PYTHONPATH", f"{site}:{Path.cwd()}")
     monkeypatch.setenv("LEASE", str(tmp_path / "lease"))
     return make_home(
         tmp_path, {"web.yaml": vm_text("web")}, web={"listen": "127.0.0.1:0"}, log={"level": "debug", "format": "json"}
