@@ -297,7 +297,7 @@ class Reading:
 
     def _volume(self, key: ObjectKey, volume: HostVolume, incoming: HostIncoming | None) -> LiveVolume:
         under = ObjectKey(volume.kind, key.namespace, key.name) if self.owns(volume.marks) and volume.kind else key
-        users = tuple(self._user(name) for name in self.state.users_of(volume.place))
+        users = tuple(self._user(name) for name in self._users().get(volume.place, ()))
         phase = incoming.phase(self.under_way(copy_name(volume.place))) if incoming else "Succeeded"
         return self.known.of(
             incoming or volume, (under, phase, users), lambda: self._read_volume(under, volume, incoming, phase, users)
@@ -333,6 +333,10 @@ class Reading:
             progress=incoming.done if incoming else None,
             used_by=users,
         )
+
+    def _users(self) -> Mapping[VolumePlace, tuple[str, ...]]:
+        """Names of the domains that name each volume, sorted."""
+        return self.known.of(self.state, None, self.state.users)
 
     def _user(self, name: str) -> ObjectKey:
         return vm_key(name) if self.owns(self.state.domains[name].marks) else ObjectKey(VM, "", name)

@@ -183,13 +183,17 @@ class HostState:
 
     def users_of(self, place: VolumePlace) -> tuple[str, ...]:
         """Names of the domains that name a volume in either half, sorted."""
-        return tuple(
-            sorted(
-                domain.name
-                for domain in self.domains.values()
-                if any(place in places_of(domain.name, half) for half in (domain.stored, domain.running) if half)
-            )
-        )
+        return self.users().get(place, ())
+
+    def users(self) -> dict[VolumePlace, tuple[str, ...]]:
+        """For every volume that a domain names in either half, the names of those that do, sorted."""
+        found: dict[VolumePlace, tuple[str, ...]] = {}
+        for name in sorted(self.domains):
+            domain = self.domains[name]
+            halves = (places_of(name, half) for half in (domain.stored, domain.running) if half)
+            for place in frozenset[VolumePlace]().union(*halves):
+                found[place] = (*found.get(place, ()), name)
+        return found
 
 
 def domain_name(key: ObjectKey) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from reconciler.model.moment import Moment
@@ -26,5 +27,10 @@ class SystemClock:
 
 def moment(clock: Clock) -> Moment:
     """Now on this machine, by both clocks."""
-    boot_id = _BOOT_ID.read_text(encoding="ascii").strip()
-    return Moment(boot_id=boot_id, monotonic_s=clock.monotonic(), at=clock.now())
+    return Moment(boot_id=_boot_id(), monotonic_s=clock.monotonic(), at=clock.now())
+
+
+@cache
+def _boot_id() -> str:
+    """The same for as long as this process lives."""
+    return _BOOT_ID.read_text(encoding="ascii").strip()

@@ -20,6 +20,7 @@ MASK = "digest:"
 SOURCE = "gitvirt.io/source"
 """Annotation of the applied document: the identity of the source that it came from (`Origin.identity`)."""
 
+_MAPPINGS = (dict, Mapping)  # nearly everything is a dictionary, which is quicker to tell than a Mapping
 _USER_PART = re.compile(r"(?<=://)[^\s/?#]*@")
 _SERVER_WRITTEN = frozenset(
     {"uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink", "deletionTimestamp"}
@@ -73,12 +74,12 @@ def shown_url(url: str, digest: Digest) -> str:
 
 
 def _redacted(node: Any, digest: Digest) -> Any:
-    if isinstance(node, Mapping):
+    if isinstance(node, str):
+        return without_credentials(node) if "://" in node else node
+    if isinstance(node, _MAPPINGS):
         return {name: _entry(name, value, digest) for name, value in node.items()}
     if isinstance(node, list):
         return [_redacted(item, digest) for item in node]
-    if isinstance(node, str) and "://" in node:
-        return without_credentials(node)
     return node
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from nodeexec.simulated.host import StepRecord
 from nodeexec.simulated.reading import volume_key
-from nodeexec.simulated.state import HostDomain, HostState
+from nodeexec.simulated.state import HostDomain, HostIncoming, HostNetwork, HostState, HostVolume
 from reconciler.daemon.suspension import Suspended
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import Marks
@@ -137,14 +138,28 @@ def changed_domains(record: StepRecord) -> Iterable[tuple[HostDomain, HostDomain
             yield before, after
 
 
-def things(state: HostState) -> dict[str, tuple[object, Marks | None]]:
-    """Everything that somebody can own, with its marks."""
-    return {
-        **{f"domain {d.name}": (d, d.marks) for d in state.domains.values()},
-        **{f"volume {v.pool}/{v.name}": (v, v.marks) for v in state.volumes.values()},
-        **{f"copy {i.volume.pool}/{i.volume.name}": (i, i.volume.marks) for i in state.incoming.values()},
-        **{f"network {n.name}": (n, n.marks) for n in state.networks.values()},
-    }
+Thing = HostDomain | HostVolume | HostIncoming | HostNetwork
+
+
+def changed_things(record: StepRecord) -> Iterable[tuple[str, Thing | None, Thing | None]]:
+    """What somebody can own and is another after a step, new or gone: (name, before, after)."""
+    had, has = record.before, record.after
+    kinds: tuple[tuple[str, Mapping[Any, Thing], Mapping[Any, Thing]], ...] = (
+        ("domain", had.domains, has.domains),
+        ("volume", had.volumes, has.volumes),
+        ("copy", had.incoming, has.incoming),
+        ("network", had.networks, has.networks),
+    )
+    for noun, before, after in kinds:
+        for name in {**before, **after}:
+            if before.get(name) is not after.get(name):
+                said = name if isinstance(name, str) else "/".join(name)
+                yield f"{noun} {said}", before.get(name), after.get(name)
+
+
+def marks_of(thing: Thing) -> Marks | None:
+    """The marks on a thing; those of a copy are on the volume that it will be."""
+    return thing.volume.marks if isinstance(thing, HostIncoming) else thing.marks
 
 
 def owned_keys(state: HostState, known: Known) -> frozenset[ObjectKey]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nodeexec.simulated.host import StepRecord
 from nodeexec.simulated.state import HostDomain
-from tests.simulation.known import Known, changed_domains, things, vm_of
+from tests.simulation.known import Known, changed_domains, changed_things, marks_of, vm_of
 
 _OPERATOR_STEPS = ("write operator marks", "remove marks", "destroy trash item", "take out of trash")
 _OPERATOR_VERBS = ("stop", "start", "pause", "resume", "suspend")
@@ -14,21 +14,19 @@ _OPERATOR_VERBS = ("stop", "start", "pause", "resume", "suspend")
 
 def foreign_things_are_untouched(known: Known, record: StepRecord) -> Iterator[str]:
     """What is not ours, of this host, is after a step what it was."""
-    after = things(record.after)
-    for name, (before, marks) in things(record.before).items():
-        if not known.owns(marks) and after.get(name, (None, None))[0] is not before:
+    for name, before, _ in changed_things(record):
+        if before is not None and not known.owns(marks_of(before)):
             yield f"{name} is foreign and was touched"
 
 
 def everything_is_born_owned(known: Known, record: StepRecord) -> Iterator[str]:
     """The mark is part of the call that makes a thing; it comes off by release alone."""
-    before = things(record.before)
-    for name, (_, marks) in things(record.after).items():
-        if known.owns(marks):
+    for name, before, after in changed_things(record):
+        if after is None or known.owns(marks_of(after)):
             continue
-        if name not in before:
+        if before is None:
             yield f"{name} was made without its mark"
-        elif known.owns(before[name][1]) and not known.asks("release", record.key):
+        elif known.owns(marks_of(before)) and not known.asks("release", record.key):
             yield f"the mark of {name} came off"
 
 
