@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from nodeexec.simulated.reading import network_name
-from nodeexec.simulated.state import HostDomain, HostVolume, domain_name
+from nodeexec.simulated.state import HostDomain, HostVolume, domain_name, vm_key
 from reconciler.model.keys import ObjectKey
 from reconciler.model.plan import Plan
 from reconciler.model.power import OverrideAction, PowerState
@@ -61,9 +61,19 @@ class Accounts:
         if one.kind == VM and self._fleet.vms[one.name].broken:
             return True
         return any(
-            need not in self._fleet.present() or need in self._held or self._may_wait(need, (*above, one))
+            need not in self._fleet.present()
+            or need in self._held
+            or self._is_taken(need, one)
+            or self._may_wait(need, (*above, one))
             for need in self._fleet.needs(one)
         )
+
+    def _is_taken(self, need: ObjectKey, one: ObjectKey) -> bool:
+        """Whether a VM that left the repository, and has to stay, stands on what another one needs."""
+        if need.kind == NETWORK:
+            return False
+        others = (vm_key(user) for user in self._users(need) if user != domain_name(one))
+        return any(other in self._held and other not in self._fleet.present() for other in others)
 
     def _is_partly_read(self, one: ObjectKey) -> bool:
         """Whether the source of an object has a file that nobody can read: then nothing of it is deleted."""

@@ -15,9 +15,11 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.outcome import Outcome
 from reconciler.model.persistent import with_changes
 from reconciler.model.plan import Change, Hold
+from reconciler.model.power import RunStrategy
 from reconciler.model.resolved import RestartPolicy
 from reconciler.model.revision import Revision, Snapshot, SourceState
-from reconciler.planning import plan_absent, plan_vm, planner, resolve_vm
+from reconciler.planning import plan_absent, plan_storage, plan_vm, planner, resolve_vm
+from reconciler.planning.power import PowerDecision
 from reconciler.planning.safety import Approvals
 from tests.simulation.planting import Patch
 from tests.simulation.repository import MemorySource
@@ -131,3 +133,18 @@ def unknown_users_of_a_disk_forgotten(patch: Patch) -> None:
 def restart_window_always_open(patch: Patch) -> None:
     """When a VM may be restarted is not looked at."""
     patch(plan_vm, "restarts_by_itself", lambda wanted, *_: wanted.restart_policy is not RestartPolicy.MANUAL)
+
+
+def manual_read_as_halted(patch: Patch) -> None:
+    """Power that is the operator's is taken for power that is to be off."""
+    good = plan_vm.decide_power
+
+    def decide(strategy: RunStrategy, *facts: Any) -> PowerDecision:
+        return good(RunStrategy.HALTED if strategy is RunStrategy.MANUAL else strategy, *facts)
+
+    patch(plan_vm, "decide_power", decide)
+
+
+def a_pool_that_is_always_full(patch: Patch) -> None:
+    """What was once too little room stays so."""
+    patch(plan_storage, "beyond_its_pool", lambda *_: "the pool has no room for it")

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from nodeexec.simulated import power, reading, trash, vm_changes, volume_changes
+from nodeexec.simulated.engine import SimulatedEngine
 from nodeexec.simulated.faults import AnswerLostError
 from nodeexec.simulated.host import Mutation
 from nodeexec.simulated.reading import Reading
@@ -15,10 +16,10 @@ from nodeexec.simulated.steps import Executor, Steps
 from nodeexec.simulated.vm_changes import VmChanges
 from nodeexec.simulated.volume_changes import VolumeChanges
 from nodeexec.trash_age import TrashAge
-from reconciler.model.live import Marks
+from reconciler.model.live import LiveObject, Marks
 from reconciler.model.moment import Moment
 from reconciler.model.outcome import Outcome
-from reconciler.model.plan import Change
+from reconciler.model.plan import Change, Difference
 from reconciler.model.power import RunHistory
 from reconciler.model.resolved import Resolved, ResolvedVm, ResolvedVolume
 from reconciler.planning import plan_absent
@@ -207,3 +208,24 @@ def a_create_that_makes_another(patch: Patch) -> None:
         return good(changes, change, wanted)
 
     patch(VolumeChanges, "update", update)
+
+
+def documents_shown_as_they_are(patch: Patch) -> None:
+    """What differs is shown with the whole of the document that says so."""
+    good = SimulatedEngine.compare
+
+    def compare(engine: SimulatedEngine, wanted: Resolved, live: LiveObject) -> tuple[Difference, ...]:
+        document = wanted.document.body if wanted.document is not None else {}
+        return tuple(replace(entry, reason=f"{entry.reason}: {document}") for entry in good(engine, wanted, live))
+
+    patch(SimulatedEngine, "compare", compare)
+
+
+def marks_lost_with_an_update(patch: Patch) -> None:
+    """A domain is defined anew without its marks."""
+    good = vm_changes.changed
+
+    def changed(name: str, **values: Any) -> Mutation:
+        return good(name, **{**values, "marks": None} if "stored" in values else values)
+
+    patch(vm_changes, "changed", changed)
