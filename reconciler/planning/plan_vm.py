@@ -13,7 +13,7 @@ from reconciler.model.power import PowerState, PowerStep
 from reconciler.model.resolved import ResolvedVm
 from reconciler.planning.hold_id import hold_id
 from reconciler.planning.other_key import UNKNOWN
-from reconciler.planning.plan_absent import is_leaving
+from reconciler.planning.plan_absent import is_absent, is_leaving
 from reconciler.planning.power import PowerDecision, decide_power, platform_power, seconds_to_expiry
 from reconciler.planning.proposal import Circumstances, Proposal, access_pending, ownership_obstacle, waits_for_adoption
 from reconciler.planning.restart import restarts_by_itself, seconds_to_opening, whose_restart
@@ -92,9 +92,17 @@ def _unready(wanted: ResolvedVm, around: Circumstances) -> Blocked | None:
 
 
 def _leaving_user(wanted: ResolvedVm, live: LiveVolume, around: Circumstances) -> Blocked | None:
-    """A VM that has this one's disk and goes: a rename, as far as anybody can tell. One of the two at a time has it."""
+    """A VM that has this one's disk and goes: a rename, as far as anybody can tell. One of the two at a time has it. So it is
+    with one that runs and is kept, because not all of the repository can be read or nobody follows its source any more.
+    """
     for user in live.used_by:
-        if user == wanted.key or user.kind != "VirtualMachine" or not is_leaving(user, around):
+        if user == wanted.key or user.kind != "VirtualMachine" or not is_absent(user, around):
+            continue
+        if not is_leaving(user, around):
+            other = around.live(user)
+            if isinstance(other, LiveVm) and other.running is not None:
+                by = f"{live.key} is in use by {user}, which is not in what could be read of the repository and runs"
+                return Blocked(key=wanted.key, by=by, by_keys=(user,), waiting=True)
             continue
         disks = (around.live(key) for key in wanted.claims)
         has_all = all(isinstance(disk, LiveVolume) and user in disk.used_by for disk in disks)

@@ -13,7 +13,7 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.plan import Plan
 from reconciler.model.power import OverrideAction, PowerState
 from tests.simulation.commits import MISSING_IMAGE
-from tests.simulation.fleet import CLAIM, CLONE, DATA_VOLUME, NETWORK, PRUNE_WORDS, VM, VmDraft, key
+from tests.simulation.fleet import CLAIM, DATA_VOLUME, NETWORK, PRUNE_WORDS, VM, VmDraft, key
 from tests.simulation.known import ROUNDED_UP_S, owned_keys, vm_of
 from tests.simulation.outside import is_foreign_network
 
@@ -69,11 +69,12 @@ class Accounts:
         )
 
     def _is_taken(self, need: ObjectKey, one: ObjectKey) -> bool:
-        """Whether a VM that left the repository, and has to stay, stands on what another one needs."""
+        """Whether a VM that left the repository, and has to stay or is in what nobody can read, stands on what one needs."""
         if need.kind == NETWORK:
             return False
         others = (vm_key(user) for user in self._users(need) if user != domain_name(one))
-        return any(other in self._held and other not in self._fleet.present() for other in others)
+        gone = [other for other in others if other not in self._fleet.present()]
+        return any(other in self._held or self._is_partly_read(other) for other in gone)
 
     def _is_partly_read(self, one: ObjectKey) -> bool:
         """Whether the source of an object has a file that nobody can read: then nothing of it is deleted."""
@@ -87,8 +88,12 @@ class Accounts:
     def _is_perhaps_used(self, one: ObjectKey) -> bool:
         """Whether a VM is declared that is not there, and whose manifest nobody can make use of: it may name any claim."""
         vms = [key(VM, name) for name in self._fleet.vms]
-        absent = [vm for vm in vms if domain_name(vm) not in self._state.domains]
+        absent = [vm for vm in vms if not self._is_ours(vm)]
         return one.kind in (CLAIM, DATA_VOLUME) and any(self._may_wait(vm, ()) for vm in absent)
+
+    def _is_ours(self, vm: ObjectKey) -> bool:
+        domain = self._state.domains.get(domain_name(vm))
+        return domain is not None and self._known.owns(domain.marks)
 
     def _users(self, one: ObjectKey) -> tuple[str, ...]:
         """Domains that use a volume or network."""
@@ -193,9 +198,8 @@ class Accounts:
                 yield f"ISO {volume.name} is left over"
         for place, entry in self._state.incoming.items():
             one = key(entry.volume.kind, entry.volume.name.rpartition(".")[0].partition("_")[2])
-            source = self._fleet.imports.get(one.name, ("", 0))[0]
-            under_way = self.fails_for_good(one) or (source.startswith(CLONE) and self.may_wait(one))
-            if not under_way and not (one not in self._fleet.present() and self._is_partly_read(one)):
+            is_declared = one in self._fleet.present()
+            if is_declared and not (self.fails_for_good(one) or self.may_wait(one)):
                 yield f"a copy for {place[1]} is left over"
 
     def _kept_twice(self) -> Iterator[str]:

@@ -178,6 +178,19 @@ def test_a_disk_that_a_declared_vm_names_in_vain_is_never_trashed() -> None:
     assert [change.key for change in result.changes] == [other_namespace.key]
 
 
+def test_a_vm_whose_disk_runs_in_one_that_is_kept_waits_and_says_so() -> None:
+    live = live_of(vm("old") + claim("web-root"))
+    live[key(PVC, "web-root")] = replace(live[key(PVC, "web-root")], used_by=(key(VM, "old"),))
+    old = live_of(WEB)[key(VM, "web")]
+    assert isinstance(old, LiveVm)
+    live[key(VM, "old")] = replace(old, key=key(VM, "old"), running=old.stored, power=PowerState.RUNNING)
+    result = plan(WEB, live, complete=False)
+    assert key(VM, "web") not in {change.key for change in result.changes}
+    assert "VirtualMachine/default/old" in next(one.by for one in result.blocked if one.key == key(VM, "web"))
+    live[key(VM, "old")] = replace(old, key=key(VM, "old"), running=None, power=PowerState.OFF)
+    assert key(VM, "web") in {change.key for change in plan(WEB, live, complete=False).changes}
+
+
 def test_nothing_is_deleted_on_an_incomplete_reading() -> None:
     base = many(8)
     without = base.replace(vm("vm03") + claim("vm03-root"), "")
