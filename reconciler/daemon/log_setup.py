@@ -7,7 +7,8 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping, MutableMapping
-from typing import Any, TextIO
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -50,14 +51,32 @@ def set_up_logging(settings: LogSettings, stream: TextIO | None = None) -> None:
     structlog.configure(
         processors=[*shared, *finishing],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", Unfailing(out))),
         cache_logger_on_first_use=False,
     )
     # Libraries speak through the standard library; only their warnings are worth an operator's time.
-    handler = logging.StreamHandler(out)
+    handler = logging.StreamHandler(Unfailing(out))
     handler.setFormatter(_PlainFormatter("%(levelname)s %(name)s %(message)s"))
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING))
     threading.excepthook = _log_thread_fault
+
+
+class Unfailing:
+    """A stream that loses what cannot be written (a full disk, a reader that went away): no line is worth a cycle."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or lose it."""
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what was written, or lose it."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 class _PlainFormatter(logging.Formatter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -15,7 +16,7 @@ import pygit2
 from pygit2.enums import FileMode, ObjectType
 
 from reconciler.journal.packing import LOOSE_LIMIT
-from reconciler.loose_objects import LooseObjects, require_whole
+from reconciler.loose_objects import LooseObjects, is_cut_off, require_whole
 from reconciler.model.errors import JournalError
 from reconciler.model.plain_text import one_line
 
@@ -114,6 +115,14 @@ class JournalStore:
             tree,
             [head.id] if head else [],
         )
+        # libgit2 1.9 answers with a commit, too, when a full disk kept the branch where it was.
+        moved = self.repository.references.get(BRANCH)
+        if (
+            moved is None
+            or moved.target != commit
+            or is_cut_off(self.path / "objects" / str(commit)[:2] / str(commit)[2:])
+        ):
+            raise OSError(errno.ENOSPC, "the commit was not stored: No space left on device, in all likelihood")
         self._loose += 2
         return str(commit)
 

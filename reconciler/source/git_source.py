@@ -9,6 +9,7 @@ import hashlib
 import shutil
 import threading
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,6 +86,7 @@ class GitSource:
         self._path = self._directory / identity[:16]  # a link; it leads to the mirror
         self._fetching, self._reading = threading.Lock(), threading.RLock()
         self._mirror: Mirror | None = None
+        self._last_accepted = ""
         self._damage = ""
         self._confirmed = ""
         self._refused = ("", "")
@@ -220,7 +222,12 @@ class GitSource:
             return revision_of(found) if isinstance(found, pygit2.Commit) else None
 
     def _accepted_commit(self) -> str:
-        return self._mirror.read(ACCEPTED) if self._mirror else ""
+        """As the mirror has it; when it cannot be read just now (no file to spare), as it was read last."""
+        if self._mirror is None:
+            return ""
+        with suppress(pygit2.GitError, OSError):
+            self._last_accepted = self._mirror.read(ACCEPTED)
+        return self._last_accepted
 
     def _may_rewrite(self, accepted: str, head: str) -> bool:
         """A pin goes wherever it is moved; a branch whose history changed is followed only where the settings say so, or

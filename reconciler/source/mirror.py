@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -82,6 +83,9 @@ class Mirror:
     def write(self, ref: str, commit: str) -> None:
         """Move a ref, atomically and durably."""
         self.repository.references.create(ref, pygit2.Oid(hex=commit), force=True)
+        # libgit2 1.9 does not say so when a full disk kept the ref where it was.
+        if self.read(ref) != commit:
+            raise OSError(errno.ENOSPC, f"{ref} could not be moved: No space left on device, in all likelihood")
 
     def delete(self, ref: str) -> None:
         """Remove a ref that is there."""

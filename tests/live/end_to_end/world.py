@@ -78,6 +78,12 @@ class World:
             server = serve(images, rate_bytes_per_s=rate, quiet=True)
             threading.Thread(target=server.serve_forever, daemon=True).start()
             self._servers.append(server)
+        self.make_repository()
+        self.declare({"image.yaml": IMAGE.format(name="demo-image", url=self.image_url())})
+        self.start_daemon()
+
+    def make_repository(self) -> None:
+        """An empty one, a work tree of it, and the settings that name it."""
         bare = self.directory / "vms.git"
         self.git("init", "--quiet", "--bare", "--initial-branch=main", str(bare), at=self.directory)
         self.git("clone", "--quiet", str(bare), str(self.work), at=self.directory)
@@ -85,8 +91,6 @@ class World:
         self.git("config", "user.email", "ada@example.org")
         self.git("checkout", "--quiet", "-B", "main")
         self.settings.write_text(yaml.safe_dump(self._settings(bare)))
-        self.declare({"image.yaml": IMAGE.format(name="demo-image", url=self.image_url())})
-        self.start_daemon()
 
     def _settings(self, bare: Path) -> dict[str, Any]:
         return {
@@ -126,13 +130,14 @@ class World:
         """Where the demo guest's image is."""
         return f"http://127.0.0.1:{self._servers[int(slow)].server_address[1]}/demo-guest.qcow2"
 
-    def start_daemon(self) -> None:
+    def start_daemon(self, **environment: str) -> None:
         """`gitvirt run`, as a process that does not outlive this one."""
         with (self.directory / "daemon.log").open("ab") as log:
             self._daemon = subprocess.Popen(
                 [sys.executable, "-m", "reconciler", "--settings", str(self.settings), "run"],
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
                 preexec_fn=lambda: _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509
             )
         self.until("the daemon answers", lambda: self.ask("status"), 30)

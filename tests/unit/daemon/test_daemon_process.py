@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -168,3 +169,20 @@ def test_it_ends_in_time_although_a_cycle_hangs(tmp_path: Path, started: list[su
     assert daemon.events("daemon.stopped")[0]["drained"] is False
     with acting(home.settings):
         """The kernel let go of the lock; taking it properly also removes its file."""
+
+
+def test_without_files_to_open_it_says_so_and_goes_on_when_it_can(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    home = make_home(tmp_path, {"web.yaml": vm_text("web")}, log={"level": "info", "format": "json"})
+    daemon = Process(home)
+    started.append(daemon.process)
+    daemon.wait_for("change.applied", 3)
+    soft, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (5, hard))
+    home.commit({"db.yaml": vm_text("db")}, "add db")
+    assert "Too many open files" in daemon.wait_for("source.unreachable")[0]["reason"]
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    daemon.process.send_signal(signal.SIGHUP)
+    eventually(lambda: any(e["object"].endswith("/db") for e in daemon.events("change.applied")), 30)
+    assert daemon.end() == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -264,3 +266,16 @@ def test_the_console_never_obeys_what_it_shows() -> None:
     assert "\x1b" not in out.getvalue()
     assert "\u202e" not in out.getvalue()
     assert "source.ready" in out.getvalue()
+
+
+@pytest.mark.usefixtures("quiet_after")
+def test_a_log_that_cannot_be_written_is_lost_and_nothing_else() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    stream = os.fdopen(full, "w", buffering=1, closefd=False)
+    set_up_logging(LogSettings(format="json"), stream)
+    for _ in range(3):
+        structlog.get_logger().error("change.failed", reason="x")
+        logging.getLogger("library").error("y")
+    with suppress(OSError):
+        stream.close()
+    os.close(full)
