@@ -36,7 +36,7 @@ def field_path(text: str) -> FieldPath:
 
 
 def _causes(error: ApiError) -> Iterator[tuple[str, str]]:
-    named = [(field.lstrip("."), message) for field, message in error.causes if field.strip(".")]
+    named = [(field.lstrip("."), message) for field, message in error.causes if field.strip(".") not in ("", "<nil>")]
     yield from named
     if not named:
         found = _NAMED.search(error.message)

@@ -12,6 +12,7 @@ import pytest
 
 from reconciler.model.policy import Policy
 from tests.cluster import servers
+from tests.cluster.emulator import Emulator
 from tests.cluster.hands import Hands
 from tests.cluster.site import ClusterSite
 
@@ -27,6 +28,7 @@ class Cluster:
     kubeconfig: Path
     hands: Hands
     plane: servers.ControlPlane | None
+    in_memory: bool = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,18 +69,54 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def site(cluster: Cluster, namespace: str) -> Iterator[ClusterSite]:
-    """An engine on a namespace of its own."""
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace of one test's own."""
+    yield from _namespace(cluster)
+
+
+@pytest.fixture(scope="session")
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster in memory, on every machine."""
+    made = Emulator(tmp_path_factory.mktemp("emulated"))
+    yield Cluster(kubeconfig=made.kubeconfig, hands=Hands(made.kubeconfig), plane=None, in_memory=True)
+    made.close()
+
+
+@pytest.fixture(params=["real", "emulated"])
+def either(request: pytest.FixtureRequest) -> Cluster:
+    """The real cluster, and the one in memory that is held to it."""
+    found: Cluster = request.getfixturevalue("cluster" if request.param == "real" else "emulated")
+    return found
+
+
+@pytest.fixture
+def own_namespace(either: Cluster) -> Iterator[str]:
+    """A namespace of one test's own, on either."""
+    yield from _namespace(either)
+
+
+@pytest.fixture
+def site(either: Cluster, own_namespace: str) -> Iterator[ClusterSite]:
+    """An engine on a namespace of its own, on either."""
+    yield from _site(either, own_namespace)
+
+
+@pytest.fixture
+def real_site(cluster: Cluster, namespace: str) -> Iterator[ClusterSite]:
+    """The same on the real one alone."""
+    yield from _site(cluster, namespace)
+
+
+def _namespace(cluster: Cluster) -> Iterator[str]:
+    name = f"test-{os.getpid()}-{next(_numbers)}"
+    cluster.hands.make_namespace(name)
+    yield name
+    if not cluster.in_memory:
+        cluster.hands.clear(name)
+
+
+def _site(cluster: Cluster, namespace: str) -> Iterator[ClusterSite]:
     policy = Policy(owner="contract", host="cluster", on_cluster=True)
     made = ClusterSite(hands=cluster.hands, kubeconfig=cluster.kubeconfig, namespace=namespace, policy=policy)
     yield made
     made.engine.close()
-
-
-@pytest.fixture
-def namespace(cluster: Cluster) -> Iterator[str]:
-    """A namespace of one test's own."""
-    name = f"test-{os.getpid()}-{next(_numbers)}"
-    cluster.hands.make_namespace(name)
-    yield name
-    cluster.hands.clear(name)

@@ -49,8 +49,10 @@ class Front:
         said = yaml.safe_load(kubeconfig.read_text())
         server, user = said["clusters"][0]["cluster"], said["users"][0]["user"]
         self._to = urlsplit(server["server"])
-        self._tls = ssl.create_default_context(cafile=server["certificate-authority"])
-        self._tls.load_cert_chain(user["client-certificate"], user["client-key"])
+        self._tls: ssl.SSLContext | None = None
+        if self._to.scheme == "https":
+            self._tls = ssl.create_default_context(cafile=server["certificate-authority"])
+            self._tls.load_cert_chain(user["client-certificate"], user["client-key"])
         self.planned: list[Planned] = []
         self.seen: list[str] = []
         self.acted: list[tuple[str, str, str]] = []
@@ -113,6 +115,7 @@ class Front:
     def _handler(front) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - the handler is the self of what is below
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def log_message(self, *arguments: Any) -> None:
                 del arguments
@@ -162,7 +165,12 @@ class Front:
         return Handler
 
     def _pass_on(self, handler: Any, body: bytes, *, lost: bool) -> None:
-        to = http.client.HTTPSConnection(self._to.hostname or "", self._to.port, context=self._tls, timeout=400)
+        host, port = self._to.hostname or "", self._to.port
+        to: http.client.HTTPConnection = (
+            http.client.HTTPSConnection(host, port, context=self._tls, timeout=400)
+            if self._tls is not None
+            else http.client.HTTPConnection(host, port, timeout=400)
+        )
         headers = {name: value for name, value in handler.headers.items() if name.lower() not in _HOP}
         try:
             to.request(handler.command, handler.path, body or None, headers)
@@ -179,7 +187,7 @@ class Front:
         finally:
             to.close()
 
-    def _stream(self, handler: Any, to: http.client.HTTPSConnection, answer: http.client.HTTPResponse) -> None:
+    def _stream(self, handler: Any, to: http.client.HTTPConnection, answer: http.client.HTTPResponse) -> None:
         handler.close_connection = True
         handler.send_response(200)
         handler.send_header("Content-Type", "application/json")

@@ -167,7 +167,7 @@ def test_a_foreign_object_is_seen_and_refused(site: ClusterSite) -> None:
             "apiVersion": "kubevirt.io/v1",
             "kind": VM,
             "metadata": {"name": "web", "namespace": site.namespace},
-            "spec": {"runStrategy": "Halted"},
+            "spec": {"runStrategy": "Halted", "template": {"spec": {"domain": {}}}},
         }
     )
     site.engine.observe(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,7 +128,7 @@ def test_what_cannot_be_read_is_unknown_and_never_empty(site: ClusterSite, front
 
 def test_an_api_server_that_is_not_there_is_an_error_of_the_engine(site: ClusterSite, tmp_path: Path) -> None:
     path = tmp_path / "nowhere.kubeconfig"
-    path.write_text(site.kubeconfig.read_text().replace("https://127.0.0.1:", "https://127.0.0.1:1"))
+    path.write_text(re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:1", site.kubeconfig.read_text()))
     nowhere = site.another_engine(kubeconfig=str(path))
     with pytest.raises(EngineError, match="cannot be read"):
         nowhere.observe(None)

@@ -13,7 +13,8 @@ from tests.cluster.test_engine import made
 from tests.contract.builders import create, delete
 
 
-def test_the_disks_of_a_deleted_vm_survive_it_and_come_back(site: ClusterSite, cluster: Cluster) -> None:
+def test_the_disks_of_a_deleted_vm_survive_it_and_come_back(real_site: ClusterSite, cluster: Cluster) -> None:
+    site = real_site
     if cluster.plane is None or not ControlPlane.has_garbage_collector():
         pytest.skip("no kube-controller-manager in KUBEBUILDER_ASSETS to collect garbage")
     cluster.plane.start_garbage_collector()

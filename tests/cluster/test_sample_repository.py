@@ -68,9 +68,9 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, cluster: Cluster, namespace: str) -> Iterator[Place]:
+def place(tmp_path: Path, either: Cluster, own_namespace: str) -> Iterator[Place]:
     """The sample repository beside a namespace of its own."""
-    yield Place(tmp_path, cluster, namespace)
+    yield Place(tmp_path, either, own_namespace)
 
 
 def test_the_sample_is_applied_deleted_and_taken_back(place: Place) -> None:

@@ -15,10 +15,11 @@ from reconciler.wiring import build_core
 from tests.cluster.conftest import Cluster
 from tests.unit.daemon.homes import make_home, vm_text
 
-VMS = int(os.environ.get("GITVIRT_CLUSTER_VMS", "60"))
+VMS = int(os.environ.get("GITVIRT_CLUSTER_VMS", "30"))
 
 
-def test_a_first_sync_a_silent_cycle_and_a_change_of_one(tmp_path: Path, cluster: Cluster, namespace: str) -> None:
+def test_a_first_sync_a_silent_cycle_and_a_change_of_one(tmp_path: Path, either: Cluster, own_namespace: str) -> None:
+    cluster, namespace = either, own_namespace
     files = {f"vm-{number:05}.yaml": vm_text(f"vm-{number:05}") for number in range(VMS)}
     engine_settings = {"kubeconfig": str(cluster.kubeconfig), "namespaces": [namespace], "leaseNamespace": namespace}
     home = make_home(tmp_path, files, engine={"kubevirt": engine_settings}, defaultNamespace=namespace, owner=namespace)
