@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit setup check bench bench-cluster flame sim fuzz corpus clean clean-vms host host-tests guest manual wheel
+.PHONY: help run demo test test-unit setup check bench bench-cluster flame sim chaos fuzz corpus clean clean-vms host host-tests guest manual wheel
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -41,6 +41,10 @@ flame: $(VENV)/.installed-dev ## a flame graph of FIGURE=cold, restart or change
 SECONDS ?= 60
 sim: $(VENV)/.installed-dev ## the real cycle over histories with faults, on all cores for SECONDS=60; SEED=3 FAULT=crash-after@9 repeats a run
 	@$(BIN)/python -m tests.simulation --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(FAULT),--fault $(FAULT)) $(if $(EVERY),--every)
+
+CHAOS_SECONDS = $(if $(filter command environment,$(firstword $(origin SECONDS))),$(SECONDS),300)
+chaos: setup guest host-tests ## real processes killed and pools pulled while commits go on, for SECONDS=300; SEED=5 repeats its choices
+	@$(SUDO) env GITVIRT_CACHE="$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}" $(BIN)/python -m tests.chaos --seconds $(CHAOS_SECONDS) $(if $(SEED),--seed $(SEED))
 
 fuzz: $(VENV)/.installed-dev ## atheris over the whole way in, guided by coverage, for SECONDS=60
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[fuzz]'

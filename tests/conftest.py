@@ -42,9 +42,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """There is one libvirt, so the tests that use it run one after the other in one worker; first, as they take longest."""
+    """There is one libvirt, so the tests that use it run one after the other in one worker; first, as they take longest. Those that
+    bring a libvirt of their own are a group of their own.
+    """
     for item in items:
-        if item.get_closest_marker("live"):
+        if item.get_closest_marker("live") and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group("libvirt"))
     items.sort(key=lambda item: item.get_closest_marker("live") is None)
 

@@ -40,13 +40,17 @@ def write_sidecar(pool: Pool, name: str, text: str, *, durable: bool = True) -> 
     path = pool.private(_PART) / _path(pool, name).name
     fresh = path.with_name(f".{path.stem}{UNFINISHED_SIDECAR}")
     with busy(pool):
-        with fresh.open("w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(text)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        fresh.replace(path)
+        try:
+            with fresh.open("w", encoding="utf-8") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(text)
+                file.flush()
+                if durable:
+                    os.fsync(file.fileno())
+            fresh.replace(path)
+        except OSError:
+            fresh.unlink(missing_ok=True)
+            raise
 
 
 def forget_sidecar(pool: Pool, name: str) -> None:

@@ -69,16 +69,15 @@ class User:
     name: str
     home: Path
     python: list[str]
-    path: tuple[Path, ...] = (ROOT, Path(sysconfig.get_path("purelib")))
-    """Where gitvirt and its libraries are."""
 
     def environment(self) -> dict[str, str]:
+        packages = sysconfig.get_path("purelib")
         return {
             "HOME": str(self.home),
             "USER": self.name,
             "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
             "XDG_RUNTIME_DIR": str(self.home / "run"),
-            "PYTHONPATH": ":".join(map(str, self.path)),
+            "PYTHONPATH": f"{ROOT}:{packages}",
             "LC_ALL": "C.UTF-8",
             "COLUMNS": "200",
         }
@@ -143,21 +142,12 @@ def user() -> Iterator[User]:
 
 
 def _python(user: User) -> str:
-    """An interpreter of this version that the user may run: this one, gitvirt and the libraries can lie below root's home
-    directory; the latter two are copied then.
-    """
+    """An interpreter of this version that the user may run: this one can lie below root's home directory."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for copy in (False, True):
-        if copy:
-            shutil.copytree(user.path[1], user.home / "code", symlinks=True, ignore=shutil.ignore_patterns("mypy*"))
-            for package in ("reconciler", "nodeexec", "schemas"):
-                shutil.copytree(ROOT / package, user.home / "code" / package)
-            user.path = (user.home / "code",)
-        for candidate in (sys.executable, f"/usr/bin/{version}"):
-            command = user.command(candidate, "-c", "import libvirt, pygit2, typer, reconciler.wiring")
-            done = subprocess.run(command, env=user.environment(), cwd=user.home, capture_output=True, check=False)
-            if done.returncode == 0:
-                return candidate
+    for candidate in (sys.executable, f"/usr/bin/{version}"):
+        command = user.command(candidate, "-c", "import libvirt, pygit2, typer")
+        if subprocess.run(command, env=user.environment(), capture_output=True, check=False).returncode == 0:
+            return candidate
     pytest.skip(f"an ordinary user can run no {version} here that finds gitvirt's libraries")
 
 

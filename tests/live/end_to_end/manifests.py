@@ -60,13 +60,15 @@ spec:
 """
 
 
-def claim(name: str, size: str) -> str:
+def claim(name: str, size: str, storage_class: str = "", fresh_disk: str = "") -> str:
     """A blank disk."""
+    of_class = f"storageClassName: {storage_class}, " if storage_class else ""
+    annotations = f", annotations: {{gitvirt.io/fresh-disk: {fresh_disk}}}" if fresh_disk else ""
     return f"""\
 apiVersion: v1
 kind: PersistentVolumeClaim
-metadata: {{name: {name}}}
-spec: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: {size}}}}}}}
+metadata: {{name: {name}{annotations}}}
+spec: {{{of_class}accessModes: [ReadWriteOnce], resources: {{requests: {{storage: {size}}}}}}}
 """
 
 

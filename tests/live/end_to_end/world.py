@@ -365,7 +365,7 @@ def remove_everything(connection: Any, token: str) -> None:
             if persistent:
                 network.undefine()
     for pool in connection.listAllStoragePools():
-        if pool.name() == f"gve-{token}":
+        if pool.name().startswith(f"gve-{token}"):
             if pool.isActive():
                 pool.destroy()
             pool.undefine()

@@ -1,0 +1,60 @@
+"""QEMU processes that die: the run strategy decides what follows, more and more slowly."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.live.end_to_end.manifests import claim
+from tests.live.killed.accounting import violations
+from tests.live.killed.fleet import bare_vm
+
+if TYPE_CHECKING:
+    from tests.live.killed.world import KilledWorld
+
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("killed")]
+
+STRATEGIES = {"qalways": "Always", "qrerun": "RerunOnFailure", "qonce": "Once", "qmanual": "Manual"}
+
+
+def test_the_run_strategy_decides_and_a_guest_that_keeps_dying_is_started_less_often(killed: KilledWorld) -> None:
+    world = killed
+    files: dict[str, str | None] = {"q-data.yaml": claim("q-data", "16Mi")}
+    files |= {
+        f"{name}.yaml": bare_vm(name, strategy, disks=("q-data",) * (name == "qalways"))
+        for name, strategy in STRATEGIES.items()
+    }
+    world.declare(files, "A VM of each strategy")
+    running = ("qalways", "qrerun", "qonce")
+    for name in running:
+        world.until(f"{name} runs", lambda name=name: world.runs(name), 40)  # type: ignore[misc]
+    world.cli("start", "qmanual")
+    world.until_settled()
+    first = {name: world.qemu_pid(name) for name in STRATEGIES}
+    for name in STRATEGIES:
+        world.pull_the_plug(name)
+    for name in ("qalways", "qrerun"):
+        world.until(
+            f"{name} runs again", lambda name=name: world.runs(name) and world.qemu_pid(name) != first[name], 30
+        )  # type: ignore[misc]
+    for name in ("qonce", "qmanual"):
+        assert world.until_status(name, "Stopped", limit_s=30)["facts"]["stopped_because"] == "failed"
+
+    world.pull_the_plug("qalways")
+    row = world.until_status("qalways", "CrashLoopBackOff", limit_s=20)
+    since = time.monotonic()
+    while time.monotonic() - since < 3:
+        assert not world.runs("qalways")
+        time.sleep(0.3)
+    assert row["facts"]["stopped_because"] == "failed"
+    world.cli("resume", "qmanual")
+    world.declare(
+        {f"{name}.yaml": bare_vm(name, disks=("q-data",) * (name == "qalways")) for name in STRATEGIES}, "Off with them"
+    )
+    world.until_settled(60)
+    assert violations(world) == []
+    world.declare(dict.fromkeys(files), "No more of them")
+    world.approve_all()
+    assert violations(world, ["q-data"]) == []
