@@ -91,14 +91,7 @@ def assemble(
         observer=observer,
         survey=survey,
         executor=_executor(shared, observer, survey, attached),
-        leftovers=Leftovers(
-            policy=policy,
-            domains=shared.domains,
-            index=shared.index,
-            observer=observer,
-            imports=shared.imports,
-            attached=attached,
-        ),
+        leftovers=Leftovers(policy=policy, observer=observer, imports=shared.imports),
     )
 
 
@@ -147,7 +140,7 @@ def _observer(shared: _Shared) -> Observer:
         index=shared.index,
         vms=shared.vms,
         volumes=shared.volumes,
-        left_behind=LeftBehind(domains=shared.domains, index=shared.index, policy=shared.policy),
+        left_behind=LeftBehind(index=shared.index, policy=shared.policy),
         pools=shared.pools,
         host=shared.host,
         agents=shared.agents,

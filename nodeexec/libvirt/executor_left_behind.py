@@ -25,7 +25,7 @@ class LeftBehindChanges:
     pools: Pools
 
     def apply(self, change: Change, steps: Steps) -> Outcome:
-        """Re-observe, with its VM kept from being made meanwhile, then remove the file.
+        """Re-observe, with its VM kept from being made or changed meanwhile, then remove the file.
 
         Raises:
             ApplyEndedError: the change ends early.
@@ -33,11 +33,11 @@ class LeftBehindChanges:
         """
         if change.action is not Action.DELETE:
             raise ApplyEndedError(Result.REFUSED, f"{change.key} is only ever removed")
-        self.index.refresh(fresh=True)
         live = self.observer.left_behind(change.key)
         if live is None or live.attached_to is None:
             return steps.outcome(reason=f"{change.key} is gone, or in use again")
         with self.domains.lock(self.domains.name(live.attached_to)):
+            self.index.refresh(fresh=True)
             live = self.observer.left_behind(change.key)
             if live is None or live.fingerprint != change.expected:
                 raise ApplyEndedError(Result.CONFLICT, f"{change.key} changed since it was planned", retry_after_s=1.0)

@@ -1,17 +1,15 @@
-"""Generated volumes (seed ISOs, scratch disks) whose VM has no domain any more: what an ``undefine`` by hand leaves behind, or
-a process that ended between the domain and what belongs to it.
+"""Generated volumes (seed ISOs, scratch disks) that no domain names any more: what an ``undefine`` by hand leaves behind, a process
+that ended between the domain and what belongs to it, or a removal that failed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from nodeexec.libvirt.attached_volumes import vm_of_attached
 from nodeexec.libvirt.domain_index import DomainIndex
-from nodeexec.libvirt.domains import Domains
 from nodeexec.libvirt.marks import DomainMarks
-from nodeexec.libvirt.naming import domain_name
 from nodeexec.libvirt.observe_volumes import fingerprint_of
 from nodeexec.libvirt.pools import Pool
 from nodeexec.libvirt.volume_files import VolumeError, list_names, marks_of, read_volume
@@ -23,35 +21,29 @@ from reconciler.model.policy import Policy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftBehind:
-    """Reads them. Only a volume with marks of this owner and host, made for a VM that has no domain, and named by no domain
-    at all, is one; of anything else nothing is said.
+    """Reads them. Only a volume with marks of this owner and host that was generated for a VM, and is named by no domain at
+    all, is one; of anything else nothing is said.
     """
 
-    domains: Domains
     index: DomainIndex
     policy: Policy
 
-    def of(self, pool: Pool, there: Collection[str]) -> Iterator[LiveVolume]:
-        """Those of a pool. ``there`` are the names of all domains, as the index has them too.
+    def of(self, pool: Pool) -> Iterator[LiveVolume]:
+        """Those of a pool.
 
         Raises:
             OSError: the pool cannot be listed.
-            libvirt.libvirtError: libvirt did not answer.
         """
+        in_use = self.index.volumes_in(pool.name, pool.target)
         for name in sorted(list_names(pool)):
-            vm = vm_of_attached(name)
-            if vm is not None and domain_name(vm) not in there and (live := self.named(pool, name)) is not None:
+            if name not in in_use and (live := self.named(pool, name)) is not None:
                 yield live
 
     def named(self, pool: Pool, name: str) -> LiveVolume | None:
-        """One of them by its name on the host, None when it is not there or is something else.
-
-        Raises:
-            libvirt.libvirtError: libvirt did not answer.
-        """
+        """One of them by its name on the host, None when it is not there or is something else."""
         marks = marks_of(pool, name) if vm_of_attached(name) is not None else None
         vm = marked_vm(marks)
-        if vm is None or marks is None or not self._is_ours(marks) or self.domains.find_vm(vm) is not None:
+        if vm is None or marks is None or not self._is_ours(marks):
             return None
         if self.index.users_of_volume(pool, name):
             return None

@@ -1,32 +1,26 @@
 """Sweeping up after a gitvirt that was killed in the middle of a step: half-made files that nobody will come back to.
 
 What a killed process began is done again from its beginning, under the same names. That clears up by itself, unless Git changed
-meanwhile and the thing is not wanted any more. Only what is gitvirt's own by its place, and in nobody's hands, is removed; never
+meanwhile and the thing is not wanted any more. Volumes that were made and are named by nobody are objects (`LeftBehind`). Only what is gitvirt's own by its place, and in nobody's hands, is removed; never
 a volume with somebody's data, never anything in the trash that counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 import libvirt
 import structlog
 
-from nodeexec.libvirt.attached_volumes import AttachedVolumes, vm_of_attached
-from nodeexec.libvirt.domain_index import DomainIndex
-from nodeexec.libvirt.domains import Domains
 from nodeexec.libvirt.imports import Imports
 from nodeexec.libvirt.observe import Observer, readable_pools
 from nodeexec.libvirt.pool_lock import quiet
 from nodeexec.libvirt.pools import Pool, PoolUnreadableError
-from nodeexec.libvirt.steps import Steps
 from nodeexec.libvirt.trash import remove_unfinished
-from nodeexec.libvirt.volume_files import UNFINISHED, VolumeError, list_names
+from nodeexec.libvirt.volume_files import UNFINISHED, VolumeError
 from nodeexec.libvirt.volume_sidecars import UNFINISHED_SIDECAR, sidecar_directory
 from reconciler.model.errors import EngineError
-from reconciler.model.keys import ObjectKey
 from reconciler.model.policy import Policy
 
 _log = structlog.get_logger("gitvirt.libvirt")
@@ -37,11 +31,8 @@ class Leftovers:
     """Sweeps the pools that gitvirt works with. What cannot be swept now is left for the next time."""
 
     policy: Policy
-    domains: Domains
-    index: DomainIndex
     observer: Observer
     imports: Imports
-    attached: AttachedVolumes
 
     def sweep(self) -> None:
         """Remove what is left over in the pools."""
@@ -54,8 +45,6 @@ class Leftovers:
             removed: list[str] = []
             try:
                 removed += self._unfinished(pool)
-                if pool.name == self.policy.default_pool:
-                    removed += self._unattached(pool)
             except (OSError, ValueError, VolumeError, PoolUnreadableError, EngineError, libvirt.libvirtError) as error:
                 _log.debug("leftovers.not_swept", pool=pool.name, error=str(error))
             if removed:
@@ -76,20 +65,3 @@ class Leftovers:
                         yield path.name
             yield from self.imports.remove_finished(pool)
             yield from remove_unfinished(pool, self.policy.owner)
-
-    def _unattached(self, pool: Pool) -> Iterator[str]:
-        """Seeds and scratch disks that no half of their VM's domain names. Those without a domain are objects, see `LeftBehind`."""
-        named = self.index.volumes_in(pool.name, pool.target)
-        vms = {vm for name in list_names(pool) if name not in named and (vm := vm_of_attached(name)) is not None}
-        for vm in sorted(vms):
-            yield from self._unattached_of(vm)
-
-    def _unattached_of(self, vm: ObjectKey) -> Iterator[str]:
-        steps = Steps()
-        # Held by whoever makes seeds and then the domain that names them.
-        with self.domains.lock(self.domains.name(vm)), suppress(libvirt.libvirtError):
-            handle = self.domains.find_vm(vm)
-            reading = self.domains.read(handle) if handle is not None else None
-            if reading is not None:
-                self.attached.drop(vm, steps, reading.stored_xml, reading.running_xml)
-        yield from steps.done

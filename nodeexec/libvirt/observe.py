@@ -141,7 +141,7 @@ class Observer:
             return Unreadable(reason=f"storage pool {name!r}: {error}", key=key)
 
     def left_behind(self, key: ObjectKey) -> LiveVolume | None:
-        """A generated volume that has outlived its domain; the index of domains is as it was last brought up to date.
+        """A generated volume that no domain names; the index of domains is as it was last brought up to date.
 
         Raises:
             libvirt.libvirtError: libvirt did not answer.
@@ -188,7 +188,7 @@ class _Look:
         self._objects: dict[ObjectKey, LiveObject] = {}
         self._gaps: list[Unreadable] = []
         self._foreign: list[str] = []
-        self._domains: frozenset[str] | None = None
+        self._knows_domains = False
 
     def observation(self) -> Observation:
         by = self._by
@@ -219,7 +219,7 @@ class _Look:
         by._domains.all_are_known()
         try:
             by._index.put(readings, complete=True)
-            self._domains = frozenset(reading.name for reading in readings)
+            self._knows_domains = True
         except ValueError as error:
             self._gaps.append(Unreadable(reason=str(error), kinds=STORAGE_KINDS | NETWORK_KINDS))
         for reading in readings:
@@ -270,8 +270,8 @@ class _Look:
                 if asked is None:
                     for found in by._volumes.owned(pool, by._index.users_of_volume):
                         self._add(found)
-                    if self._domains is not None:
-                        for left in by._left_behind.of(pool, self._domains):
+                    if self._knows_domains:
+                        for left in by._left_behind.of(pool):
                             self._add(left)
                 items = [replace(item.facts, aged_s=age_at(item.age, now)) for item in list_items(pool)]
             except (OSError, ValueError) as error:

@@ -275,13 +275,12 @@ class Reading:
         return None
 
     def _left_behind(self, key: ObjectKey) -> LiveVolume | None:
-        """A generated volume of ours that has outlived its domain; None for anything else."""
+        """A generated volume of ours that no domain names; None for anything else."""
         found = (v for v in self.state.volumes.values() if v.attached_to is not None and left_behind_key(v) == key)
         volume = next(found, None)
         if volume is None or volume.attached_to is None or not self.owns(volume.marks):
             return None
-        in_use = domain_name(volume.attached_to) in self.state.domains or self.state.users_of(volume.place)
-        if in_use or not self.state.pools[volume.pool].readable:
+        if self.state.users_of(volume.place) or not self.state.pools[volume.pool].readable:
             return None
         live = LiveVolume(
             key=key,

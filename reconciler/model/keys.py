@@ -43,8 +43,8 @@ class ObjectKey(NamedTuple):
 
 
 ATTACHED_VOLUME = "AttachedVolume"
-"""Kind, gitvirt's own, of a volume that was generated for a VM (a seed ISO, a scratch disk) and has outlived its domain; the
-name is the volume's on the host.
+"""Kind, gitvirt's own, of a volume that was generated for a VM (a seed ISO, a scratch disk) and is named by no domain any more;
+the name is the volume's on the host.
 """
 
 POD_NETWORK = ObjectKey("PodNetwork", "", "pod")

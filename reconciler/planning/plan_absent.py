@@ -65,6 +65,11 @@ def _is_present(key: ObjectKey, live: LiveObject, around: Circumstances) -> bool
     made it, if that one is not valid at the moment (its templates cannot be read then).
     """
     made_for = live.attached_to if isinstance(live, LiveVolume) else None
+    if made_for is not None:
+        # A VM that is here would name what it still needs; one that is declared and not here will, once it is made again.
+        vm = around.live(made_for)
+        if vm is not None and _is_ours(vm, around):
+            return False
     if any(one in around.desired.present or one in around.desired.not_here for one in (key, made_for)):
         return True
     applied = (live.marks.applied or {}) if live.marks else {}
@@ -179,7 +184,7 @@ def _deletion(key: ObjectKey, live: LiveObject, users: tuple[ObjectKey, ...], ar
         case LiveVm():
             reason = "removed from Git; the guest is stopped gracefully, its firmware state goes to the trash"
         case LiveVolume(attached_to=ObjectKey() as vm):
-            reason = f"generated for {vm}, which is neither in Git nor on this host any more"
+            reason = f"generated for {vm}, and not used by any VM of this host any more"
         case LiveVolume():
             reason = "removed from Git; the disk goes to the trash and can be taken back"
         case _:

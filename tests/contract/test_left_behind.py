@@ -44,6 +44,19 @@ def test_the_iso_of_a_vm_that_is_there_again_is_not_removed(world: World) -> Non
     assert world.volume_names() == (live.volume,)
 
 
+def test_an_iso_that_its_vm_does_not_name_any_more_is_found_and_removed(world: World) -> None:
+    vm = world.site.vm("web", run_strategy="Halted", user_data=USER_DATA)
+    world.engine.apply(create(vm))
+    (old,) = world.volume_names()
+    world.undefine(vm.key)
+    world.engine.apply(create(world.site.vm("web", run_strategy="Halted", user_data=f"{USER_DATA}hostname: other\n")))
+    (live,) = left_behind(everything(world))
+    assert (live.attached_to, live.volume) == (vm.key, old)
+    assert world.engine.apply(delete(live)).result is Result.APPLIED
+    assert left_behind(everything(world)) == []
+    assert len(world.volume_names()) == 1 and old not in world.volume_names()
+
+
 def test_the_iso_of_a_released_vm_is_its_new_owners(world: World) -> None:
     vm = world.site.vm("web", run_strategy="Halted", user_data=USER_DATA)
     world.engine.apply(create(vm))

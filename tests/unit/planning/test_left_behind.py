@@ -41,6 +41,16 @@ def test_it_stays_while_its_vm_is_declared_valid_or_not() -> None:
     assert planner.plan(desired, observed(*live.values()), touched=None, now=NOW).changes == ()
 
 
+def test_it_goes_when_its_vm_is_there_and_does_not_name_it() -> None:
+    live = live_of(WEB)
+    result = plan(WEB, {**live, ISO.key: ISO})
+    assert [change.key for change in result.changes if change.action is Action.DELETE] == [ISO.key]
+    foreign = live[key(VM, "web")]
+    assert foreign.marks is not None
+    theirs = replace(foreign, marks=replace(foreign.marks, owner="them"))
+    assert not [c for c in plan(WEB, {**live, theirs.key: theirs, ISO.key: ISO}).changes if c.key == ISO.key]
+
+
 def test_it_stays_where_reading_was_not_whole_or_it_is_not_ours() -> None:
     live = {**live_of(claim("web-root")), ISO.key: ISO}
     assert plan(claim("web-root"), live, complete=False).changes == ()

@@ -15,13 +15,12 @@ from typing import Any
 import pytest
 
 from nodeexec.libvirt import trash
-from nodeexec.libvirt.attached_volumes import AttachedVolumes
 from nodeexec.libvirt.imports import Imports
 from nodeexec.libvirt.leftovers import Leftovers
 from nodeexec.libvirt.pool_lock import busy, quiet
 from nodeexec.libvirt.pools import Pool
 from nodeexec.libvirt.settings import ImportLimits
-from nodeexec.libvirt.volume_files import VolumeError, create_file, list_names, read_volume, write_file
+from nodeexec.libvirt.volume_files import VolumeError, create_file, read_volume, write_file
 from nodeexec.libvirt.volume_marks import attached_marks
 from nodeexec.libvirt.volume_sidecars import registered, write_sidecar
 from nodeexec.simulated.clock import SimulatedClock
@@ -37,19 +36,12 @@ SEED = "default_web.seed.0123456789ab.iso"
 
 
 @pytest.fixture
-def sweep(pool: Pool) -> Callable[..., None]:
-    """Sweeps the pool; ``stored`` is the XML of the VM ``web``, None where there is no such domain."""
+def sweep(pool: Pool) -> Callable[[], None]:
+    """Sweeps the pool."""
 
-    def run(stored: str | None = None) -> None:
+    def run() -> None:
         policy = Policy(owner="tests", host="here", default_pool=pool.name)
         pools: Any = SimpleNamespace(read=lambda _name: pool, refresh=lambda _pool: None)
-        domains: Any = SimpleNamespace(
-            lock=lambda _name: threading.RLock(),
-            name=lambda key: f"{key.namespace}_{key.name}",
-            find_vm=lambda _key: stored,
-            read=lambda _handle: SimpleNamespace(stored_xml=stored, running_xml=None),
-        )
-        index: Any = SimpleNamespace(volumes_in=lambda _name, _target: frozenset())
         nobody: Any = SimpleNamespace(emit=None)
         imports = Imports(
             pools=pools,
@@ -60,10 +52,7 @@ def sweep(pool: Pool) -> Callable[..., None]:
             keys=nobody,
         )
         observer: Any = SimpleNamespace(pools=lambda: ((pool.name, pool),))
-        Leftovers(
-            policy=policy, domains=domains, index=index, observer=observer, imports=imports,
-            attached=AttachedVolumes(pools, policy, SimulatedClock()),
-        ).sweep()  # fmt: skip
+        Leftovers(policy=policy, observer=observer, imports=imports).sweep()
 
     return run
 
@@ -72,7 +61,7 @@ def everything_in(pool: Pool) -> set[str]:
     return {str(path.relative_to(pool.target)) for path in pool.target.rglob("*") if path.is_file()}
 
 
-def test_half_made_files_go_and_volumes_marks_and_trash_stay(pool: Pool, sweep: Callable[..., None]) -> None:
+def test_half_made_files_go_and_volumes_marks_and_trash_stay(pool: Pool, sweep: Callable[[], None]) -> None:
     made(pool)
     trash.trash_volume(pool, KEY, made_again(pool), "3", NOW)
     made(pool)
@@ -93,7 +82,7 @@ def made_again(pool: Pool) -> Any:
     return file
 
 
-def test_nothing_is_swept_while_anybody_makes_something(pool: Pool, sweep: Callable[..., None]) -> None:
+def test_nothing_is_swept_while_anybody_makes_something(pool: Pool, sweep: Callable[[], None]) -> None:
     half = pool.private("incoming") / "default_gone.qcow2.new"
     half.write_bytes(b"half")
     with busy(pool):
@@ -118,7 +107,7 @@ def test_makers_wait_for_the_sweeper(pool: Pool) -> None:
 
 
 def test_an_import_that_got_its_place_is_forgotten_and_one_at_work_or_to_be_done_is_not(
-    pool: Pool, sweep: Callable[..., None]
+    pool: Pool, sweep: Callable[[], None]
 ) -> None:
     made(pool)
     base = pool.private("incoming")
@@ -132,20 +121,6 @@ def test_an_import_that_got_its_place_is_forgotten_and_one_at_work_or_to_be_done
         assert sorted(path.name for path in base.iterdir()) == ["default_busy.qcow2", "default_later.qcow2"]
     sweep()
     assert [path.name for path in base.iterdir()] == ["default_later.qcow2"]
-
-
-def test_a_seed_that_its_vm_does_not_name_goes_and_one_without_its_vm_is_an_object(
-    pool: Pool, sweep: Callable[..., None]
-) -> None:
-    other = "default_web.seed.ba9876543210.iso"
-    for name in (SEED, other):
-        write_file(pool, name, b"seed", attached_marks(MARKS.marks, WEB))
-    (pool.target / "default_db.seed.0123456789ab.iso").write_bytes(b"somebody's own")
-    xml = f"<domain><devices><disk><source pool='{pool.name}' volume='{SEED}'/></disk></devices></domain>"
-    sweep(xml)
-    assert set(list_names(pool)) == {SEED, "default_db.seed.0123456789ab.iso"}
-    sweep()
-    assert set(list_names(pool)) == {SEED, "default_db.seed.0123456789ab.iso"}
 
 
 def test_what_cannot_be_finished_leaves_nothing(pool: Pool) -> None:
