@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, INSTANCE, VM
+from nodeexec.kubevirt.leaves import MASK
 
 _METADATA = (
     "name",
@@ -51,13 +52,18 @@ def kept(document: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 
 def digest_of(value: Any) -> str:
-    """A Secret's value (base64) as it is kept."""
-    return "digest:" + hmac.new(_KEY, str(value).encode(), hashlib.sha256).hexdigest()[:12]
+    """A Secret's value (base64) as it is kept; what is known only as a digest already stays that."""
+    if str(value).startswith(MASK):
+        return str(value)
+    return "kept:" + hmac.new(_KEY, str(value).encode(), hashlib.sha256).hexdigest()[:12]
 
 
 def secret_as_kept(body: Mapping[str, Any]) -> dict[str, Any]:
     """A Secret's manifest in the form in which the server's is kept: ``stringData`` becomes ``data``, as the server does it."""
-    plain = {name: b64encode(str(value).encode()).decode() for name, value in (body.get("stringData") or {}).items()}
+    plain = {
+        name: value if str(value).startswith(MASK) else b64encode(str(value).encode()).decode()
+        for name, value in (body.get("stringData") or {}).items()
+    }
     data = {**(body.get("data") or {}), **plain}
     rest = {name: value for name, value in body.items() if name not in ("data", "stringData")}
     return {**rest, "data": {name: digest_of(value) for name, value in data.items()}}
