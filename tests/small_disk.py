@@ -40,10 +40,6 @@ class SmallDisk:
         """Give it back."""
         self._full.unlink(missing_ok=True)
 
-    def read_only(self, *, on: bool) -> None:
-        """Whether anything may be written."""
-        subprocess.run(["mount", "-o", f"remount,{'ro' if on else 'rw'}", str(self.place)], check=True)
-
     def remove(self) -> None:
         """Take it away again."""
         subprocess.run(["umount", "--lazy", str(self.place)], check=False)

@@ -80,9 +80,9 @@ def test_a_lost_key_restarts_nothing_and_is_said(stated: StateWorld) -> None:
     row = stated.row("steady")
     assert (row["status"], row["state"]) == ("Running", "Ready"), row
     assert stated.ask("plan")["restart_required"] == []
-    assert "recorded under another key" in stated.cli("plan")
+    assert "recorded under another key" in stated.ask("plan")["text"]
     assert stated.stop_daemon() == 0
     stated.key_file.write_bytes(kept)
     stated.start_daemon()
     stated.until_settled()
-    assert "another key" not in stated.cli("plan")
+    assert "another key" not in stated.ask("plan")["text"]

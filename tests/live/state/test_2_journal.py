@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from tests.small_disk import SmallDisk, StateWorld
+    from tests.small_disk import StateWorld
 
 pytestmark = pytest.mark.live
 
@@ -29,37 +28,5 @@ def test_a_damaged_one_is_set_aside_rebuilt_and_said_loudly(stated: StateWorld) 
     assert (said["level"], str(aside) in said["message"]) == ("error", True)
     assert str(aside) in stated.told()
     assert ("journal", "set-aside") in [(entry["action"], entry["result"]) for entry in stated.audit()]
-    assert "DAMAGED" in stated.cli("history", "steady")
     shutil.rmtree(aside)
     assert "damaged" not in stated.notes()
-
-
-@pytest.fixture
-def small(stated: StateWorld) -> Iterator[SmallDisk]:
-    """The state directory on a filesystem of its own."""
-    from tests.small_disk import SmallDisk
-
-    assert stated.stop_daemon() == 0
-    disk = SmallDisk(stated.state, 3)
-    try:
-        stated.start_daemon()
-        stated.until("the journal is there", lambda: stated.journal.exists() and stated.journal_says())
-        yield disk
-    finally:
-        if stated.stop_daemon() != 0:
-            stated.kill_daemon()
-        disk.remove()
-        stated.start_daemon()
-        stated.until_settled()
-
-
-def test_one_that_may_only_be_read_is_said_and_tried_again(stated: StateWorld, small: SmallDisk) -> None:
-    assert stated.stop_daemon() == 0
-    small.read_only(on=True)
-    stated.start_daemon()
-    stated.undefine_idle()
-    stated.until("drift is corrected", lambda: stated.is_there("idle"))
-    stated.until("it is said", lambda: "Read-only" in stated.notes())
-    small.read_only(on=False)
-    stated.ask("reconcile")
-    stated.until("it is written", lambda: any(e["object"] == stated.key("idle") for e in stated.audit()), every_s=0.5)

@@ -61,7 +61,7 @@ def test_a_second_owner_gets_a_problem_and_not_the_vm(stated: StateWorld) -> Non
             f"blocked {key}: {key} on this host is owned by '{stated.owner}', not by '{stated.owner}-rival'"
             in told.stdout
         )
-    assert "5 blocked or waiting" in told.stdout, "the network, too"
+    assert f"blocked NetworkAttachmentDefinition/{stated.namespace}/lan: " in told.stdout
     stated.ask("reconcile")
     assert stated.ask("plan")["changes"] == []
     assert stated.row("idle")["state"] == "Ready"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.journal.git_journal import LACKING_LIMIT, GitJournal
+from reconciler.journal.history import history_view
 from reconciler.journal.owed import OWED_LIMIT
 from reconciler.journal.packing import pack_objects
 from reconciler.model.errors import JournalError
@@ -82,6 +83,8 @@ def test_it_is_set_aside_and_the_live_state_of_all_is_in_its_successor(make_jour
     assert git(journal.path, "log", "-1", "--format=%s").strip() == "journal: set-aside, completed"
     told = [(entry.action, entry.result) for entry in journal.entries(vm="web")]
     assert told == [("journal", "completed"), ("journal", "set-aside")]
+    history = history_view(journal.entries(vm="web"), subject_of=lambda *_: "", versions_of=None)
+    assert "DAMAGED" in str(list(history))
     assert len(journal.standing()) == 1
     git(journal.path, "fsck", "--strict")
 
