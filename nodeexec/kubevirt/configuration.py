@@ -36,7 +36,9 @@ def connection_of(settings: KubevirtSettings) -> Any:
                 persist_config=False,
             )
     except (ConfigException, OSError) as error:
-        raise EngineError(f"{_named(settings)}: {error}. Set engine.kubevirt.kubeconfig and context.") from error
+        raise EngineError(
+            f"{_named(settings)}: {str(error).rstrip('.')}. Set engine.kubevirt.kubeconfig and context."
+        ) from error
     return made
 
 

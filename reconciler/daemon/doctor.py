@@ -125,7 +125,17 @@ def _host(settings: Settings, open_engine: Callable[[], Engine], why_slow: Calla
         return
     finally:
         engine.close()
-    host = observation.host
+    if settings.policy.on_cluster:
+        yield _ok(name, observation.host.hypervisor or "connected")
+    else:
+        yield from _machine(settings, observation.host, slow)
+    for gap in observation.unreadable:
+        yield _failed("observation", "something cannot be read", gap.reason)
+
+
+def _machine(settings: Settings, host: HostFacts, slow: str) -> Iterator[Check]:
+    """What is on a host of gitvirt's own."""
+    name = settings.engine.name
     yield _ok(name, f"{host.hypervisor or 'connected'} on {host.hostname}, {host.cpus} CPUs, {host.memory_mib} MiB")
     if host.accelerator == "kvm":
         yield _ok("acceleration", "KVM")
@@ -143,8 +153,6 @@ def _host(settings: Settings, open_engine: Callable[[], Engine], why_slow: Calla
             yield _ok(f"interface {master}", "there")
         else:
             yield _failed(f"interface {master}", "not there", "see `ip link`, or take it out of allowedInterfaces")
-    for gap in observation.unreadable:
-        yield _failed("observation", "something cannot be read", gap.reason)
 
 
 def _pools(settings: Settings, host: HostFacts) -> Iterator[Check]:

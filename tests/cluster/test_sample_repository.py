@@ -74,6 +74,9 @@ def place(tmp_path: Path, either: Cluster, own_namespace: str) -> Iterator[Place
 
 
 def test_the_sample_is_applied_deleted_and_taken_back(place: Place) -> None:
+    doctor = place.gitvirt("doctor")
+    assert "kubevirt" in doctor
+    assert not any(word in doctor for word in ("pool", "emulation"))
     plan: dict[str, Any] = json.loads(place.gitvirt("plan", "-o", "json"))
     kinds = [change["object"].partition("/")[0] for change in plan["changes"]]
     assert kinds == [NETWORK, DATA_VOLUME, DATA_VOLUME, DATA_VOLUME, CLAIM, VM, VM]
