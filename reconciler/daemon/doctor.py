@@ -128,12 +128,12 @@ def _host(settings: Settings, open_engine: Callable[[], Engine], why_slow: Calla
     if settings.policy.on_cluster:
         yield _ok(name, observation.host.hypervisor or "connected")
     else:
-        yield from _machine(settings, observation.host, slow)
+        yield from _own_host(settings, observation.host, slow)
     for gap in observation.unreadable:
         yield _failed("observation", "something cannot be read", gap.reason)
 
 
-def _machine(settings: Settings, host: HostFacts, slow: str) -> Iterator[Check]:
+def _own_host(settings: Settings, host: HostFacts, slow: str) -> Iterator[Check]:
     """What is on a host of gitvirt's own."""
     name = settings.engine.name
     yield _ok(name, f"{host.hypervisor or 'connected'} on {host.hostname}, {host.cpus} CPUs, {host.memory_mib} MiB")
