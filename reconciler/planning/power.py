@@ -47,7 +47,9 @@ def decide_power(strategy: RunStrategy, live: LiveVm | None, now: datetime) -> P
     if live.power not in (PowerState.OFF, PowerState.CRASHED):
         return _continue_stop(live) or PowerDecision(step=None)
     if not _wants_another_run(strategy, live):
-        return PowerDecision(step=None, reason=f"runStrategy {strategy}: the guest ended ({live.stop_reason})")
+        return _continue_stop(live) or PowerDecision(
+            step=None, reason=f"runStrategy {strategy}: the guest ended ({live.stop_reason})"
+        )
     return _start(live, f"runStrategy {strategy}", now)
 
 
@@ -132,7 +134,9 @@ def _stop(live: LiveVm, reason: str) -> PowerDecision:
 
 
 def _continue_stop(live: LiveVm) -> PowerDecision | None:
-    """A restart that was begun goes on until the guest is off, whatever else is wanted."""
+    """A restart that was begun goes on until the guest is off, whatever else is wanted; and it ends with a start, of a guest
+    that runs ``Once`` as well.
+    """
     if live.history.stop_requested_at is not None and live.history.stop_asked_by == "restart":
         return PowerDecision(step=PowerStep.RESTART, reason="the restart that was begun goes on")
     return None

@@ -172,6 +172,9 @@ class Accounts:
             return
         if domain.power is PowerState.CRASHED and vm.strategy == "Always" and action is None:
             yield "is left as it crashed"
+        was_restarted = domain.history.stop_asked_by == "restart" and domain.boots == domain.boots_at_stop
+        if was_restarted and domain.power is PowerState.OFF and action is None and vm.strategy != "Halted":
+            yield "was restarted and left off"
         must_run = action is OverrideAction.START or (action is None and vm.strategy == "Always")
         must_be_off = action is OverrideAction.STOP or (action is None and vm.strategy == "Halted")
         if must_run and action is None and domain.power is PowerState.OFF:

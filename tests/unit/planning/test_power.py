@@ -135,6 +135,16 @@ def test_the_first_failure_is_answered_at_once() -> None:
     assert decide_power(A, failed, NOW).step is START
 
 
+def test_a_restart_ends_with_a_start_of_a_guest_that_runs_once_too() -> None:
+    begun = RunHistory(runs=1, stop_requested_at=NOW, stop_asked_by="restart")
+    off = live(PowerState.OFF, StopReason.GITVIRT, begun)
+    for strategy in (RunStrategy.ONCE, RunStrategy.MANUAL):
+        assert decide_power(strategy, off, NOW).step is PowerStep.RESTART
+    assert decide_power(RunStrategy.HALTED, off, NOW).step is None
+    stopped = live(PowerState.OFF, StopReason.GITVIRT, replace(begun, stop_asked_by="stop"))
+    assert decide_power(RunStrategy.ONCE, stopped, NOW).step is None
+
+
 def test_a_restart_that_was_begun_goes_on() -> None:
     begun = RunHistory(runs=1, stop_requested_at=NOW, stop_asked_by="restart")
     assert decide_power(A, live(PowerState.RUNNING, history=begun), NOW).step is PowerStep.RESTART
