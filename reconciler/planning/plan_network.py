@@ -1,28 +1,31 @@
-"""One network: create it, start it, change it."""
+"""One network, or one object of any other kind: create it, start it, change it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.model.live import LiveNetwork
+from reconciler.model.live import LiveNetwork, LiveResource
 from reconciler.model.plan import Action, Blocked, Change, Impact, Note, worst
-from reconciler.model.resolved import ResolvedNetwork
+from reconciler.model.resolved import ResolvedNetwork, ResolvedResource
 from reconciler.planning.proposal import Circumstances, Proposal, ownership_obstacle
 
+_KEPT = {LiveNetwork: "network-kept", LiveResource: "resource-kept"}
+"""Codes of the notes on what is not put right."""
 
-def plan_network(wanted: ResolvedNetwork, around: Circumstances) -> Proposal:
-    """What to do about one wanted network."""
+
+def plan_network(wanted: ResolvedNetwork | ResolvedResource, around: Circumstances) -> Proposal:
+    """What to do about one wanted network, or an object of a kind that nothing more is known of."""
     live = around.live(wanted.key)
     obstacle = ownership_obstacle(wanted.key, live, around.policy)
     if obstacle is not None:
         return Proposal(blocked=obstacle)
-    if not isinstance(live, LiveNetwork):
+    if not isinstance(live, LiveNetwork | LiveResource):
         if around.observation.is_unknown(wanted.key):
             return Proposal(blocked=Blocked(key=wanted.key, by="it could not be read on the host", waiting=True))
         return Proposal(change=_change(wanted, None, around, Action.CREATE, "not on this host yet"))
     differences = around.engine.compare(wanted, live)
     notes = tuple(
-        Note(key=wanted.key, code="network-kept", message=f"{d.path}: {d.refused}", differences=(d,))
+        Note(key=wanted.key, code=_KEPT[type(live)], message=f"{d.path}: {d.refused}", differences=(d,))
         for d in differences
         if d.refused
     )
@@ -38,7 +41,11 @@ def plan_network(wanted: ResolvedNetwork, around: Circumstances) -> Proposal:
 
 
 def _change(
-    wanted: ResolvedNetwork, live: LiveNetwork | None, around: Circumstances, action: Action, reason: str
+    wanted: ResolvedNetwork | ResolvedResource,
+    live: LiveNetwork | LiveResource | None,
+    around: Circumstances,
+    action: Action,
+    reason: str,
 ) -> Change:
     return Change(
         key=wanted.key,

@@ -20,9 +20,9 @@ from reconciler.model.policy import Policy
 from reconciler.model.resolved import DesiredState, ResolvedNetwork, ResolvedResource, ResolvedVm, ResolvedVolume
 from reconciler.planning.host_rules import cpu_strain, strain
 from reconciler.planning.inventory import Inventory
+from reconciler.planning.namespaces import in_their_namespaces
 from reconciler.planning.plan_absent import is_absent, is_leaving, plan_absent
 from reconciler.planning.plan_network import plan_network
-from reconciler.planning.plan_resource import in_their_namespaces, plan_resource
 from reconciler.planning.plan_storage import plan_volume
 from reconciler.planning.plan_trash import plan_trash
 from reconciler.planning.plan_vm import plan_vm
@@ -158,15 +158,13 @@ def _in_other_trash(before: Sequence[TrashItem], after: Sequence[TrashItem]) -> 
 
 def _proposal(key: ObjectKey, around: Circumstances) -> Proposal:
     match around.desired.objects.get(key):
-        case ResolvedNetwork() as network:
-            return plan_network(network, around)
+        case (ResolvedNetwork() | ResolvedResource()) as plain:
+            return plan_network(plain, around)
         case ResolvedVolume() as volume:
             return plan_volume(volume, around)
         case ResolvedVm() as vm:
             note = cpu_strain(vm, around.observation.host)
             return plan_vm(vm, around).with_note(note) if note is not None else plan_vm(vm, around)
-        case ResolvedResource() as resource:
-            return plan_resource(resource, around)
     match around.live(key):
         case LiveVolume(attached_to=ObjectKey() as made_for):
             around.live(made_for)  # what it was generated for decides about it: thought about again when that one goes
