@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -20,7 +21,7 @@ from nodeexec.libvirt.executor_vms import VmChanges
 from nodeexec.libvirt.executor_volumes import VolumeChanges
 from nodeexec.libvirt.marks import DomainMarks
 from nodeexec.libvirt.naming import network_name
-from nodeexec.libvirt.observe import NETWORK_KINDS, VM, VOLUME_KINDS, Observer
+from nodeexec.libvirt.observe import NETWORK_KINDS, VM, VOLUME_KINDS, Observer, readable_pools
 from nodeexec.libvirt.observe_networks import find_network
 from nodeexec.libvirt.pools import Pools, PoolUnreadableError
 from nodeexec.libvirt.steps import Steps
@@ -154,6 +155,13 @@ class Executor:
     def _is_our_volume(self, live: LiveVolume) -> bool:
         return live.phase == "Succeeded" and live.marks is not None and live.marks.owner == self.policy.owner
 
+    def _refresh_pools(self) -> None:
+        """libvirt does not know a volume whose file is there: somebody put it there by hand. The next attempt will find it."""
+        for pool in readable_pools(self.observer.pools()):
+            if pool.active:
+                with suppress(libvirt.libvirtError):
+                    self.pools.refresh(pool)
+
     def _safely(self, doing: str, act: Callable[[Steps], Outcome]) -> Outcome:
         steps = Steps()
         try:
@@ -173,6 +181,8 @@ class Executor:
             return steps.outcome(Result.FAILED, f"{doing}: {error}")
         except libvirt.libvirtError as error:
             self.connection.mark_lost()
+            if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
+                self._refresh_pools()
             translated = translate(error, steps.attempting or doing)
             if translated.fault is Fault.LOST and not steps.attempting:
                 return steps.outcome(Result.RETRY, translated.message, 1.0)

@@ -11,6 +11,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
+import libvirt
+
+from reconciler.model.errors import GitvirtError
 from tests.chaos.faults import FAULTS
 from tests.live.killed.accounting import Declared, violations
 from tests.live.killed.conftest import why_not
@@ -21,6 +24,8 @@ from tests.live.killed.world import KilledWorld
 ROOT = Path(__file__).resolve().parents[2]
 STEADY = ("steady0", "steady1")
 SETTLE_S = 150.0
+MOST_KILLS = 4
+"""Of one guest: it is started again later each time."""
 
 
 class Chaos:
@@ -33,6 +38,7 @@ class Chaos:
         self.patterns: dict[str, int] = {}
         self.gone: list[dict[str, str | None]] = []
         self.pids: dict[str, int] = {}
+        self.kills = dict.fromkeys(STEADY, 0)
 
     def begin(self) -> None:
         """Two guests that run through all of it, and a few VMs."""
@@ -87,6 +93,9 @@ class Chaos:
     def _kill_a_guest(self) -> str:
         """Its run strategy is Always, so another process takes its place; not too often, or it would be spared longer and longer."""
         name = self.random.choice(STEADY)
+        if self.kills[name] == MOST_KILLS:
+            return f"{name} was killed often enough"
+        self.kills[name] += 1
         try:
             self.world.pull_the_plug(name)
         except (OSError, ValueError):
@@ -145,7 +154,7 @@ def main() -> int:
             rounds += 1
             try:
                 done, found = chaos.round()
-            except (AssertionError, OSError, subprocess.CalledProcessError) as error:
+            except (AssertionError, OSError, subprocess.SubprocessError, GitvirtError, libvirt.libvirtError) as error:
                 done, found = "it did not come to rest", [str(error)]
             wrong += len(found)
             print(f"{rounds:4d}  {time.monotonic() - begun:5.1f} s  {done}", flush=True)

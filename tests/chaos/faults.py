@@ -10,7 +10,7 @@ from random import Random
 from tests.live.killed.world import KilledWorld
 
 Fault = Callable[[KilledWorld, Random, ExitStack], str]
-"""Begins it, puts on the stack what mends it, and says what was done. ``pids`` of guests that it kills are told in `killed_guests`."""
+"""Begins it, puts on the stack what mends it, and says what was done."""
 
 
 def daemon_killed(world: KilledWorld, random: Random, mend: ExitStack) -> str:
@@ -30,7 +30,7 @@ def libvirtd_killed(world: KilledWorld, random: Random, mend: ExitStack) -> str:
     world.host.libvirt.kill()
 
     def back() -> None:
-        world.host.libvirt.start()
+        world.host.mend()
         world.reconnect()
 
     mend.callback(back)
@@ -57,7 +57,7 @@ def logd_killed(world: KilledWorld, random: Random, mend: ExitStack) -> str:
     """The console logs have nobody at their other end."""
     del random
     world.host.libvirt.kill_logd()
-    mend.callback(world.host.libvirt.start_logd)
+    mend.callback(world.host.mend)
     return "virtlogd killed"
 
 
@@ -98,6 +98,8 @@ def volume_gone(world: KilledWorld, random: Random, mend: ExitStack) -> str:
     def put_back() -> None:
         assert not volume.exists(), f"something took the place of {volume.name}"
         aside.rename(volume)
+        # libvirt may have listed the pool meanwhile; whoever needs the volume would find that out, but nobody may need it now.
+        world.connection.storagePoolLookupByName(world.pool_names["small"]).refresh(0)
 
     mend.callback(put_back)
     return f"{volume.name} is moved away"

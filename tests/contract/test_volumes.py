@@ -11,7 +11,7 @@ from reconciler.model.power import PowerStep
 from reconciler.model.quantity import MIB
 from reconciler.model.resolved import ResolvedVolume
 from tests.contract.builders import create, delete, expire, is_ready, update
-from tests.contract.world import World, everything, look, look_vm, look_volume, wait_until
+from tests.contract.world import World, carry_out, everything, look, look_vm, look_volume, wait_until
 
 
 def made(world: World, volume: ResolvedVolume) -> ResolvedVolume:
@@ -239,3 +239,19 @@ def test_a_lost_volume_that_is_not_wanted_any_more_is_forgotten(world: World) ->
     assert look(world, claim.key) is None
     assert everything(world).trash == ()
     made(world, claim)
+
+
+def test_a_vm_starts_on_a_disk_that_was_moved_away_and_back_by_hand(world: World) -> None:
+    claim = made(world, world.site.claim("data"))
+    vm = world.site.vm("web", disks={"data": claim}, run_strategy="Halted")
+    world.engine.apply(create(vm))
+    put_back = world.lose(claim.key)
+    made(world, world.site.claim("other"))
+    put_back()
+
+    def start(live: LiveObject | None) -> Change:
+        assert live is not None
+        return update(vm, live, power=PowerStep.START)
+
+    carry_out(world, vm.key, start)
+    assert look_vm(world, vm.key).running is not None
