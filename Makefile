@@ -19,7 +19,7 @@ demo: setup guest ## a scripted story on real VMs: drift, live changes, trash an
 	@$(SUDO) env GITVIRT_CACHE="$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}" $(abspath $(BIN))/python -m demo.story
 
 WORKERS ?= 2
-PARALLEL = -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 test: setup guest host-tests ## install what tests need and run all of them, live ones included, in WORKERS=2 processes
 	@$(SUDO) env GITVIRT_REQUIRE_LIVE=1 GITVIRT_CACHE="$${GITVIRT_CACHE:-$$HOME/.cache/gitvirt}" $(BIN)/python -m pytest $(PARALLEL)
 

@@ -31,13 +31,6 @@ class Cluster:
     in_memory: bool = False
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """They share one API server, so they are one worker's."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("cluster"))
-
-
 def why_none() -> str:
     """Why there is no API server; empty when there is."""
     if os.environ.get(RUNNING):

@@ -16,7 +16,7 @@ from tests.live.killed.fleet import Fleet
 if TYPE_CHECKING:
     from tests.live.killed.world import KilledWorld
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("killed")]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 SEED = int(os.environ.get("GITVIRT_KILL_SEED") or time.time_ns() % 1_000_000)
 KILLS = int(os.environ.get("GITVIRT_KILLS", "3"))

@@ -17,7 +17,7 @@ from tests.live.killed.fleet import Fleet
 if TYPE_CHECKING:
     from tests.live.killed.world import KilledWorld
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("killed")]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.live.killed.fleet import bare_vm
 if TYPE_CHECKING:
     from tests.live.killed.world import KilledWorld
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("killed")]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 STRATEGIES = {"qalways": "Always", "qrerun": "RerunOnFailure", "qonce": "Once", "qmanual": "Manual"}
 

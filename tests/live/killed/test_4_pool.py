@@ -17,7 +17,7 @@ from tests.live.killed.fleet import bare_vm
 if TYPE_CHECKING:
     from tests.live.killed.world import KilledWorld
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("killed")]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 PATTERN = 0x42
 
