@@ -79,6 +79,8 @@ class BlastRadius:
             emptied = {record.before.trash[item].item.key for item in items if item in record.before.trash}
             self._gone = [(at, gone) for at, gone in self._gone if gone not in emptied]
         if known.asks("release"):
+            # What an operator lets go of was there when deletions began that go on now.
+            self._by_others |= owned_keys(record.before, known) - owned_keys(record.after, known)
             return
         for is_vm in (True, False):
             if is_vm and record.before.domains == record.after.domains:
