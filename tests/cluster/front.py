@@ -89,14 +89,19 @@ class Front:
             self.planned.append(made)
         return made
 
-    def cut_watches(self) -> int:
-        """Break every watch that is open; how many there were."""
+    @property
+    def watches(self) -> int:
+        """How many connections watches have open, on both sides."""
+        with self._lock:
+            return len(self._watches)
+
+    def cut_watches(self) -> None:
+        """Break every watch that is open."""
         with self._lock:
             open_ones = list(self._watches)
         for one in open_ones:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
-        return len(open_ones)
 
     def close(self) -> None:
         """End it."""

@@ -12,6 +12,7 @@ from reconciler.model.live import LiveResource
 from reconciler.model.outcome import Result
 from reconciler.model.resolved import ResolvedResource
 from reconciler.planning.resolve_cluster import resource_of_cluster
+from tests.cluster.hands import wait_until
 from tests.cluster.site import ClusterSite
 from tests.contract.builders import create, delete, digest, update
 
@@ -79,6 +80,7 @@ def test_a_secret_is_applied_compared_and_never_shown(real_site: ClusterSite) ->
     site.engine.observe(None)
     first, second = (wanted(SECRET, site, PASSWORD=text) for text in ("hunter2", "hunter3"))
     assert site.engine.apply(create(first)).result is Result.APPLIED
+    wait_until(lambda: not site.engine.observe([first.key]).is_unknown(first.key), "Secrets are listed")
     live: Any = site.look(first.key)
     assert site.engine.compare(first, live) == ()
     found = site.engine.compare(second, live)

@@ -109,7 +109,9 @@ def test_an_existing_vm_is_taken_over_without_a_restart(world: World, legacy: st
 
     # A manifest that is another VM in places is refused, and says where; the domain is left alone.
     other = manifest.replace("guest: 112Mi", "guest: 160Mi")
-    world.declare({"legacy.yaml": manifest.replace("macAddress: 52:54:00", "macAddress: 52:54:01")})
+    other_mac = manifest.replace("52:54:00:", "52:54:01:")  # in quotes where all of its parts are numbers
+    assert other_mac != manifest
+    world.declare({"legacy.yaml": other_mac})
     world.cli("reconcile")
     refused = world.cli("adopt", legacy, code=1)
     assert "would be unplugged" in refused
