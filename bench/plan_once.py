@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from reconciler.model.live import HostFacts, LiveObject, Observation
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change, Difference
 from reconciler.model.policy import Mode, Policy
+from reconciler.model.record import AuditEntry, CycleRecord
 from reconciler.model.resolved import Resolved
 from reconciler.planning.offline import as_if_live
 
@@ -43,6 +44,7 @@ class Remembering:
     """An engine whose host is what it was told; it does nothing."""
 
     name = "remembering"
+    is_platform = False
     check = staticmethod(check)
 
     def __init__(self) -> None:
@@ -73,11 +75,32 @@ class Remembering:
 
 
 class NoJournal:
-    """A journal that keeps nothing."""
+    """A journal that keeps nothing, and lacks nothing."""
 
-    def write(self, _record: object) -> str:
+    def write(self, record: CycleRecord) -> str:
         """Forget it."""
+        del record
         return ""
+
+    def lacks(self, keys: Iterable[ObjectKey]) -> tuple[ObjectKey, ...]:
+        """None."""
+        del keys
+        return ()
+
+    def news(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def standing(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def entries(
+        self, *, vm: str | None = None, since: datetime | None = None, limit: int | None = None
+    ) -> Iterable[AuditEntry]:
+        """None."""
+        del vm, since, limit
+        return ()
 
 
 def measure(repository: Path, state: Path) -> dict[str, list[float]]:
@@ -88,7 +111,7 @@ def measure(repository: Path, state: Path) -> dict[str, list[float]]:
     cycle = Cycle(
         sources={"": source},
         engine=engine,  # type: ignore[arg-type]
-        journal=NoJournal(),  # type: ignore[arg-type]
+        journal=NoJournal(),
         clock=SystemClock(),
         workers=ThreadWorkers(1),
         policy=POLICY,

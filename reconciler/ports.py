@@ -53,6 +53,14 @@ class Workers(Protocol):
         """Whether the background work of that name has not ended."""
         ...
 
+    def in_time(self, function: Callable[[], R], timeout_s: float) -> R:
+        """What ``function`` returns or raises; it goes on by itself when nobody waits for it any more.
+
+        Raises:
+            TimeoutError: it has not ended within the time.
+        """
+        ...
+
 
 class Source(Protocol):
     """One Git repository at one ref."""

@@ -33,7 +33,7 @@ from reconciler.daemon.wake import Wake
 from reconciler.journal.git_journal import GitJournal
 from reconciler.manifests.limits import RevisionLimits
 from reconciler.model.errors import SettingsError
-from reconciler.ports import Clock, Engine, Leadership
+from reconciler.ports import Clock, Engine, Leadership, Workers
 from reconciler.secrets.host_store import HostStore
 from reconciler.settings import LogSettings, Settings
 from reconciler.source.git_source import GitSource
@@ -57,6 +57,7 @@ class Core:
     journal: GitJournal
     cycle: Cycle
     clock: Clock
+    workers: Workers
     suspension: SuspensionFile
     has_new_key: bool
     choice: EngineChoice
@@ -70,6 +71,7 @@ class Core:
             policy=settings.policy,
             turn=turn,
             suspension=self.suspension,
+            workers=self.workers,
         )
 
     def close(self) -> None:
@@ -160,6 +162,7 @@ def build_core(
         journal=journal,
         cycle=cycle,
         clock=clock,
+        workers=workers,
         suspension=SuspensionFile(settings.key_file),
         has_new_key=is_new,
         choice=choice,

@@ -7,7 +7,6 @@ from typing import Any, Protocol, TypeVar
 
 from reconciler.daemon.clock import moment
 from reconciler.daemon.cycle import Cycle, CycleReport
-from reconciler.daemon.in_time import in_time
 from reconciler.daemon.suspension import SuspensionFile
 from reconciler.daemon.views import report_view, settled_mapping, status_view
 from reconciler.daemon.wake import Wake
@@ -17,7 +16,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.record import OperatorAction
 from reconciler.model.status import ObjectStatus
-from reconciler.ports import Clock, Engine
+from reconciler.ports import Clock, Engine, Workers
 
 PATIENCE_S = 10.0
 """How long a question waits for a look at the host, its own or a cycle's. One that takes longer is most likely waiting itself, for a
@@ -60,6 +59,7 @@ class Frame:
         policy: Policy,
         turn: Turn,
         suspension: SuspensionFile,
+        workers: Workers,
     ) -> None:
         self._cycle = cycle
         self._engine = engine
@@ -67,6 +67,7 @@ class Frame:
         self._policy = policy
         self._turn = turn
         self._suspension = suspension
+        self._workers = workers
 
     def apply_suspension(self) -> None:
         """Tell the cycle whether everything is suspended now; called before each cycle, as a suspension can end."""
@@ -79,7 +80,7 @@ class Frame:
         """
         self.apply_suspension()
         try:
-            self._seen(in_time(self._cycle.plan_now, PATIENCE_S))
+            self._seen(self._workers.in_time(self._cycle.plan_now, PATIENCE_S))
         except TimeoutError:
             return (
                 f"the look at the host that is under way has not ended within {PATIENCE_S:g} s (does the hypervisor "

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+from reconciler.daemon.in_time import in_time
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -83,3 +85,11 @@ class ThreadWorkers:
         """Whether the background work of that name has not ended."""
         with self._lock:
             return name in self._under_way
+
+    def in_time(self, function: Callable[[], R], timeout_s: float) -> R:
+        """What ``function`` returns or raises, from a thread of its own.
+
+        Raises:
+            TimeoutError: it has not ended within the time.
+        """
+        return in_time(function, timeout_s)

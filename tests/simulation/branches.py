@@ -103,6 +103,8 @@ class _Branches:
         for fault in self._faults.get(at, ()):
             if self._is_over():
                 break
+            if threading.current_thread() is not threading.main_thread():
+                raise RuntimeError("a point was passed on another thread: what a fork of it does is lost")
             reading, writing = os.pipe()
             child = os.fork()
             if child == 0:

@@ -10,7 +10,7 @@ from nodeexec.simulated.reading import volume_key
 from nodeexec.simulated.state import HostState, domain_name
 from reconciler.model.keys import ObjectKey
 from reconciler.model.plan import Action
-from tests.simulation.fleet import VM
+from tests.simulation.fleet import CLAIM, DATA_VOLUME, VM
 from tests.simulation.known import Known, owned_keys, vm_of
 from tests.simulation.laws_guests import FEW, is_recent
 
@@ -99,6 +99,9 @@ class BlastRadius:
             return
         kind = [one for _, one in self._gone if (one.kind == VM) == (gone.kind == VM)]
         stays = left | {one for one in self._by_others if (one.kind == VM) == (gone.kind == VM)}
+        if gone.kind != VM:
+            # A disk in the making is one that stays, although losing it would not count.
+            stays |= {one for one in owned_keys(record.after, known) if one.kind in (CLAIM, DATA_VOLUME)}
         recent = min(
             (
                 {one for at, one in self._gone if one in kind and one not in left and is_recent(at, now)}

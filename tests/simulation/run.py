@@ -122,6 +122,7 @@ class Simulation:
             policy=self.policy,
             turn=self.turn,
             suspension=self.suspension,
+            workers=self.workers,
         )
         self.known.act = None
 
