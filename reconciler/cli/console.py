@@ -13,7 +13,7 @@ from reconciler import wiring_console
 from reconciler.cli.invocation import examples, invocation, tell_note
 from reconciler.cli.options import Namespace, VmName, vm_arguments
 from reconciler.cli.terminal import hand_through, raw_terminal, wait_for_leave
-from reconciler.model.errors import RequirementError
+from reconciler.model.errors import EngineError, RequirementError
 from reconciler.model.plain_text import one_line
 from reconciler.ports import Console
 
@@ -53,8 +53,10 @@ def console(
 def _sessions(
     first: Console | None, open_console: Callable[[bool], Console | None], shown: str, *, read_only: bool
 ) -> None:
-    """One session after the other until the person leaves."""
-    session = first
+    """One session after the other until the person leaves. Between two of them it waits, also while somebody else has the
+    console or the engine does not answer, and says why.
+    """
+    session, told = first, ""
     while True:
         if session is not None:
             with closing(session):
@@ -63,8 +65,15 @@ def _sessions(
             _tell_raw(f"{shown}: the console ended, as the guest stopped or another session took it over; waiting")
         if wait_for_leave(_LOOK_AGAIN_S):
             return
-        session = open_console(False)
+        try:
+            session = open_console(False)
+        except EngineError as error:
+            session = None
+            if str(error) != told:
+                told = str(error)
+                _tell_raw(f"{shown}: {told}; waiting")
         if session is not None:
+            told = ""
             _tell_raw(f"{shown}: connected again")
 
 

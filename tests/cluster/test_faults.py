@@ -197,6 +197,7 @@ def test_a_stop_that_kubevirt_refused_is_asked_for_again(site: ClusterSite, fron
     live = wait_until(lambda: (found := site.look(vm.key)) and found.power is PowerState.RUNNING and found, "it runs")  # type: ignore[union-attr]
     front.plan("PUT .*/stop", 500)
     assert site.engine.apply(update(vm, live, power=PowerStep.STOP)).result is Result.RETRY
+    live = site.look(vm.key)
     assert site.engine.apply(update(vm, live, power=PowerStep.STOP)).result is Result.PROGRESSING
     assert [verb for verb, _, _ in front.acted] == ["stop"]
 
