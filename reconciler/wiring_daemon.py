@@ -57,11 +57,7 @@ def daemon_of(
         ending.callback(leadership.release)
         make_directory(settings.runtime_directory, "runtimeDirectory", 0o755)
         core = build_core(settings, on_late=lambda: loop.wake(Wake()), leadership=leadership)
-        if core.has_new_key:
-            said = (
-                "a new key was made; if there was one before, put it back: what it recorded of secrets is not known now"
-            )
-            structlog.get_logger().warning(events.KEY_CREATED, file=str(settings.key_file), reason=said)
+        _tell_of_new_key(core, settings)
         metrics = Metrics(now=core.clock.now, leads=leadership.is_held)
         book = EventBook(core.clock.now())
         operations = core.operations(LoopTurn(lambda: loop), settings)
@@ -90,26 +86,11 @@ def daemon_of(
         )
         timers = Timers(
             wake=loop.wake,
-            polls=[
-                Poll(
-                    source=followed.name,
-                    interval_s=followed.interval_s,
-                    jitter_s=followed.jitter_s,
-                    is_due=core.patient[followed.name].is_due,
-                )
-                for followed in settings.sources
-            ],
+            polls=_polls(core, settings),
             resync_s=settings.resync_interval_s,
             is_alive=lambda: loop.is_alive,
         )
-        control = ControlServer(
-            settings.control_socket,
-            lambda request, user: (
-                book.serve(Arguments(request.verb, request.arguments))
-                if request.verb == EVENTS_VERB
-                else operations.serve(request.verb, request.arguments, user)
-            ),
-        )
+        control = _control(settings, book, operations)
         daemon = Daemon(
             Parts(
                 engine=core.engine,
@@ -131,6 +112,37 @@ def daemon_of(
         ending.callback(lambda: loop.is_alive and loop.join(DRAIN_S))
         leadership.when_lost(on_lost)
         yield RunningDaemon(daemon=daemon, cycle=core.cycle, operations=operations)
+
+
+def _tell_of_new_key(core: Core, settings: Settings) -> None:
+    if core.has_new_key:
+        said = "a new key was made; if there was one before, put it back: what it recorded of secrets is not known now"
+        structlog.get_logger().warning(events.KEY_CREATED, file=str(settings.key_file), reason=said)
+
+
+def _polls(core: Core, settings: Settings) -> list[Poll]:
+    """When each source is looked at."""
+    return [
+        Poll(
+            source=followed.name,
+            interval_s=followed.interval_s,
+            jitter_s=followed.jitter_s,
+            is_due=core.patient[followed.name].is_due,
+        )
+        for followed in settings.sources
+    ]
+
+
+def _control(settings: Settings, book: EventBook, operations: Operations) -> ControlServer:
+    """The socket that commands ask: events from the book, all else from the verbs."""
+    return ControlServer(
+        settings.control_socket,
+        lambda request, user: (
+            book.serve(Arguments(request.verb, request.arguments))
+            if request.verb == EVENTS_VERB
+            else operations.serve(request.verb, request.arguments, user)
+        ),
+    )
 
 
 def _after_cycle(
