@@ -98,8 +98,6 @@ def volume_gone(world: KilledWorld, random: Random, mend: ExitStack) -> str:
     def put_back() -> None:
         assert not volume.exists(), f"something took the place of {volume.name}"
         aside.rename(volume)
-        # libvirt may have listed the pool meanwhile; whoever needs the volume would find that out, but nobody may need it now.
-        world.connection.storagePoolLookupByName(world.pool_names["small"]).refresh(0)
 
     mend.callback(put_back)
     return f"{volume.name} is moved away"
