@@ -25,7 +25,6 @@ from reconciler.model.resolved import ResolvedVm
 from reconciler.ports import Clock
 
 STOP_POLL_S = 2.0
-SHORT_RUN_S = 60.0
 DEFAULT_GRACE_S = 30.0
 
 
@@ -192,15 +191,12 @@ def started(marks: DomainMarks, guest: Guest | None, now: datetime, boot_id: str
     """The marks from the next start on. ``guest`` is None for a domain that is just being made."""
     history = guest.history if guest is not None else marks.history
     last = marks.end_reason or (guest.reading.ended if guest is not None else None)
-    by_us = history.stop_requested_at is not None
-    begun, ended = history.started_at, history.ended_at if marks.end_reason is not None else now
-    short = begun is not None and ended is not None and abs((ended - begun).total_seconds()) < SHORT_RUN_S
-    failed = (last is StopReason.FAILED or short) and not by_us
+    ended_at = history.ended_at if marks.end_reason is not None else now
     return replace(
         marks,
         history=RunHistory(
             runs=history.runs + 1,
-            failures=history.failures + 1 if history.runs and failed else 0,
+            failures=history.failed_in_a_row(last, ended_at),
             started_at=now,
             last_restart_at=now if history.stop_asked_by == "restart" else history.last_restart_at,
         ),

@@ -22,7 +22,6 @@ from reconciler.ports import Clock
 
 STOP_POLL_S = 2.0
 BUTTON_EVERY_S = 5.0
-SHORT_RUN_S = 60.0
 DEFAULT_GRACE_S = 30
 
 
@@ -134,13 +133,9 @@ class PowerControl:
 
 def history_of_next_run(history: RunHistory, domain: HostDomain, now: datetime) -> RunHistory:
     """What the marks say from the next start on."""
-    by_gitvirt = history.stop_requested_at is not None
-    ended, started = history.ended_at, history.started_at
-    short = started is not None and ended is not None and abs((ended - started).total_seconds()) < SHORT_RUN_S
-    failed = domain.last_stop is StopReason.FAILED or (short and not by_gitvirt)
     return RunHistory(
         runs=history.runs + 1,
-        failures=history.failures + 1 if history.runs and failed and not by_gitvirt else 0,
+        failures=history.failed_in_a_row(domain.last_stop, history.ended_at),
         started_at=now,
         last_restart_at=now if history.stop_asked_by == "restart" else history.last_restart_at,
     )

@@ -71,12 +71,18 @@ class Override:
     until: datetime | None = None
 
 
+SHORT_RUN_S = 60.0
+"""A run that ends sooner counts as failed, however it ended."""
+GOOD_RUN_S = 600.0
+"""A run that lasted so long was a good one: what failed before it is forgotten. Twice the longest back-off."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHistory:
     """What the marks on a VM remember of its runs, so that a decision needs no journal. Times are UTC.
 
-    ``runs`` counts starts by gitvirt since creation. ``failures`` counts runs in a row that ended in failure or ended
-    within a minute; it is what back-off grows with. ``stop_requested_at`` is set while a graceful stop is under way, and
+    ``runs`` counts starts by gitvirt since creation. ``failures`` counts runs in a row, before the last one, that ended in failure
+    or ended within a minute (`failed_in_a_row` counts the last one too); it is what back-off grows with. ``stop_requested_at`` is set while a graceful stop is under way, and
     ``stop_asked_by`` says for what (``stop``, ``restart`` or ``delete``). ``stop_since_s`` is the host's monotonic time
     of ``stop_requested_at``: the grace period is counted by it, since nobody can set it. ``last_restart_at`` is the last restart that
     gitvirt did to reach a new configuration; the blast radius counts it.
@@ -107,6 +113,25 @@ class RunHistory:
     def stop_withdrawn(self) -> RunHistory:
         """The same without a stop under way."""
         return replace(self, stop_requested_at=None, stop_since_s=None, stop_asked_by="")
+
+    def failures_until(self, ended_at: datetime | None) -> int:
+        """How many failed runs count before the last one, which ended then (None: nobody saw when): none, if that was a good one."""
+        lasted_s = self._lasted_s(ended_at)
+        return 0 if lasted_s is not None and lasted_s >= GOOD_RUN_S else self.failures
+
+    def failed_in_a_row(self, reason: StopReason | None, ended_at: datetime | None) -> int:
+        """How many runs in a row failed, the last one included. A run that gitvirt stopped did not fail."""
+        if not self.runs or self.stop_requested_at is not None:
+            return 0
+        lasted_s = self._lasted_s(ended_at)
+        is_short = lasted_s is not None and abs(lasted_s) < SHORT_RUN_S
+        return self.failures_until(ended_at) + 1 if reason is StopReason.FAILED or is_short else 0
+
+    def _lasted_s(self, ended_at: datetime | None) -> float | None:
+        """Seconds that the last run lasted; negative when the clock was set back meanwhile."""
+        if self.started_at is None or ended_at is None:
+            return None
+        return (ended_at - self.started_at).total_seconds()
 
     def waited_s(self, now_s: float) -> float:
         """Seconds since the guest was asked to stop; 0 when it was not."""

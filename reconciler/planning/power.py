@@ -145,7 +145,7 @@ def _continue_stop(live: LiveVm) -> PowerDecision | None:
 def _start(live: LiveVm, reason: str, now: datetime) -> PowerDecision:
     """Start now, or when the back-off of a guest that keeps failing is over."""
     ended = live.history.ended_at
-    failures = live.history.failures + (1 if live.stop_reason is StopReason.FAILED else 0)
+    failures = live.history.failures_until(ended) + (1 if live.stop_reason is StopReason.FAILED else 0)
     if failures >= 2 and ended is not None:
         delay = min(BACKOFF_FIRST_S * 2 ** (failures - 2), BACKOFF_MOST_S)
         left = (ended + timedelta(seconds=delay) - now).total_seconds()

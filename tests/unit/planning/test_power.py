@@ -124,6 +124,38 @@ def test_back_off_grows_with_failures_in_a_row(failures: int, delay_s: float) ->
     assert decide_power(A, failed, NOW + timedelta(seconds=delay_s)).step is START
 
 
+@pytest.mark.parametrize(("ran_s", "waits"), [(5, True), (599, True), (600, False), (86_400, False)])
+def test_a_guest_that_ran_well_in_between_starts_at_once_when_it_dies(ran_s: int, waits: bool) -> None:
+    history = RunHistory(runs=9, failures=6, started_at=NOW - timedelta(seconds=ran_s), ended_at=NOW)
+    died = live(PowerState.OFF, StopReason.FAILED, history)
+    assert is_backing_off(decide_power(A, died, NOW + timedelta(seconds=1))) is waits
+    assert history.failed_in_a_row(StopReason.FAILED, NOW) == (7 if waits else 1)
+
+
+@pytest.mark.parametrize(
+    ("reason", "ran_s", "failures"),
+    [
+        (StopReason.FAILED, 5, 3),
+        (StopReason.FAILED, 300, 3),
+        (StopReason.FAILED, -3600, 3),  # the clock was set back meanwhile
+        (StopReason.FAILED, 3600, 1),
+        (StopReason.GUEST, 5, 3),
+        (StopReason.GUEST, 300, 0),
+        (StopReason.DESTROYED, 3600, 0),
+        (None, 300, 0),
+    ],
+)
+def test_which_runs_count_as_failed_in_a_row(reason: StopReason | None, ran_s: int, failures: int) -> None:
+    history = RunHistory(runs=2, failures=2, started_at=NOW - timedelta(seconds=ran_s))
+    assert history.failed_in_a_row(reason, NOW) == failures
+    assert replace(history, stop_requested_at=NOW).failed_in_a_row(reason, NOW) == 0
+    assert RunHistory().failed_in_a_row(reason, NOW) == 0
+
+
+def test_a_run_of_which_nobody_saw_the_end_forgives_nothing() -> None:
+    assert RunHistory(runs=2, failures=2, started_at=NOW).failed_in_a_row(StopReason.FAILED, None) == 3
+
+
 def test_a_clock_that_was_set_back_does_not_keep_a_guest_off() -> None:
     history = RunHistory(runs=5, failures=4, ended_at=NOW)
     failed = live(PowerState.OFF, StopReason.FAILED, history)
