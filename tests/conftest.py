@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 if TYPE_CHECKING:
+    from tests.cluster.planes import Cluster
     from xdist.scheduler import LoadFileScheduling
 
 CORRECTED = "drift corrected"
@@ -25,6 +26,9 @@ GROUPS = {
     "tests/canary/test_libvirt.py": "libvirt",
     "tests/cluster/": "cluster",
 }
+ON_CLUSTER = "[kubevirt]"
+"""How the names of tests end that run on the API server of the run, wherever they are."""
+
 """How the names of tests begin that run one after the other in one worker; the first that fits counts."""
 
 # How long an example takes says nothing on a machine that is busy with other tests.
@@ -51,6 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def group_of(nodeid: str) -> str:
     """What a worker takes as one piece: tests that share a libvirt or an API server, else those of a file."""
+    if nodeid.endswith(ON_CLUSTER):
+        return "cluster"
     return next(
         (group for start, group in GROUPS.items() if nodeid.startswith(start)), nodeid.split("::", maxsplit=1)[0]
     )
@@ -77,6 +83,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileS
             return group_of(nodeid)
 
     return GroupsAndFiles(config, log)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One API server for the whole run."""
+    from tests.cluster.planes import real
+
+    yield from real(tmp_path_factory.mktemp("cluster"))
+
+
+@pytest.fixture(scope="session")
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One in memory."""
+    from tests.cluster.planes import in_memory
+
+    yield from in_memory(tmp_path_factory.mktemp("emulated"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

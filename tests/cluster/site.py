@@ -10,26 +10,22 @@ from typing import Any
 from nodeexec.kubevirt.engine import KubevirtEngine
 from nodeexec.kubevirt.settings import KubevirtSettings
 from reconciler.daemon.clock import SystemClock
+from reconciler.model.document import Document
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveObject
-from reconciler.model.policy import Policy
 from reconciler.model.resolved import ResolvedNetwork, ResolvedVm, ResolvedVolume
 from reconciler.planning.resolve_cluster import network_of_cluster, vm_of_cluster, volume_of_cluster
-from reconciler.planning.resolve_vm import References, VolumePlace
+from reconciler.planning.resolve_vm import References
 from tests.cluster.hands import Hands
-from tests.contract.builders import digest, document
+from tests.contract.builders import Site, digest
 
 
 @dataclass(kw_only=True)
-class ClusterSite:
-    """See the module."""
+class ClusterSite(Site):
+    """A site whose manifests are resolved for a cluster, and the engine that sees its namespace."""
 
     hands: Hands
     kubeconfig: Path
-    namespace: str
-    policy: Policy
-    volumes: dict[ObjectKey, ResolvedVolume] = field(default_factory=dict)
-    networks: dict[ObjectKey, ResolvedNetwork] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -50,64 +46,11 @@ class ClusterSite:
         """How many requests that write were made."""
         return sum(count for method, count in self.engine.requests.items() if method != "GET")
 
-    def claim(self, name: str, size: str = "16Mi") -> ResolvedVolume:
-        """A PersistentVolumeClaim."""
-        spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
-        return self._volume("PersistentVolumeClaim", name, spec)
+    def _resolve_volume(self, manifest: Document) -> ResolvedVolume:
+        return volume_of_cluster(manifest, digest, None)
 
-    def data_volume(self, name: str, source: Mapping[str, Any] | None = None, size: str = "16Mi") -> ResolvedVolume:
-        """A DataVolume."""
-        storage = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
-        return self._volume("DataVolume", name, {"source": dict(source or {"blank": {}}), "storage": storage})
+    def _resolve_network(self, manifest: Document) -> ResolvedNetwork:
+        return network_of_cluster(manifest, digest)
 
-    def _volume(self, kind: str, name: str, spec: Mapping[str, Any]) -> ResolvedVolume:
-        made = volume_of_cluster(document(kind, self.namespace, name, spec), digest, None)
-        self.volumes[made.key] = made
-        return made
-
-    def network(self, name: str, config: str = '{"cniVersion": "0.3.1", "type": "bridge"}') -> ResolvedNetwork:
-        """A NetworkAttachmentDefinition."""
-        made = network_of_cluster(
-            document("NetworkAttachmentDefinition", self.namespace, name, {"config": config}), digest
-        )
-        self.networks[made.key] = made
-        return made
-
-    def vm(
-        self,
-        name: str,
-        *,
-        disks: Mapping[str, ResolvedVolume] | None = None,
-        nics: Mapping[str, ResolvedNetwork] | None = None,
-        run_strategy: str = "Always",
-        memory: str = "64Mi",
-        user_data: str = "",
-        annotations: Mapping[str, str] | None = None,
-        templates: tuple[Mapping[str, Any], ...] = (),
-    ) -> ResolvedVm:
-        """A VirtualMachine. ``disks`` and ``nics`` map the device's name to what it stands on."""
-        volumes: list[dict[str, Any]] = [_vm_volume(disk, volume) for disk, volume in (disks or {}).items()]
-        entries = [{"name": disk, "disk": {"bus": "virtio"}} for disk in disks or {}]
-        if user_data:
-            entries.append({"name": "seed", "disk": {"bus": "virtio"}})
-            volumes.append({"name": "seed", "cloudInitNoCloud": {"userData": user_data}})
-        devices = {"disks": entries, "interfaces": [{"name": nic, "bridge": {}} for nic in nics or {}]}
-        networks = [{"name": nic, "multus": {"networkName": net.key.name}} for nic, net in (nics or {}).items()]
-        template = {
-            "domain": {"memory": {"guest": memory}, "devices": devices},
-            "networks": networks,
-            "volumes": volumes,
-        }
-        spec: dict[str, Any] = {"runStrategy": run_strategy, "template": {"metadata": {}, "spec": template}}
-        if templates:
-            spec["dataVolumeTemplates"] = [dict(one) for one in templates]
-        places = {key: VolumePlace.of(volume, "") for key, volume in self.volumes.items()}
-        references = References(documents={}, volumes=places, networks=frozenset(self.networks))
-        manifest = document("VirtualMachine", self.namespace, name, spec, annotations)
+    def _resolve_vm(self, manifest: Document, references: References) -> ResolvedVm:
         return vm_of_cluster(manifest, references, policy=self.policy, digest=digest)
-
-
-def _vm_volume(disk: str, volume: ResolvedVolume) -> dict[str, Any]:
-    if volume.key.kind == "DataVolume":
-        return {"name": disk, "dataVolume": {"name": volume.key.name}}
-    return {"name": disk, "persistentVolumeClaim": {"claimName": volume.key.name}}

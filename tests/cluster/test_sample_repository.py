@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, NETWORK, VM
 from reconciler.cli.app import build_app, split_shared
-from tests.cluster.conftest import Cluster
+from tests.cluster.planes import Cluster
 from tests.cluster.hands import Hands
 from tests.unit.daemon.homes import Home
 

@@ -12,7 +12,7 @@ from nodeexec.kubevirt.engine import KubevirtEngine
 from reconciler.daemon.wake import Wake
 from reconciler.settings import load_settings
 from reconciler.wiring import build_core
-from tests.cluster.conftest import Cluster
+from tests.cluster.planes import Cluster
 from tests.unit.daemon.homes import make_home, vm_text
 
 VMS = int(os.environ.get("GITVIRT_CLUSTER_VMS", "30"))

@@ -50,43 +50,59 @@ def document(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Site:
-    """One namespace of one host, with what was declared in it so far."""
+    """One namespace of one host, with what was declared in it so far. ``storage_class`` is what claims name, empty for none."""
 
     policy: Policy
     namespace: str
+    storage_class: str = ""
     volumes: dict[ObjectKey, ResolvedVolume] = field(default_factory=dict)
     networks: dict[ObjectKey, ResolvedNetwork] = field(default_factory=dict)
 
-    def claim(self, name: str, size: str = "16Mi", *, block: bool = False) -> ResolvedVolume:
+    def claim(
+        self, name: str, size: str = "16Mi", *, block: bool = False, annotations: Mapping[str, str] | None = None
+    ) -> ResolvedVolume:
         """A PersistentVolumeClaim."""
-        spec: dict[str, Any] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
-        if block:
-            spec["volumeMode"] = "Block"
-        return self._volume(document("PersistentVolumeClaim", self.namespace, name, spec))
+        spec = self._claim_spec(size) | ({"volumeMode": "Block"} if block else {})
+        return self._declared(document("PersistentVolumeClaim", self.namespace, name, spec, annotations))
 
-    def data_volume(self, name: str, source: Mapping[str, Any], size: str = "16Mi") -> ResolvedVolume:
-        """A DataVolume from ``source`` as its manifest says it."""
-        spec = {"source": dict(source), "storage": {"resources": {"requests": {"storage": size}}}}
-        return self._volume(document("DataVolume", self.namespace, name, spec))
+    def data_volume(
+        self,
+        name: str,
+        source: Mapping[str, Any] | None = None,
+        size: str = "16Mi",
+        *,
+        annotations: Mapping[str, str] | None = None,
+    ) -> ResolvedVolume:
+        """A DataVolume from ``source`` as its manifest says it; blank by itself."""
+        spec = {"source": dict(source or {"blank": {}}), "storage": self._claim_spec(size)}
+        return self._declared(document("DataVolume", self.namespace, name, spec, annotations))
 
-    def _volume(self, manifest: Document) -> ResolvedVolume:
-        resolved = resolve_volume(
-            manifest, policy=self.policy, digest=digest, classes={}, documents={}, live=None, owner_vm=None
-        )
-        self.volumes[resolved.key] = resolved
+    def _claim_spec(self, size: str) -> dict[str, Any]:
+        named = {"storageClassName": self.storage_class} if self.storage_class else {}
+        return {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}, **named}
+
+    def _declared(self, manifest: Document) -> ResolvedVolume:
+        resolved = self.volumes[manifest.key] = self._resolve_volume(manifest)
         return resolved
 
-    def network(self, name: str, *, bridge: str, mtu: int = 0) -> ResolvedNetwork:
+    def _resolve_volume(self, manifest: Document) -> ResolvedVolume:
+        return resolve_volume(
+            manifest, policy=self.policy, digest=digest, classes={}, documents={}, live=None, owner_vm=None
+        )
+
+    def network(self, name: str, *, bridge: str = "br0", mtu: int = 0) -> ResolvedNetwork:
         """A NetworkAttachmentDefinition with a bridge of its own."""
         config: dict[str, Any] = {"cniVersion": "0.3.1", "type": "bridge", "bridge": bridge}
         if mtu:
             config["mtu"] = mtu
         manifest = document("NetworkAttachmentDefinition", self.namespace, name, {"config": json.dumps(config)})
-        resolved = resolve_network(manifest, policy=self.policy, digest=digest, host_bridges=())
-        self.networks[resolved.key] = resolved
+        resolved = self.networks[manifest.key] = self._resolve_network(manifest)
         return resolved
+
+    def _resolve_network(self, manifest: Document) -> ResolvedNetwork:
+        return resolve_network(manifest, policy=self.policy, digest=digest, host_bridges=())
 
     def vm(
         self,
@@ -101,6 +117,7 @@ class Site:
         bootloader: str = "",
         annotations: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
+        templates: tuple[Mapping[str, Any], ...] = (),
     ) -> ResolvedVm:
         """A VirtualMachine. ``disks`` and ``nics`` map the device's name to what it stands on."""
         volumes = [self._vm_volume(disk, volume) for disk, volume in (disks or {}).items()]
@@ -127,10 +144,14 @@ class Site:
                 "volumes": volumes,
             },
         }
-        spec = {"runStrategy": run_strategy, "template": template}
+        spec: dict[str, Any] = {"runStrategy": run_strategy, "template": template}
+        if templates:
+            spec["dataVolumeTemplates"] = [dict(one) for one in templates]
         manifest = document("VirtualMachine", self.namespace, name, spec, annotations)
         places = {key: VolumePlace.of(volume, self.policy.owner) for key, volume in self.volumes.items()}
-        references = References(documents={}, volumes=places, networks=frozenset(self.networks))
+        return self._resolve_vm(manifest, References(documents={}, volumes=places, networks=frozenset(self.networks)))
+
+    def _resolve_vm(self, manifest: Document, references: References) -> ResolvedVm:
         return resolve_vm(manifest, references, policy=self.policy, digest=digest)
 
     @staticmethod
