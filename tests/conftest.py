@@ -13,8 +13,9 @@ import pytest
 import structlog
 
 if TYPE_CHECKING:
-    from tests.cluster.planes import Cluster
     from xdist.scheduler import LoadFileScheduling
+
+    from tests.cluster.planes import Cluster
 
 CORRECTED = "drift corrected"
 """The property under which a test leaves ``(what, milliseconds)`` for the end of the run."""

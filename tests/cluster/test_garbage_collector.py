@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, VM
-from tests.cluster.planes import Cluster
 from tests.cluster.hands import wait_until
+from tests.cluster.planes import Cluster
 from tests.cluster.servers import ControlPlane
 from tests.cluster.site import ClusterSite
 from tests.cluster.test_engine import made

@@ -21,8 +21,8 @@ from nodeexec.kubevirt.lease import Lease, LeaseTimes
 from nodeexec.kubevirt.lease_api import ClusterLease
 from nodeexec.kubevirt.settings import KubevirtSettings
 from reconciler.model.errors import EngineError
-from tests.cluster.planes import Cluster
 from tests.cluster.hands import wait_until
+from tests.cluster.planes import Cluster
 from tests.unit.daemon.homes import Home, make_home, vm_text
 from tests.unit.daemon.replicas import Replica
 from tests.unit.daemon.test_daemon_process import gitvirt

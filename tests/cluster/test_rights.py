@@ -17,8 +17,8 @@ from nodeexec.kubevirt.settings import KubevirtSettings
 from reconciler.daemon.clock import SystemClock
 from reconciler.settings import Settings
 from reconciler.wiring import apply_once, ask_here
-from tests.cluster.planes import Cluster
 from tests.cluster.hands import wait_until
+from tests.cluster.planes import Cluster
 from tests.unit.daemon.homes import Home, make_home, vm_text
 from tests.unit.deploy.test_kubernetes import BASE, resources
 

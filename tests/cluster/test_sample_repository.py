@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, NETWORK, VM
 from reconciler.cli.app import build_app, split_shared
-from tests.cluster.planes import Cluster
 from tests.cluster.hands import Hands
+from tests.cluster.planes import Cluster
 from tests.unit.daemon.homes import Home
 
 _RUNNER = CliRunner()
