@@ -65,16 +65,21 @@ class Access:
         )  # fmt: skip
         return self._caches.put(kind, answer)
 
-    def delete(self, kind: Kind, key: ObjectKey, document: Mapping[str, Any], *, orphan: bool) -> bool:
-        """Delete exactly the object that was looked at; with ``orphan`` what belongs to it is left. Whether it is gone already; finalizers
-        may keep it for a while.
+    def delete(
+        self, kind: Kind, key: ObjectKey, document: Mapping[str, Any], *, orphan: bool, unmoved: bool = False
+    ) -> bool:
+        """Delete exactly the object that was looked at; with ``orphan`` what belongs to it is left, with ``unmoved`` not if anything of it was
+        written since. Whether it is gone already; finalizers may keep it for a while.
 
         Raises:
             ApiError, UnreachableError: see `ApiClient.call`.
         """
         options = {
             "propagationPolicy": "Orphan" if orphan else "Background",
-            "preconditions": {"uid": metadata_of(document).get("uid")},
+            "preconditions": {
+                "uid": metadata_of(document).get("uid"),
+                **({"resourceVersion": metadata_of(document).get("resourceVersion")} if unmoved else {}),
+            },
         }
         try:
             answer = self._client.call("DELETE", kind.object_path(key), _request("delete", kind, key), body=options)

@@ -90,8 +90,7 @@ class Applier:
             if not trash.take_back(self._tools, change.key, change.restore, steps):
                 return steps.outcome(Result.CONFLICT, f"trash item {change.restore} is gone; the next plan looks again")
             live = self._tools.observer.live(change.key)
-        elif live is None and trash.holds(self._tools, change.key):
-            said = f"a trashed volume has the name; `gitvirt trash empty` it first, or take {change.key} back"
+        elif live is None and (said := trash.in_the_way(self._tools, change.key)):
             return steps.outcome(Result.FAILED, said)
         if live is None or any(not d.refused and d.stored for d in compare(wanted, live, self._rules())):
             moved = self._write(change, wanted, live, kind, steps)

@@ -24,10 +24,11 @@ from nodeexec.kubevirt.marks import OWN, operator_facts
 from nodeexec.kubevirt.observe import Observer
 from nodeexec.kubevirt.settings import KubevirtSettings
 from nodeexec.kubevirt.steps import Steps, Tools
+from nodeexec.this_boot import boot_id
 from reconciler.model.adoption import Adoption, FoundVm
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
-from reconciler.model.keys import ObjectKey
+from reconciler.model.keys import TRASH_ITEM, ObjectKey
 from reconciler.model.live import LiveObject, LiveVm, Observation
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change, Difference
@@ -47,14 +48,19 @@ class KubevirtEngine:
     is_platform = True
 
     def __init__(
-        self, settings: KubevirtSettings, policy: Policy, clock: Clock, *, may_write: Callable[[], bool] = lambda: True
-    ) -> None:
-        """``may_write`` is asked before each request that writes: an act of several requests can outlast a leadership."""
+        self, settings: KubevirtSettings, policy: Policy, clock: Clock, *, may_write: Callable[[], bool] = lambda: True,
+        this_boot: str = "",
+    ) -> None:  # fmt: skip
+        """``may_write`` is asked before each request that writes: an act of several requests can outlast a leadership. ``this_boot`` is
+        what the clock's count belongs to, the kernel's own id when empty.
+        """
         self._settings, self._policy, self._clock = settings, policy, clock
         connect = partial(connection_of, settings)
         self._client = ApiClient(connect, timeout_s=settings.request_timeout_s, may_write=may_write)
         self._caches = Caches(self._client, settings, policy.owner, clock)
-        self._observer = Observer(self._caches, owner=policy.owner, host=policy.host, clock=clock)
+        self._observer = Observer(
+            self._caches, owner=policy.owner, host=policy.host, clock=clock, boot_id=this_boot or boot_id()
+        )
         self._discovery = Discovery(self._client, clock)
         self._tools = Tools(
             access=Access(self._client, self._caches),
@@ -130,6 +136,8 @@ class KubevirtEngine:
 
     def apply(self, change: Change) -> Outcome:
         """Look again, then do it; see `ports.Engine`."""
+        if change.key.kind == TRASH_ITEM:
+            return self._answered(lambda: trash.expire(self._tools, change))
         return self._answered(lambda: self._applier.apply(change))
 
     def mark(
@@ -189,8 +197,9 @@ class KubevirtEngine:
         return self._answered(lambda: trash.empty(self._tools, item))
 
     def note_trash_ages(self) -> Outcome:
-        """Items of a cluster do not age: nothing there expires; see `ports.Engine`."""
-        return Outcome(result=Result.UNCHANGED)
+        """Write on the oldest notes how long their volumes were seen; see `ports.Engine`."""
+        self._start()
+        return self._answered(lambda: trash.note_ages(self._tools))
 
     def restore_trash(self, item: str) -> Outcome:
         """Take a volume out of the trash; see `ports.Engine`."""

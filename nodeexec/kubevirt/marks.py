@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from nodeexec.trash_age import TrashAge, age_data, age_from
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import Marks
 from reconciler.model.packed import packed
@@ -20,6 +21,7 @@ from reconciler.model.power import Override, OverrideAction, RunHistory
 
 OWNER = "gitvirt.io/owner"
 TRASH = "gitvirt.io/trash"
+TRASH_AGE = "gitvirt.io/trash-age"
 TRACKING = "gitvirt.io/tracking"
 APPLIED = "gitvirt.io/applied"
 REVISION = "gitvirt.io/revision"
@@ -27,7 +29,7 @@ OVERRIDE = "gitvirt.io/override"
 SUSPENDED = "gitvirt.io/suspended"
 STOPPING = "gitvirt.io/stopping"
 RESTARTED = "gitvirt.io/restarted-at"
-OWN = frozenset({OWNER, TRASH, TRACKING, APPLIED, REVISION, OVERRIDE, SUSPENDED, STOPPING, RESTARTED})
+OWN = frozenset({OWNER, TRASH, TRASH_AGE, TRACKING, APPLIED, REVISION, OVERRIDE, SUSPENDED, STOPPING, RESTARTED})
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _STAMP = "%Y%m%dT%H%M%SZ"
 
@@ -136,6 +138,23 @@ def read_stamp(text: str) -> datetime | None:
         return datetime.strptime(text, _STAMP).replace(tzinfo=UTC)
     except ValueError:
         return None
+
+
+def trash_age(document: Mapping[str, Any]) -> TrashAge | None:
+    """How long a volume was seen to lie in the trash. What was noted of another object (a restored backup), or of an earlier time in
+    the trash, says nothing of this one.
+    """
+    said = _json(annotations_of(document).get(TRASH_AGE))
+    is_of_this = said.get("uid") == metadata_of(document).get("uid") and said.get("trash") == labels_of(document).get(
+        TRASH
+    )
+    return age_from(said) if is_of_this else None
+
+
+def trash_age_note(document: Mapping[str, Any], age: TrashAge) -> str:
+    """The annotation that `trash_age` reads again."""
+    of_this = {"uid": metadata_of(document).get("uid"), "trash": labels_of(document).get(TRASH)}
+    return _compact({**age_data(age), **of_this})
 
 
 def _override(said: Mapping[str, Any]) -> Override | None:

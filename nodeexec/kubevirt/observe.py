@@ -9,12 +9,13 @@ from typing import Any
 from nodeexec.kubevirt.cache import Name
 from nodeexec.kubevirt.caches import Caches, key_of
 from nodeexec.kubevirt.kinds import CLAIM, CLAIM_KINDS, DATA_VOLUME, INSTANCE, NETWORK, VM
-from nodeexec.kubevirt.marks import OWNER, is_tracked, labels_of
+from nodeexec.kubevirt.marks import OWNER, is_tracked, labels_of, metadata_of
 from nodeexec.kubevirt.project_network import live_network, live_resource
 from nodeexec.kubevirt.project_vm import live_vm
 from nodeexec.kubevirt.project_volume import is_trash, live_volume, trash_item
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import HostFacts, KeptField, LiveObject, Observation, TrashItem, Unreadable
+from reconciler.model.moment import Moment
 from reconciler.ports import Clock
 
 
@@ -29,13 +30,24 @@ class _Projected:
     live: LiveObject
 
 
+def is_kept_trash(document: Mapping[str, Any], key: ObjectKey, owner: str) -> bool:
+    """Whether a volume lies in an owner's trash and can come back: one that is being deleted cannot."""
+    is_ours = labels_of(document).get(OWNER) == owner and is_tracked(document, key)
+    return is_trash(document) and is_ours and not metadata_of(document).get("deletionTimestamp")
+
+
 class Observer:
     """Reads the caches. ``version`` is the server's, once it was asked. What was projected once is given again while nothing of it changed."""
 
-    def __init__(self, caches: Caches, *, owner: str, host: str, clock: Clock) -> None:
+    def __init__(self, caches: Caches, *, owner: str, host: str, clock: Clock, boot_id: str) -> None:
         self._caches, self._owner, self._host, self._clock = caches, owner, host, clock
+        self._boot_id = boot_id
         self.version = ""
         self._known: dict[ObjectKey, _Projected] = {}
+
+    def moment(self) -> Moment:
+        """Now, by both clocks of the machine that this replica runs on."""
+        return Moment(boot_id=self._boot_id, monotonic_s=self._clock.monotonic(), at=self._clock.now())
 
     def observation(self, keys: Collection[ObjectKey] | None) -> Observation:
         """Everything owned, or what stands under ``keys``; and the trash of either."""
@@ -124,12 +136,13 @@ class Observer:
                     yield key
 
     def _trash(self, asked: frozenset[ObjectKey] | None) -> Iterator[TrashItem]:
+        now = self.moment()
         for kind in CLAIM_KINDS:
             names = self._caches.items(kind) if asked is None else self._asked_for(kind, asked)
             for name, document in names:
                 key = ObjectKey(kind, *name)
-                if is_trash(document) and labels_of(document).get(OWNER) == self._owner and is_tracked(document, key):
-                    yield trash_item(key, document, self._beside(key, name, document), self._host)
+                if is_kept_trash(document, key, self._owner):
+                    yield trash_item(key, document, self._beside(key, name, document), host=self._host, now=now)
 
     def _asked_for(self, kind: str, asked: frozenset[ObjectKey]) -> Iterator[tuple[Name, Mapping[str, Any]]]:
         for key in sorted(asked):

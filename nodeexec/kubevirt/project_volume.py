@@ -10,10 +10,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nodeexec.kubevirt.kinds import CLAIM
-from nodeexec.kubevirt.marks import OWNER, REVISION, TRASH, annotations_of, labels_of, read_marks, read_stamp
+from nodeexec.kubevirt.marks import (
+    OWNER,
+    REVISION,
+    TRASH,
+    annotations_of,
+    labels_of,
+    read_marks,
+    read_stamp,
+    trash_age,
+)
 from nodeexec.kubevirt.project_vm import condition, fingerprint
+from nodeexec.trash_age import age_at
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import KeptField, LiveVolume, Served, TrashItem
+from reconciler.model.moment import Moment
 from reconciler.model.quantity import bytes_of
 from reconciler.model.resolved import SourceKind, VolumeSource
 
@@ -58,8 +69,10 @@ def live_volume(
     )
 
 
-def trash_item(key: ObjectKey, document: Mapping[str, Any], claim: Mapping[str, Any] | None, host: str) -> TrashItem:
-    """A volume in the trash."""
+def trash_item(
+    key: ObjectKey, document: Mapping[str, Any], claim: Mapping[str, Any] | None, *, host: str, now: Moment
+) -> TrashItem:
+    """A volume in the trash. ``host`` is the cluster's name as marks carry it: whoever of its replicas put it there, all may see it age."""
     stamp = labels_of(document)[TRASH]
     marks = read_marks(document, key, host)
     applied = marks.applied if marks is not None else None
@@ -74,6 +87,8 @@ def trash_item(key: ObjectKey, document: Mapping[str, Any], claim: Mapping[str, 
         storage_class=class_of(key, applied or document),
         revision=annotations_of(document).get(REVISION, ""),
         applied=applied,
+        host=host,
+        aged_s=age_at(trash_age(document), now),
     )
 
 

@@ -24,7 +24,6 @@ from nodeexec.libvirt.guest_credentials import GuestCredentials
 from nodeexec.libvirt.host import Host
 from nodeexec.libvirt.host_flavour import HostFlavour
 from nodeexec.libvirt.imports import Imports
-from nodeexec.libvirt.kvm_proof import boot_id
 from nodeexec.libvirt.left_behind import LeftBehind
 from nodeexec.libvirt.leftovers import Leftovers
 from nodeexec.libvirt.observe import Observer
@@ -33,6 +32,7 @@ from nodeexec.libvirt.observe_volumes import VolumeReader
 from nodeexec.libvirt.pools import Pools
 from nodeexec.libvirt.settings import LibvirtSettings
 from nodeexec.libvirt.survey import Survey
+from nodeexec.this_boot import boot_id
 from reconciler.model.policy import Policy
 from reconciler.ports import Clock, Workers
 

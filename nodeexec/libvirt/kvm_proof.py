@@ -17,6 +17,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from nodeexec.this_boot import boot_id
+
 _CODE = (
     ("fa", "cli"),
     ("31c0 8ed8 8ec0 8ed0", "ax = ds = es = ss = 0"),
@@ -71,11 +73,6 @@ def prove_kvm(emulator: str, directory: Path, *, device: Path = Path("/dev/kvm")
     proof = _boot(emulator)
     _keep(kept, {**stamp, "works": proof.works, "reason": proof.reason})
     return proof
-
-
-def boot_id() -> str:
-    """The kernel's id of this boot of the host."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def _boot(emulator: str) -> KvmProof:

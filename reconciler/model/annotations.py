@@ -21,6 +21,7 @@ WRITTEN = frozenset(
         "key",
         "suspended",
         "trash",
+        "trash-age",
         "tracking",
         "applied",
         "override",

@@ -130,6 +130,9 @@ class Store:
         uid = (options.get("preconditions") or {}).get("uid")
         if uid and uid != have["metadata"]["uid"]:
             raise Refusal(409, "the uid in the precondition is another")
+        version = (options.get("preconditions") or {}).get("resourceVersion")
+        if version and version != have["metadata"]["resourceVersion"]:
+            raise Refusal(409, "the resourceVersion in the precondition is another")
         finalizers = have["metadata"].get("finalizers") or (
             ["orphan"] if options.get("propagationPolicy") == "Orphan" else []
         )
