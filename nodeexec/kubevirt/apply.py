@@ -179,6 +179,8 @@ class Applier:
                 return steps.outcome(Result.RETRY, f"{change.key} is used by {named}; it goes after them", 5.0)
         if metadata_of(document).get("deletionTimestamp"):
             return steps.outcome(Result.PROGRESSING, "finalizers keep it for a while", 2.0)
+        if isinstance(live, LiveVm) and (refused := self._tools.deletions.note(change.key)) is not None:
+            return replace(refused, steps=tuple(steps.done))
         gone = self._tools.access.delete(kind, change.key, document, orphan=isinstance(live, LiveVm))
         steps.note("deleted" if gone else "asked for deletion")
         return steps.outcome() if gone else steps.outcome(Result.PROGRESSING, "finalizers keep it for a while", 2.0)

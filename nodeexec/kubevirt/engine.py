@@ -16,12 +16,14 @@ from nodeexec.kubevirt.client import ApiClient
 from nodeexec.kubevirt.cluster_facts import rollout_strategy, server_version
 from nodeexec.kubevirt.compare import Rules, compare
 from nodeexec.kubevirt.configuration import connection_of
+from nodeexec.kubevirt.deletions import Deletions
 from nodeexec.kubevirt.discovery import Discovery
 from nodeexec.kubevirt.errors import ApiError, UnreachableError
 from nodeexec.kubevirt.kinds import KINDS
 from nodeexec.kubevirt.live_document import described, live_document
 from nodeexec.kubevirt.marks import OWN, operator_facts
 from nodeexec.kubevirt.observe import Observer
+from nodeexec.kubevirt.own_objects import deletions_name, own_namespace
 from nodeexec.kubevirt.settings import KubevirtSettings
 from nodeexec.kubevirt.steps import Steps, Tools
 from nodeexec.this_boot import boot_id
@@ -58,14 +60,27 @@ class KubevirtEngine:
         connect = partial(connection_of, settings)
         self._client = ApiClient(connect, timeout_s=settings.request_timeout_s, may_write=may_write)
         self._caches = Caches(self._client, settings, policy.owner, clock)
+        deletions = Deletions(
+            self._client,
+            clock,
+            namespace=own_namespace(settings),
+            name=deletions_name(policy.owner),
+            window_s=policy.blast_radius.window_s,
+        )
         self._observer = Observer(
-            self._caches, owner=policy.owner, host=policy.host, clock=clock, boot_id=this_boot or boot_id()
+            self._caches,
+            owner=policy.owner,
+            deletions=deletions,
+            host=policy.host,
+            clock=clock,
+            boot_id=this_boot or boot_id(),
         )
         self._discovery = Discovery(self._client, clock)
         self._tools = Tools(
             access=Access(self._client, self._caches),
             caches=self._caches,
             observer=self._observer,
+            deletions=deletions,
             discovery=self._discovery,
             settings=settings,
             clock=clock,

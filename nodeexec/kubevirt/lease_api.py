@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 import secrets
 import socket
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from nodeexec.kubevirt.client import ApiClient
@@ -16,46 +13,27 @@ from nodeexec.kubevirt.configuration import connection_of
 from nodeexec.kubevirt.errors import ApiError, Request, UnreachableError
 from nodeexec.kubevirt.leadership import LeaseLeadership
 from nodeexec.kubevirt.lease import Lease, MovedError
+from nodeexec.kubevirt.own_objects import lease_name, own_namespace
 from nodeexec.kubevirt.settings import KubevirtSettings
 from reconciler.model.errors import EngineError
 from reconciler.ports import Clock
-
-USUAL_NAMESPACE = "gitvirt"
 
 REQUEST_S = 4.0
 """Shorter than what is left between the time that a holder may act and the time that others wait for."""
 
 _MISSING, _CONFLICT = 404, 409
-_OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
-_OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def cluster_leadership(settings: KubevirtSettings, owner: str, clock: Clock) -> LeaseLeadership:
-    """Leadership of an owner on a cluster: the Lease ``gitvirt-OWNER``. The namespace is that of the pod unless settings say
-    another; whoever works as this owner from elsewhere has to name the same.
+    """Leadership of an owner on a cluster: the Lease ``gitvirt-OWNER``. See `own_objects` for where it lies.
 
     Raises:
         EngineError: the settings lead to no API server.
     """
-    namespace = settings.lease_namespace or _pod_namespace() or USUAL_NAMESPACE
     client = ApiClient(partial(connection_of, settings), timeout_s=REQUEST_S, connections=1)
     identity = f"{socket.gethostname()}_{secrets.token_hex(4)}"
-    api = ClusterLease(client, namespace=namespace, name=lease_name(owner))
+    api = ClusterLease(client, namespace=own_namespace(settings), name=lease_name(owner))
     return LeaseLeadership(Lease(api, identity=identity, now=clock.now))
-
-
-def lease_name(owner: str) -> str:
-    """``gitvirt-OWNER``; of an owner that no object can be called after, a digest of it."""
-    if _OBJECT_NAME.fullmatch(owner):
-        return f"gitvirt-{owner}"
-    return f"gitvirt-{hashlib.sha256(owner.encode()).hexdigest()[:16]}"
-
-
-def _pod_namespace() -> str:
-    try:
-        return _OWN_NAMESPACE.read_text("ascii").strip()
-    except OSError:
-        return ""
 
 
 class ClusterLease:

@@ -8,6 +8,7 @@ from typing import Any
 
 from nodeexec.kubevirt.cache import Name
 from nodeexec.kubevirt.caches import Caches, key_of
+from nodeexec.kubevirt.deletions import Deletions
 from nodeexec.kubevirt.kinds import CLAIM, CLAIM_KINDS, DATA_VOLUME, INSTANCE, NETWORK, VM
 from nodeexec.kubevirt.marks import OWNER, is_tracked, labels_of, metadata_of
 from nodeexec.kubevirt.project_network import live_network, live_resource
@@ -39,8 +40,11 @@ def is_kept_trash(document: Mapping[str, Any], key: ObjectKey, owner: str) -> bo
 class Observer:
     """Reads the caches. ``version`` is the server's, once it was asked. What was projected once is given again while nothing of it changed."""
 
-    def __init__(self, caches: Caches, *, owner: str, host: str, clock: Clock, boot_id: str) -> None:
+    def __init__(
+        self, caches: Caches, *, owner: str, deletions: Deletions, host: str, clock: Clock, boot_id: str
+    ) -> None:
         self._caches, self._owner, self._host, self._clock = caches, owner, host, clock
+        self._deletions = deletions
         self._boot_id = boot_id
         self.version = ""
         self._known: dict[ObjectKey, _Projected] = {}
@@ -51,6 +55,7 @@ class Observer:
 
     def observation(self, keys: Collection[ObjectKey] | None) -> Observation:
         """Everything owned, or what stands under ``keys``; and the trash of either."""
+        deletions = self._deletions.known()
         with self._caches.lock:
             asked = None if keys is None else frozenset(keys)
             wanted = tuple(self._owned()) if asked is None else asked
@@ -62,6 +67,8 @@ class Observer:
                 objects=objects,
                 asked=asked,
                 trash=tuple(self._trash(asked)),
+                deletions=deletions,
+                deletions_unknown=self._deletions.fault,
                 unreadable=tuple(
                     Unreadable(reason=why, kinds=frozenset({VM if kind == INSTANCE else kind}))
                     for kind, why in sorted(gaps.items())

@@ -10,7 +10,7 @@ class KubevirtSettings:
     """How the cluster is reached, and what may be done there. ``kubeconfig`` empty means the service account of the pod, else the
     usual file; ``context`` empty means its current one. ``namespaces`` are watched, all of them when there are none; what lies in others is
     not touched. ``force_conflicts``: fields of other managers are taken over. ``correct_power``: a run strategy that somebody else
-    changed (virtctl) is put back. ``lease_namespace`` empty means that of the pod, else `lease_api.USUAL_NAMESPACE`. ``stale_after_s`` is how long a watch may be out of step before its kind counts as unread.
+    changed (virtctl) is put back. ``lease_namespace`` empty means that of the pod, else `own_objects.USUAL_NAMESPACE`. ``stale_after_s`` is how long a watch may be out of step before its kind counts as unread.
     """
 
     kubeconfig: str = ""

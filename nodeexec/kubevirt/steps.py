@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from nodeexec.kubevirt.access import Access
 from nodeexec.kubevirt.caches import Caches
+from nodeexec.kubevirt.deletions import Deletions
 from nodeexec.kubevirt.discovery import Discovery
 from nodeexec.kubevirt.observe import Observer
 from nodeexec.kubevirt.settings import KubevirtSettings
@@ -20,6 +21,7 @@ class Tools:
     access: Access
     caches: Caches
     observer: Observer
+    deletions: Deletions
     discovery: Discovery
     settings: KubevirtSettings
     clock: Clock

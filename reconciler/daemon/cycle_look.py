@@ -175,7 +175,7 @@ class Lookout:
     def _space_gap_looks(self, *, full: bool) -> None:
         """A pool that is mounted again makes no event, so it is looked for: soon at first, then less often."""
         observation = self._observation
-        if observation is None or not observation.unreadable:
+        if observation is None or not (observation.unreadable or observation.deletions_unknown):
             self._gaps_due_at, self._gap_delay_s = None, 0.0
         elif full or self._gaps_due_at is None:
             self._gap_delay_s = min(max(2 * self._gap_delay_s, FIRST_GAP_LOOK_S), LONGEST_GAP_LOOK_S)

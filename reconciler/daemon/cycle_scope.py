@@ -53,6 +53,8 @@ def merged(old: Observation | None, fresh: Observation) -> tuple[Observation, fr
         host=fresh.host,
         objects=with_changes(persistent(old.objects), {key: fresh.objects.get(key) for key in moved}),
         trash=(*kept_trash, *fresh.trash),
+        deletions=fresh.deletions,
+        deletions_unknown=fresh.deletions_unknown,
         unreadable=tuple(dict.fromkeys((*kept_gaps, *fresh.unreadable))),
     )
     return whole, moved

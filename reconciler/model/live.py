@@ -260,8 +260,18 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """An object that was deleted and left nothing in the trash, as the engine remembers it."""
+
+    key: ObjectKey
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """One reading. ``asked`` are the keys it answers for, None for all owned and all named ones."""
+    """One reading. ``asked`` are the keys it answers for, None for all owned and all named ones. ``deletions`` are those that the trash
+    does not tell; ``deletions_unknown`` says why they are not known, empty when they are.
+    """
 
     taken_at: datetime
     host: HostFacts
@@ -270,6 +280,8 @@ class Observation:
     trash: tuple[TrashItem, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
     foreign_vms: tuple[str, ...] = ()
+    deletions: tuple[Deletion, ...] = ()
+    deletions_unknown: str = ""
 
     def is_unknown(self, key: ObjectKey) -> bool:
         """Whether absence of ``key`` from ``objects`` would say nothing."""

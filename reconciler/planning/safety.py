@@ -32,8 +32,9 @@ class Class:
 
 
 _ROLLING = "the others follow as time passes while their windows are open"
+DELETION_OF_VMS = Class(name="deletion of VMs", kinds=("VirtualMachine",), action=Action.DELETE)
 CLASSES = (
-    Class(name="deletion of VMs", kinds=("VirtualMachine",), action=Action.DELETE),
+    DELETION_OF_VMS,
     Class(name="deletion of disks", kinds=CLAIM_KINDS, action=Action.DELETE),
     Class(name="restart of VMs", kinds=("VirtualMachine",), action=Action.RESTART),
 )
@@ -155,6 +156,13 @@ def hold_large_classes(
             len(begun) if kind_of_change.action is Action.DELETE else 0
         )
         done = len(begun) + recent + len(later)
+        unknown = around.observation.deletions_unknown if kind_of_change is DELETION_OF_VMS else ""
+        if unknown:
+            holds.append(
+                Hold(hold_id=hold_id(new), rule="blast-radius", reason=unknown, changes=tuple(new), approvable=False)
+            )
+            changes = [c for c in changes if c not in new]
+            continue
         reason = _reaches_too_far(len(new), done, owned - len(later), around, kind_of_change)
         if reason is None:
             continue
@@ -213,18 +221,19 @@ def _goes_on(change: Change, around: Circumstances) -> bool:
 
 
 def _recent(kind_of_change: Class, around: Circumstances, again: Collection[ObjectKey]) -> int:
-    """How many others of this class were done within the window, from the marks on the host. A VM that is restarted ``again``
-    is still one VM.
+    """How many others of this class were done within the window, from the marks on the host. A VM that is restarted
+    or deleted ``again`` is still one VM.
     """
     since = around.now - timedelta(seconds=around.policy.blast_radius.window_s)
     if kind_of_change.action is Action.RESTART:
         return around.inventory.restarts_since(since, but=again)
-    owner = around.policy.owner
-    return sum(
-        1
-        for item in around.observation.trash
-        if item.owner == owner and item.key.kind in kind_of_change.kinds and item.trashed_at > since
-    )
+    owner, kinds = around.policy.owner, kind_of_change.kinds
+    in_trash = [
+        item for item in around.observation.trash
+        if item.owner == owner and item.key.kind in kinds and item.trashed_at > since
+    ]  # fmt: skip
+    gone = {one.key for one in around.observation.deletions if one.key.kind in kinds and one.at > since}
+    return len(in_trash) + len(gone.difference(again))
 
 
 def _reaches_too_far(new: int, done: int, owned: int, around: Circumstances, kind_of_change: Class) -> str | None:

@@ -33,7 +33,8 @@ class ClusterSite(Site):
 
     def another_engine(self, **settings: Any) -> KubevirtEngine:
         """An engine that sees this namespace alone."""
-        made = {"kubeconfig": str(self.kubeconfig), "namespaces": (self.namespace,), **self.settings, **settings}
+        own = {"namespaces": (self.namespace,), "lease_namespace": self.namespace}
+        made = {"kubeconfig": str(self.kubeconfig), **own, **self.settings, **settings}
         return KubevirtEngine(KubevirtSettings(**made), self.policy, SystemClock())
 
     def look(self, key: ObjectKey) -> LiveObject | None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nodeexec.kubevirt.lease_api import lease_name
+from nodeexec.kubevirt.own_objects import deletions_name, lease_name
 from reconciler.daemon.service import DRAIN_S
 from reconciler.settings import load_settings
 
@@ -130,7 +130,10 @@ def test_owners_that_no_object_can_be_called_after_have_leases_too(owner: str) -
 def test_only_the_one_lease_may_be_written(said: Mapping[str, Any]) -> None:
     role = documents(BASE / "base/leadership.yaml")[0]
     writing = [rule for rule in role["rules"] if "update" in rule["verbs"]]
-    assert [rule["resourceNames"] for rule in writing] == [[f"gitvirt-{said.get('owner', 'gitvirt')}"]]
+    owner = said.get("owner", "gitvirt")
+    assert [rule["resourceNames"] for rule in writing] == [[lease_name(owner)]]
+    kept = [rule for rule in role["rules"] if "patch" in rule["verbs"]]
+    assert [(rule["resources"], rule["resourceNames"]) for rule in kept] == [(["configmaps"], [deletions_name(owner)])]
 
 
 def build(directory: Path) -> list[dict[str, Any]]:
