@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.model.live import Marks
-from reconciler.model.moment import Deadline, Moment
+from reconciler.model.moment import KernelTime, Moment
 from reconciler.model.power import Override
 
 ENDS = "ends"
@@ -36,7 +36,7 @@ def with_told_ends(marks: Marks, data: Any, now: Moment) -> Marks:
     return marks if same else replace(marks, override=override, suspended_until=until)
 
 
-def _deadline(data: Any, name: str) -> Deadline | None:
+def _deadline(data: Any, name: str) -> KernelTime | None:
     if not isinstance(data, Mapping) or not isinstance(data.get(name), int | float):
         return None
-    return Deadline(boot_id=str(data.get("boot_id", "")), monotonic_s=float(data[name]))
+    return KernelTime(boot_id=str(data.get("boot_id", "")), monotonic_s=float(data[name]))

@@ -26,6 +26,7 @@ from nodeexec.libvirt.host_flavour import HostFlavour
 from nodeexec.libvirt.imports import Imports
 from nodeexec.libvirt.left_behind import LeftBehind
 from nodeexec.libvirt.leftovers import Leftovers
+from nodeexec.libvirt.lost_volumes import LostVolumes
 from nodeexec.libvirt.observe import Observer
 from nodeexec.libvirt.observe_vms import VmReader
 from nodeexec.libvirt.observe_volumes import VolumeReader
@@ -127,13 +128,14 @@ def _shared(
         index=index,
         imports=imports,
         vms=VmReader(this_boot, clock),
-        volumes=VolumeReader(imports, policy),
+        volumes=VolumeReader(imports, policy, LostVolumes(events, pools, workers)),
     )
 
 
 def _observer(shared: _Shared) -> Observer:
     return Observer(
         connection=shared.connection,
+        events=shared.events,
         policy=shared.policy,
         clock=shared.clock,
         domains=shared.domains,
@@ -213,5 +215,4 @@ def _vm_changes(shared: _Shared, observer: Observer, attached: AttachedVolumes) 
         keys=shared.keys,
         credentials=GuestCredentials(shared.connection, shared.domains, shared.settings, shared.workers, shared.events),
         flavour=shared.flavour.proven,
-        boot_id=shared.boot_id,
     )

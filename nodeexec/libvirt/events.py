@@ -9,7 +9,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 import libvirt
@@ -18,7 +19,8 @@ import structlog
 from nodeexec.libvirt import stored_watch
 from nodeexec.libvirt.domain_names import DomainNames
 from nodeexec.libvirt.errors import Fault, fault_of
-from nodeexec.libvirt.naming import key_of_network
+from nodeexec.libvirt.naming import CLAIM_KINDS, claim_of_volume, key_of_network
+from nodeexec.libvirt.pool_watch import PoolWatch
 from nodeexec.libvirt.stored_watch import SYSTEM_DIRECTORY, StoredWatch, session_directory
 from reconciler.model.keys import ObjectKey
 from reconciler.model.power import StopReason
@@ -72,9 +74,10 @@ class EventStream:
         self._recorder: threading.Thread | None = None
         self._touched: set[str] = set()
         self._registered: list[tuple[Any, Callable[[int], object], int]] = []
-        self._stored = StoredWatch(
-            domain=self._emit_domain, network=self._emit_network, overflowed=lambda: self.emit(EVERYTHING)
-        )
+        everything = lambda: self.emit(EVERYTHING)  # noqa: E731
+        self._stored = StoredWatch(domain=self._emit_domain, network=self._emit_network, overflowed=everything)
+        self._pool_files = PoolWatch(changed=self._emit_volume, unsure=everything)
+        self._adopted: Collection[str] = ()
         self.generation = 0
 
     def serve(self, *, record_end: EndRecorder, agent_changed: Callable[[str], None]) -> None:
@@ -100,6 +103,7 @@ class EventStream:
             self._recorder = threading.Thread(target=self._record_ends, name="libvirt-ends", daemon=True)
             self._recorder.start()
         self.register(connection)
+        self._pool_files.begin()
         match connection.getURI():
             case stored_watch.SYSTEM_URI:
                 self._stored.begin(SYSTEM_DIRECTORY)
@@ -138,6 +142,15 @@ class EventStream:
         if self._handed_out:
             self._keys.put(key)
 
+    def watch_pools(self, directories: Collection[Path], adopted: Collection[str]) -> None:
+        """Take note of volumes that go from these directories. ``adopted`` are all that bear no name of gitvirt's."""
+        self._adopted = adopted
+        self._pool_files.keep(directories)
+
+    def expect_back(self, path: Path) -> None:
+        """A volume is lost: take note of its file's return."""
+        self._pool_files.expect_back(path)
+
     def expect_refresh(self, pool: str) -> None:
         """We refresh a pool ourselves now: its event is no news."""
         if self._listening:
@@ -152,6 +165,7 @@ class EventStream:
     def close(self) -> None:
         """End the iterator and the recorder."""
         self._stored.end()
+        self._pool_files.end()
         self._ends.put(None)
         self._keys.put(None)
 
@@ -223,6 +237,15 @@ class EventStream:
         key = key_of_network(name)
         if key is not None:
             self.emit(key)
+
+    def _emit_volume(self, name: str) -> None:
+        claim = claim_of_volume(name)
+        if claim is not None:
+            # Which kind of claim it was is for the look to say.
+            for kind in CLAIM_KINDS:
+                self.emit(ObjectKey(kind, claim[0], claim[1]))
+        elif name in self._adopted:
+            self.emit(EVERYTHING)
 
     def _on_pool(self, _connection: Any, _pool: Any, _event: int, _detail: int, _opaque: object) -> None:
         self.emit(EVERYTHING)

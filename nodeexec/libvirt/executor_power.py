@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 import libvirt
 
+from nodeexec.kernel_times import kernel_time_data
 from nodeexec.libvirt.disk_keys import DiskKeys
 from nodeexec.libvirt.domains import DomainReading, Domains
 from nodeexec.libvirt.errors import ApplyEndedError
 from nodeexec.libvirt.marks import DomainMarks
-from nodeexec.libvirt.observe_vms import STARTING, history_of
+from nodeexec.libvirt.observe_vms import RESTARTED, STARTING, history_of
 from nodeexec.libvirt.settings import LibvirtSettings
 from nodeexec.libvirt.steps import Steps
 from nodeexec.libvirt.volume_files import VolumeError
 from reconciler.model.keys import ObjectKey
+from reconciler.model.moment import Moment
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change
 from reconciler.model.power import PowerState, PowerStep, RunHistory, StopReason
@@ -135,7 +136,8 @@ class PowerControl:
             self._withdraw_stop(guest, steps)
             return
         before = guest.marks
-        after = started(before, guest, self._clock.now(), self._boot_id)
+        now = Moment(boot_id=self._boot_id, monotonic_s=self._clock.monotonic(), at=self._clock.now())
+        after = started(before, guest, now)
         self._write(guest, steps, "marked start", after)
         try:
             with self._keys.at_hand(guest.reading.stored_xml or ""):
@@ -187,22 +189,27 @@ class PowerControl:
         return replace(guest, marks=marks)
 
 
-def started(marks: DomainMarks, guest: Guest | None, now: datetime, boot_id: str) -> DomainMarks:
+def started(marks: DomainMarks, guest: Guest | None, now: Moment) -> DomainMarks:
     """The marks from the next start on. ``guest`` is None for a domain that is just being made."""
     history = guest.history if guest is not None else marks.history
     last = marks.end_reason or (guest.reading.ended if guest is not None else None)
-    ended_at = history.ended_at if marks.end_reason is not None else now
+    ended_at = history.ended_at if marks.end_reason is not None else now.at
+    is_restart = history.stop_asked_by == "restart"
     return replace(
         marks,
         history=RunHistory(
             runs=history.runs + 1,
             failures=history.failed_in_a_row(last, ended_at),
-            started_at=now,
-            last_restart_at=now if history.stop_asked_by == "restart" else history.last_restart_at,
+            started_at=now.at,
+            last_restart_at=now.at if is_restart else history.last_restart_at,
         ),
-        boot_id=boot_id,
+        boot_id=now.boot_id,
         end_reason=None,
-        extra={**marks.extra, STARTING: {"runs": history.runs, "failures": history.failures}},
+        extra={
+            **marks.extra,
+            STARTING: {"runs": history.runs, "failures": history.failures},
+            **({RESTARTED: kernel_time_data(now)} if is_restart else {}),
+        },
     )
 
 

@@ -64,7 +64,6 @@ class VmChanges:
     credentials: GuestCredentials
     keys: DiskKeys
     flavour: Callable[[], Flavour]
-    boot_id: str
 
     def apply(self, change: Change, steps: Steps) -> Outcome:
         """Re-observe, then act.
@@ -107,7 +106,7 @@ class VmChanges:
         now = self.clock.now()
         marks = DomainMarks(marks=marks_for(wanted, change.revision, None, policy=self.policy, now=now))
         if change.power is PowerStep.START:
-            marks = started(marks, None, now, self.boot_id)
+            marks = started(marks, None, self.observer.moment())
         xml = new_definition(wanted.domain, self._flavour(), marks)
         connection = self.connection.get()
         return steps.do("defined domain", lambda: connection.defineXML(xml))
@@ -252,7 +251,7 @@ class VmChanges:
         if guest.reading.stored_xml is not None:
             guest = self.power.again(guest)
             pool = self.pools.require(self.policy.default_pool)
-            item = keep_in_trash(pool, change, guest, self.clock.now(), steps)
+            item = keep_in_trash(pool, change, guest, self.observer.moment(), steps)
             flags = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
             steps.do(f"undefined domain, kept as {item.item}", lambda: handle.undefineFlags(flags))
         self.attached.drop(change.key, steps)

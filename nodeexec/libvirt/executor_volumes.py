@@ -250,7 +250,7 @@ class VolumeChanges:
             raise ApplyEndedError(
                 Result.REFUSED, f"{file.name} backs {', '.join(overlays)}; it stays as long as they do"
             )
-        now = self.clock.now()
+        now = self.observer.moment()
         item = steps.do("moved volume to trash", lambda: trash_volume(pool, change.key, file, change.revision, now))
         steps.done.append(f"kept as {item.item}")
         self.pools.refresh(pool)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,14 @@ from nodeexec.libvirt.steps import Steps
 from nodeexec.libvirt.trash import NVRAM, TPM, find_item, remove_item, trash_definition
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import TrashItem
+from reconciler.model.moment import Moment
 from reconciler.model.outcome import Result
 from reconciler.model.plan import Change
 
 _TPM_STATES = Path("/var/lib/libvirt/swtpm")
 
 
-def keep_in_trash(pool: Pool, change: Change, guest: Guest, now: datetime, steps: Steps) -> TrashItem:
+def keep_in_trash(pool: Pool, change: Change, guest: Guest, now: Moment, steps: Steps) -> TrashItem:
     """Copy definition and firmware state of a domain that is off into the trash.
 
     Raises:
@@ -37,7 +37,7 @@ def keep_in_trash(pool: Pool, change: Change, guest: Guest, now: datetime, steps
         item="",
         key=change.key,
         owner=guest.marks.marks.owner,
-        trashed_at=now,
+        trashed_at=now.at,
         pool=pool.name,
         revision=change.revision,
         applied=guest.marks.marks.applied,
@@ -51,6 +51,7 @@ def keep_in_trash(pool: Pool, change: Change, guest: Guest, now: datetime, steps
             xml,
             Path(nvram) if nvram else None,
             _TPM_STATES / guest.handle.UUIDString() if has_tpm else None,
+            now,
         ),
     )
 

@@ -20,6 +20,7 @@ POD_NETWORK_NAME = "gitvirt-pod"
 """The pod network of the owner ``gitvirt``; another owner on the same host has one of its own."""
 
 _DEFAULT_OWNER = "gitvirt"
+CLAIM_KINDS = ("PersistentVolumeClaim", "DataVolume")
 VOLUME_FORMATS = ("qcow2", "raw")
 FOREIGN = FOREIGN_NAME
 """Begins the name of a device, and the network of a NIC, that gitvirt did not put there."""

@@ -7,22 +7,23 @@ from dataclasses import replace
 
 import libvirt
 
+from nodeexec.kernel_times import with_told_deletion
 from nodeexec.libvirt.connection import Connection
 from nodeexec.libvirt.domain_index import DomainIndex
 from nodeexec.libvirt.domain_xml import ParsedDomain
 from nodeexec.libvirt.domains import DomainReading, Domains
 from nodeexec.libvirt.errors import Fault, fault_of, translate
+from nodeexec.libvirt.events import EventStream
 from nodeexec.libvirt.guest_agent import GuestAgents
 from nodeexec.libvirt.host import Host
 from nodeexec.libvirt.left_behind import LeftBehind
 from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks
-from nodeexec.libvirt.naming import key_of_network, network_name, network_of_interface
+from nodeexec.libvirt.naming import CLAIM_KINDS, key_of_network, network_name, network_of_interface
 from nodeexec.libvirt.observe_networks import Leases, NetworkReading, find_network, live_network, read_network
 from nodeexec.libvirt.observe_vms import VmReader
 from nodeexec.libvirt.observe_volumes import VolumeReader
 from nodeexec.libvirt.pools import PRIVATE, Pool, Pools, PoolUnreadableError
 from nodeexec.libvirt.trash import list_items
-from nodeexec.libvirt.volume_marks import CLAIM_KINDS
 from nodeexec.trash_age import age_at
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import ATTACHED_VOLUME, POD_NETWORK, ObjectKey
@@ -44,6 +45,7 @@ class Observer:
         self,
         *,
         connection: Connection,
+        events: EventStream,
         policy: Policy,
         clock: Clock,
         domains: Domains,
@@ -57,6 +59,7 @@ class Observer:
         boot_id: str,
     ) -> None:
         self._connection = connection
+        self._events = events
         self._policy = policy
         self._clock = clock
         self._domains = domains
@@ -156,6 +159,12 @@ class Observer:
             OSError: the pool cannot be listed.
         """
         return self._volumes.adopted_name(pool, key)
+
+    def watch(self, pools: Iterable[Pool]) -> None:
+        """Whoever listens to events hears of volumes that go from these pools."""
+        known = tuple(pools)
+        adopted = {name for pool in known for name in self._volumes.adopted_names(pool)}
+        self._events.watch_pools([pool.target for pool in known], adopted)
 
     def _pool(self, name: str) -> Pool | PoolUnreadableError | None:
         try:
@@ -262,7 +271,9 @@ class _Look:
         """Volumes of all pools (only when everything is asked for), and the trash."""
         by, trash, now = self._by, list[TrashItem](), self._by.moment()
         names = None if asked is None else {(key.namespace, key.name) for key in asked}
-        for name, pool in by.pools():
+        pools = by.pools()
+        by.watch(readable_pools(pools))
+        for name, pool in pools:
             if isinstance(pool, PoolUnreadableError):
                 self._gaps.append(Unreadable(reason=str(pool), kinds=STORAGE_KINDS))
                 continue
@@ -273,7 +284,10 @@ class _Look:
                     if self._knows_domains:
                         for left in by._left_behind.of(pool):
                             self._add(left)
-                items = [replace(item.facts, aged_s=age_at(item.age, now)) for item in list_items(pool)]
+                items = [
+                    with_told_deletion(replace(item.facts, aged_s=age_at(item.age, now)), item.trashed, now)
+                    for item in list_items(pool)
+                ]
             except (OSError, ValueError) as error:
                 self._gaps.append(Unreadable(reason=f"storage pool {name!r}: {error}", kinds=STORAGE_KINDS))
                 continue

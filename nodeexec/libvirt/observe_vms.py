@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from nodeexec.kernel_times import kernel_time_from, with_told_restart
 from nodeexec.libvirt import domain_xml
 from nodeexec.libvirt.adopted import adoption_of
 from nodeexec.libvirt.domain_xml import ParsedDomain
@@ -25,6 +26,8 @@ from reconciler.ports import Clock
 _AGENT = re.compile(r"<target type='virtio' name='org\.qemu\.guest_agent\.0' state='connected'/>")
 _MIRROR = re.compile(r"<mirror [^>]*job='([a-z-]+)'")
 
+RESTARTED = "restarted"
+"""``extra`` entry: the kernel's time of the last restart."""
 STARTING = "starting"
 """``extra`` entry from the mark of a start until its guest ends: the counts as they were before that start."""
 
@@ -68,7 +71,7 @@ class VmReader:
             running = domain_xml.parse(reading.running_xml, adopted) if reading.running_xml else None
         marks = reading.marks if isinstance(reading.marks, DomainMarks) else None
         adoption = adopted or adoption_of(marks)
-        history = history_of(marks, reading) if marks is not None else RunHistory()
+        history = self._told_history(marks, reading) if marks is not None else RunHistory()
         if adoption is not None and stored is not None and running is not None:
             running = as_stored(running, stored)
         either = running or stored
@@ -100,9 +103,15 @@ class VmReader:
             guest_hostname=facts.hostname,
         )
 
+    def _moment(self) -> Moment:
+        return Moment(boot_id=self._boot_id, monotonic_s=self._clock.monotonic(), at=self._clock.now())
+
     def _told(self, marks: DomainMarks) -> Marks:
-        now = Moment(boot_id=self._boot_id, monotonic_s=self._clock.monotonic(), at=self._clock.now())
-        return with_told_ends(marks.marks, marks.extra.get(ENDS), now)
+        return with_told_ends(marks.marks, marks.extra.get(ENDS), self._moment())
+
+    def _told_history(self, marks: DomainMarks, reading: DomainReading) -> RunHistory:
+        restarted = kernel_time_from(marks.extra.get(RESTARTED))
+        return with_told_restart(history_of(marks, reading), restarted, self._moment())
 
     def forget(self, name: str) -> None:
         """The domain is gone."""

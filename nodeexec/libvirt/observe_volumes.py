@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
 from nodeexec.libvirt.imports import Imports, ImportState
+from nodeexec.libvirt.lost_volumes import LostVolumes
 from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks, from_json
-from nodeexec.libvirt.naming import VOLUME_FORMATS, claim_of_volume, scratch_of_volume, seed_of_volume, volume_name
+from nodeexec.libvirt.naming import (
+    CLAIM_KINDS,
+    VOLUME_FORMATS,
+    claim_of_volume,
+    scratch_of_volume,
+    seed_of_volume,
+    volume_name,
+)
 from nodeexec.libvirt.pools import Pool
 from nodeexec.libvirt.volume_files import VolumeError, VolumeFile, list_names, marks_of, read_volume
-from nodeexec.libvirt.volume_marks import CLAIM_KINDS, adopted_claim_of, kind_of, source_of, storage_class_of
+from nodeexec.libvirt.volume_marks import adopted_claim_of, kind_of, source_of, storage_class_of
 from nodeexec.libvirt.volume_sidecars import read_sidecar, registered
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LOST, LiveVolume, Marks, Unreadable
@@ -30,8 +38,9 @@ class Users(Protocol):
 class VolumeReader:
     """Reads the volumes of one pool at a time."""
 
-    def __init__(self, imports: Imports, policy: Policy) -> None:
+    def __init__(self, imports: Imports, policy: Policy, missing: LostVolumes) -> None:
         self._imports = imports
+        self._missing = missing
         self._owner = policy.owner
         self._host = policy.host
         self._adopted: dict[str, Mapping[tuple[str, str], str]] = {}
@@ -99,6 +108,7 @@ class VolumeReader:
         by = tuple(user for user in users(pool, name) if user.namespace)
         if owned is None and not by:
             return None
+        self._missing.lost(pool, name)
         return _lost_volume(pool, name, key, owned, by, users(pool, name, running=True), self._inferred())
 
     def _inferred(self) -> Marks:
@@ -115,6 +125,10 @@ class VolumeReader:
         if known is None:
             known = self._adopted_in(pool, list_names(pool))
         return known.get((key.namespace, key.name))
+
+    def adopted_names(self, pool: Pool) -> Collection[str]:
+        """The volumes of a pool that are known to be adopted."""
+        return self._adopted.get(pool.name, {}).values()
 
     @staticmethod
     def _claim(name: str, adopted: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
@@ -149,6 +163,7 @@ class VolumeReader:
             return Unreadable(reason=str(error), key=key)
         if file is None:
             return None
+        self._missing.found(pool, name)
         if isinstance(file.marks, UnreadableMarks):
             return Unreadable(reason=f"{file.path}: {file.marks.reason}", key=key)
         return _finished_volume(pool, file, file.marks, key, users)

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from nodeexec.kernel_times import kernel_time_data, kernel_time_from
 from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks, from_json, to_json
 from nodeexec.libvirt.pool_lock import busy
 from nodeexec.libvirt.pools import Pool
@@ -26,6 +27,7 @@ from nodeexec.libvirt.volume_sidecars import forget_sidecar
 from nodeexec.trash_age import TrashAge, age_data, age_from
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import TrashItem
+from reconciler.model.moment import KernelTime, Moment
 
 DEFINITION = "definition.xml"
 NVRAM = "nvram.fd"
@@ -37,7 +39,7 @@ _ITEM_NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z_[A-Za-z]+_[a-z0-9.-]*_[a-z0-9.-]+(?
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredItem:
     """A trash item and its directory. ``volume`` is the file name of a claim's volume, empty for a VM. ``age`` is what was
-    noted of how long it was seen to lie there.
+    noted of how long it was seen to lie there, ``trashed`` when it was deleted, by the kernel's clock.
     """
 
     facts: TrashItem
@@ -45,6 +47,7 @@ class StoredItem:
     volume: str
     marks: DomainMarks | None
     age: TrashAge | None = None
+    trashed: KernelTime | None = None
 
     @property
     def file(self) -> Path:
@@ -81,7 +84,7 @@ def find_item(pool: Pool, item: str) -> StoredItem | None:
     return _read(pool, base / item) if base is not None and is_item_name(item) else None
 
 
-def trash_volume(pool: Pool, key: ObjectKey, volume: VolumeFile, revision: str, now: datetime) -> TrashItem:
+def trash_volume(pool: Pool, key: ObjectKey, volume: VolumeFile, revision: str, now: Moment) -> TrashItem:
     """Move a claim's volume into the trash.
 
     Raises:
@@ -94,7 +97,7 @@ def trash_volume(pool: Pool, key: ObjectKey, volume: VolumeFile, revision: str, 
         item="",
         key=key,
         owner=marks.marks.owner,
-        trashed_at=now,
+        trashed_at=now.at,
         pool=pool.name,
         size_bytes=volume.size_bytes,
         source=source_of(marks),
@@ -105,7 +108,7 @@ def trash_volume(pool: Pool, key: ObjectKey, volume: VolumeFile, revision: str, 
     )
     try:
         with busy(pool):
-            directory, facts = _new_item(pool, facts, volume.name, marks)
+            directory, facts = _new_item(pool, facts, volume.name, marks, now)
             volume.path.rename(directory / volume.name)
             sync_directory(directory)
             sync_directory(pool.target)
@@ -116,7 +119,7 @@ def trash_volume(pool: Pool, key: ObjectKey, volume: VolumeFile, revision: str, 
 
 
 def trash_definition(
-    pool: Pool, facts: TrashItem, marks: DomainMarks | None, xml: str, nvram: Path | None, tpm: Path | None
+    pool: Pool, facts: TrashItem, marks: DomainMarks | None, xml: str, nvram: Path | None, tpm: Path | None, now: Moment
 ) -> TrashItem:
     """Keep a VM's definition, and copies of its firmware variables and TPM state.
 
@@ -125,7 +128,7 @@ def trash_definition(
     """
     try:
         with busy(pool):
-            directory, facts = _new_item(pool, facts, "", marks)
+            directory, facts = _new_item(pool, facts, "", marks, now)
             if nvram is not None and nvram.exists():
                 shutil.copyfile(nvram, directory / NVRAM)
                 _sync_file(directory / NVRAM)
@@ -192,7 +195,9 @@ def _read_age(directory: Path) -> TrashAge | None:
         return None
 
 
-def _new_item(pool: Pool, facts: TrashItem, volume: str, marks: DomainMarks | None) -> tuple[Path, TrashItem]:
+def _new_item(
+    pool: Pool, facts: TrashItem, volume: str, marks: DomainMarks | None, now: Moment
+) -> tuple[Path, TrashItem]:
     """The directory with its item.json, under a name that no item has."""
     base = pool.private("trash")
     stem = f"{facts.trashed_at.astimezone(UTC):%Y%m%dT%H%M%SZ}_{facts.key.kind}_{facts.key.namespace}_{facts.key.name}"
@@ -207,6 +212,7 @@ def _new_item(pool: Pool, facts: TrashItem, volume: str, marks: DomainMarks | No
             "key": str(facts.key),
             "owner": facts.owner,
             "trashed_at": facts.trashed_at.astimezone(UTC).isoformat(),
+            "trashed_by_kernel": kernel_time_data(now),
             "size_bytes": facts.size_bytes,
             "source": source_data(facts.source) if facts.source else None,
             "storage_class": facts.storage_class,
@@ -259,6 +265,7 @@ def _read_any(pool: Pool, directory: Path) -> StoredItem | None:
             volume=pool.path(volume).name if volume else "",
             marks=marks,
             age=_read_age(directory),
+            trashed=kernel_time_from(data.get("trashed_by_kernel")),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"trash item {directory.name} is damaged: {error}") from error

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodeexec.libvirt.marks import DomainMarks
+from nodeexec.libvirt.naming import CLAIM_KINDS
 from nodeexec.libvirt.volume_files import FORMAT
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import Marks
 from reconciler.model.resolved import ResolvedVolume, SourceKind, VolumeSource
 
-CLAIM_KINDS = ("PersistentVolumeClaim", "DataVolume")
 CLAIM = "claim"
 """``extra`` entry of an adopted volume: the claim that it is."""
 ATTACHED = "attached"

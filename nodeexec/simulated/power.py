@@ -14,6 +14,7 @@ from nodeexec.simulated.state import HostDomain, HostState, domain_name, places_
 from nodeexec.simulated.steps import Executor, Steps
 from reconciler.model.domain import ClaimSource, DomainSpec
 from reconciler.model.keys import POD_NETWORK, ObjectKey
+from reconciler.model.moment import KernelTime
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change
 from reconciler.model.power import PowerState, PowerStep, RunHistory, StopReason
@@ -112,6 +113,7 @@ class PowerControl:
             domain.name,
             history=history_of_next_run(before, domain, now),
             history_before_mark=before,
+            restarted=_restarted(before, domain, self._executor),
             started_on_boot=self._executor.state.boot_id,
             boots_at_mark=domain.boots,
         )
@@ -139,6 +141,10 @@ def history_of_next_run(history: RunHistory, domain: HostDomain, now: datetime) 
         started_at=now,
         last_restart_at=now if history.stop_asked_by == "restart" else history.last_restart_at,
     )
+
+
+def _restarted(history: RunHistory, domain: HostDomain, executor: Executor) -> KernelTime | None:
+    return executor.reading().moment().kernel_time if history.stop_asked_by == "restart" else domain.restarted
 
 
 def grace_of(change: Change, domain: HostDomain) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from nodeexec.kernel_times import with_told_deletion, with_told_restart
 from nodeexec.operator_ends import with_told_ends
 from nodeexec.simulated.host import has_booted
 from nodeexec.simulated.known import Known
@@ -169,7 +170,8 @@ class Reading:
         return Moment(boot_id=self.state.boot_id, monotonic_s=self.monotonic, at=self.now)
 
     def _aged(self, entry: HostTrash) -> TrashItem:
-        return replace(entry.item, aged_s=age_at(entry.age, self.moment()))
+        now = self.moment()
+        return with_told_deletion(replace(entry.item, aged_s=age_at(entry.age, now)), entry.trashed, now)
 
     def _ours(self, item: TrashItem) -> bool:
         return item.owner == self.owner
@@ -178,10 +180,13 @@ class Reading:
         up = has_booted(domain, self.monotonic)
         marks = with_told_ends(domain.marks, domain.ends, self.moment()) if domain.marks else None
         ends = (marks.suspended_until, marks.override) if marks is not None else ()
-        facts = (key, self.state.boot_id, up, self._dhcp(), ends)
-        return self.known.of(domain, facts, lambda: self._read_vm(key, domain, marks, up=up))
+        history = with_told_restart(self.history(domain), domain.restarted, self.moment())
+        facts = (key, self.state.boot_id, up, self._dhcp(), ends, history.last_restart_at)
+        return self.known.of(domain, facts, lambda: self._read_vm(key, domain, marks, history, up=up))
 
-    def _read_vm(self, key: ObjectKey, domain: HostDomain, marks: Marks | None, *, up: bool) -> LiveVm:
+    def _read_vm(
+        self, key: ObjectKey, domain: HostDomain, marks: Marks | None, history: RunHistory, *, up: bool
+    ) -> LiveVm:
         live = LiveVm(
             key=key,
             fingerprint="",
@@ -190,7 +195,7 @@ class Reading:
             running=domain.running,
             power=self._power(domain),
             stop_reason=self._stop_reason(domain),
-            history=self.history(domain),
+            history=history,
             guest_access=domain.guest_access[0] if domain.guest_access[1] == domain.boots else "",
             foreign_stored=domain.foreign_stored,
             foreign_running=domain.foreign_running,

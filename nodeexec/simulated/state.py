@@ -11,6 +11,7 @@ from nodeexec.trash_age import TrashAge
 from reconciler.model.domain import ClaimSource, DiskSpec, DomainSpec, SeedSource
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import KeptField, Marks, TrashItem
+from reconciler.model.moment import KernelTime
 from reconciler.model.power import PowerState, RunHistory, StopReason
 from reconciler.model.resolved import NetworkSpec, VolumeSource
 
@@ -40,7 +41,7 @@ class HostDomain:
     ``boots_at_mark`` and ``boots_at_stop`` are what ``boots`` was when the start mark and the stop mark were written: a
     start mark whose guest never came, and a stop mark whose guest is long gone, are known by them.
     ``guest_access`` is the digest of the credentials set in the guest, and ``boots`` at that time.
-    ``ends`` is when what an operator did ends, by the kernel's clock. ``foreign_stored`` and ``foreign_running`` are (path, text) of what no spec can say.
+    ``ends`` is when what an operator did ends, ``restarted`` when it was last restarted, by the kernel's clock. ``foreign_stored`` and ``foreign_running`` are (path, text) of what no spec can say.
     """
 
     name: str
@@ -49,6 +50,7 @@ class HostDomain:
     power: PowerState = PowerState.OFF
     marks: Marks | None = None
     ends: Mapping[str, Any] = field(default_factory=dict)
+    restarted: KernelTime | None = None
     history: RunHistory = RunHistory()
     history_before_mark: RunHistory = RunHistory()
     boots_at_mark: int = -1
@@ -127,13 +129,14 @@ class HostNetwork:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostTrash:
     """A trash item and what is in it: ``volume`` of a claim, ``domain`` of a VM. ``age`` is what was noted of how long it was
-    seen to lie there.
+    seen to lie there, ``trashed`` when it was deleted, by the kernel's clock.
     """
 
     item: TrashItem
     volume: HostVolume | None = None
     domain: HostDomain | None = None
     age: TrashAge | None = None
+    trashed: KernelTime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,7 +108,7 @@ class VmChanges:
             applied=domain.marks.applied if domain.marks else None,
             host=domain.marks.host if domain.marks else "",
         )
-        entry = HostTrash(item=item, domain=domain)
+        entry = HostTrash(item=item, domain=domain, trashed=self._executor.reading().moment().kernel_time)
 
         def put(after: HostState) -> None:
             after.trash[item.item] = entry

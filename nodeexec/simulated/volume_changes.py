@@ -86,8 +86,12 @@ class VolumeChanges:
                 steps.do("discard copy", _discard_incoming(place))
                 continue
             volume = state.volumes[place]
-            item = trash_item(self._executor, change.key, volume, change.revision)
-            steps.do("move volume to trash", _to_trash(place, HostTrash(item=item, volume=volume)))
+            entry = HostTrash(
+                item=trash_item(self._executor, change.key, volume, change.revision),
+                volume=volume,
+                trashed=self._executor.reading().moment().kernel_time,
+            )
+            steps.do("move volume to trash", _to_trash(place, entry))
         return steps.outcome()
 
     def remove_left_behind(self, change: Change, place: VolumePlace) -> Outcome:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from reconciler.daemon.clock_watch import ClockWatch
 from reconciler.daemon.cycle_retries import Retries
 from reconciler.daemon.cycle_scope import HOST_KINDS, LiveUsers, dependencies, merged, still_released
 from reconciler.daemon.cycle_sources import CycleSources
@@ -58,6 +59,7 @@ class Lookout:
         self._sources = sources
         self._engine = engine
         self._clock = clock
+        self._clock_watch = ClockWatch(clock)
         self._policy = policy
         self._retries = retries
         self._resolver = Resolver(policy, digest)
@@ -91,6 +93,9 @@ class Lookout:
     def scope(self, wake: Wake) -> frozenset[ObjectKey] | None:
         """The objects to look at; None means all of them, an empty set none."""
         look = self.last
+        if self._clock_watch.jumped_s():
+            # What happened when, and what ends when, is told as the clock read at the look before.
+            return None
         if wake.everything or wake.approvals or self.is_blind or look is None or look.suspended != self.suspended:
             return None
         if self.gaps_due_s() == 0.0:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.model.errors import RequirementError
-from reconciler.model.moment import Deadline, Moment
+from reconciler.model.moment import KernelTime, Moment
 
 _MAX_BYTES = 16 << 10
 
@@ -105,8 +105,8 @@ class SuspensionFile:
         return True
 
 
-def _deadline(body: Mapping[str, Any]) -> Deadline | None:
+def _deadline(body: Mapping[str, Any]) -> KernelTime | None:
     """Raises TypeError or ValueError for a file that somebody damaged."""
     if "until_monotonic_s" not in body:
         return None
-    return Deadline(boot_id=str(body["boot_id"]), monotonic_s=float(body["until_monotonic_s"]))
+    return KernelTime(boot_id=str(body["boot_id"]), monotonic_s=float(body["until_monotonic_s"]))

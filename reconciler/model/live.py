@@ -198,7 +198,7 @@ LiveObject = LiveVm | LiveVolume | LiveNetwork | LiveResource
 class TrashItem:
     """Something deleted that can come back. ``item`` is its name (dated, unique on the host). ``source`` and
     ``storage_class`` of a volume decide whether a wanted claim takes it back; ``applied`` is its last document. ``host`` is
-    the one that deleted it. ``aged_s`` is how long it was *seen* to lie there, by clocks that cannot be set: never more than
+    the one that deleted it. ``trashed_at`` is the date then, ``told_at`` the same moment as the clock reads now, where that is known to differ. ``aged_s`` is how long it was *seen* to lie there, by clocks that cannot be set: never more than
     is true, and 0 where nobody watched.
     """
 
@@ -215,6 +215,12 @@ class TrashItem:
     applied: Mapping[str, Any] | None = None
     host: str = ""
     aged_s: float = 0.0
+    told_at: datetime | None = None
+
+    @property
+    def counts_from(self) -> datetime:
+        """What the blast radius counts its hour from."""
+        return self.told_at or self.trashed_at
 
     @property
     def expiry_key(self) -> ObjectKey:

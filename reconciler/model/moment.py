@@ -19,25 +19,30 @@ class Moment:
     monotonic_s: float
     at: datetime
 
-    def end_of(self, until: datetime) -> Deadline:
-        """The end of a time that begins now, so that it lasts as long as it was meant to."""
-        return Deadline(boot_id=self.boot_id, monotonic_s=self.monotonic_s + (until - self.at).total_seconds())
+    @property
+    def kernel_time(self) -> KernelTime:
+        """Now, by the kernel's clock."""
+        return KernelTime(boot_id=self.boot_id, monotonic_s=self.monotonic_s)
 
-    def told(self, until: datetime, deadline: Deadline | None) -> datetime:
-        """The end of a time as the clock reads now: ``until`` as it was written, or where the time of day was set since, when
-        the kernel's clock comes to it, to the next full minute. After a reboot the time of day is all there is.
+    def end_of(self, until: datetime) -> KernelTime:
+        """The end of a time that begins now, so that it lasts as long as it was meant to."""
+        return KernelTime(boot_id=self.boot_id, monotonic_s=self.monotonic_s + (until - self.at).total_seconds())
+
+    def told(self, written: datetime, by_kernel: KernelTime | None) -> datetime:
+        """Something past or to come as the clock reads now: the date that was ``written`` for it, or where the time of day was
+        set since, what it is by the kernel's clock, to the next full minute. After a reboot the time of day is all there is.
         """
-        if deadline is None or deadline.boot_id != self.boot_id:
-            return until
-        end = self.at + timedelta(seconds=deadline.monotonic_s - self.monotonic_s)
-        if abs((end - until).total_seconds()) <= JUMP_S:
-            return until
-        return end.replace(second=0, microsecond=0) + _MINUTE
+        if by_kernel is None or by_kernel.boot_id != self.boot_id:
+            return written
+        at = self.at + timedelta(seconds=by_kernel.monotonic_s - self.monotonic_s)
+        if abs((at - written).total_seconds()) <= JUMP_S:
+            return written
+        return at.replace(second=0, microsecond=0) + _MINUTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deadline:
-    """The end of a time by the kernel's clock."""
+class KernelTime:
+    """A point in time by the kernel's clock, which counts from a boot."""
 
     boot_id: str
     monotonic_s: float

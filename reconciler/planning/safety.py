@@ -230,7 +230,7 @@ def _recent(kind_of_change: Class, around: Circumstances, again: Collection[Obje
     owner, kinds = around.policy.owner, kind_of_change.kinds
     in_trash = [
         item for item in around.observation.trash
-        if item.owner == owner and item.key.kind in kinds and item.trashed_at > since
+        if item.owner == owner and item.key.kind in kinds and item.counts_from > since
     ]  # fmt: skip
     gone = {one.key for one in around.observation.deletions if one.key.kind in kinds and one.at > since}
     return len(in_trash) + len(gone.difference(again))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from nodeexec.simulated.host import StepRecord
 from nodeexec.simulated.reading import volume_key
@@ -12,7 +11,7 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.plan import Action
 from tests.simulation.fleet import CLAIM, DATA_VOLUME, VM
 from tests.simulation.known import Known, owned_keys, vm_of
-from tests.simulation.laws_guests import FEW, is_recent
+from tests.simulation.laws_guests import FEW, Begun
 
 
 def _removed(known: Known, record: StepRecord) -> frozenset[ObjectKey]:
@@ -64,7 +63,7 @@ class BlastRadius:
     """Many deletions within an hour wait for a person; an approval counts once. Of VMs, and of disks."""
 
     def __init__(self) -> None:
-        self._gone: list[tuple[datetime, ObjectKey]] = []
+        self._gone: list[tuple[Begun, ObjectKey]] = []
         self._by_others: set[ObjectKey] = set()
 
     def note_foreign(self, record: StepRecord) -> None:
@@ -77,7 +76,7 @@ class BlastRadius:
         if known.asks("trash-empty"):
             items = known.act.items if known.act is not None else frozenset()
             emptied = {record.before.trash[item].item.key for item in items if item in record.before.trash}
-            self._gone = [(at, gone) for at, gone in self._gone if gone not in emptied]
+            self._gone = [(begun, gone) for begun, gone in self._gone if gone not in emptied]
         if known.asks("release"):
             # What an operator lets go of was there when deletions began that go on now.
             self._by_others |= owned_keys(record.before, known) - owned_keys(record.after, known)
@@ -92,8 +91,7 @@ class BlastRadius:
                 yield from self._judge(gone, has, known, record)
 
     def _judge(self, gone: ObjectKey, left: frozenset[ObjectKey], known: Known, record: StepRecord) -> Iterator[str]:
-        # Its mark has the date at which it was begun, and the clock may have been set since.
-        self._gone.append((min(known.moments(record)), gone))
+        self._gone.append((Begun.of(known, record), gone))
         if (gone, Action.DELETE) in known.approved:
             known.approved.discard((gone, Action.DELETE))
             return
@@ -104,7 +102,7 @@ class BlastRadius:
             stays |= {one for one in owned_keys(record.after, known) if one.kind in (CLAIM, DATA_VOLUME)}
         recent = min(
             (
-                {one for at, one in self._gone if one in kind and one not in left and is_recent(at, now)}
+                {one for begun, one in self._gone if one in kind and one not in left and begun.is_recent(record, now)}
                 for now in known.moments(record)
             ),
             key=len,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 from nodeexec.simulated.host import StepRecord
 from nodeexec.simulated.state import HostDomain
 from reconciler.model.domain import DomainSpec
 from reconciler.model.keys import ObjectKey
+from reconciler.model.moment import JUMP_S
 from reconciler.model.plan import Action
 from reconciler.model.power import OverrideAction, PowerState
 from tests.simulation.fleet import GRACE_S, OPEN_HOURS
@@ -70,7 +72,7 @@ class Restarts:
     """
 
     def __init__(self) -> None:
-        self._begun: list[tuple[datetime, ObjectKey]] = []
+        self._begun: list[tuple[Begun, ObjectKey]] = []
 
     def __call__(self, known: Known, record: StepRecord) -> Iterator[str]:
         """The law."""
@@ -84,19 +86,39 @@ class Restarts:
             is_open = any(at.hour in OPEN_HOURS for at in known.moments(record))
             if not (policy == "Immediate" or (policy == "Window" and is_open)):
                 yield f"a restart of {before.name} began and its policy is {policy}"
-            self._begun.append((min(known.moments(record)), vm))
+            self._begun.append((Begun.of(known, record), vm))
             if (vm, Action.RESTART) in known.approved:
                 known.approved.discard((vm, Action.RESTART))
                 continue
             owned = sum(1 for domain in record.before.domains.values() if known.owns(domain.marks))
-            counts = [len({one for at, one in self._begun if is_recent(at, now)}) for now in known.moments(record)]
+            counts = [
+                len({one for begun, one in self._begun if begun.is_recent(record, now)})
+                for now in known.moments(record)
+            ]
             if min(counts) > FEW or (min(counts) >= 2 and min(counts) >= owned):
                 yield f"{min(counts)} of {owned} VMs were restarted within an hour without approval"
 
 
-def is_recent(at: datetime, now: datetime) -> bool:
-    """Within the hour, or later than now, where the clock was set back."""
-    return (now - at).total_seconds() < WINDOW_S
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """When something was begun, by both clocks: the earliest that its mark can say."""
+
+    at: datetime
+    monotonic_s: float
+    boot_id: str
+
+    @classmethod
+    def of(cls, known: Known, record: StepRecord) -> Begun:
+        """What a step does."""
+        return cls(min(known.moments(record)), known.began_s, record.after.boot_id)
+
+    def is_recent(self, record: StepRecord, now: datetime) -> bool:
+        """Within the hour before a step, whatever the time of day was set to. Since before a reboot it is all there is: within the hour
+        by it, or later than now, where it was set back.
+        """
+        if self.boot_id == record.after.boot_id:
+            return record.monotonic - self.monotonic_s < WINDOW_S - JUMP_S
+        return (now - self.at).total_seconds() < WINDOW_S
 
 
 class Grace:

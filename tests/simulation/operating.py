@@ -13,7 +13,7 @@ from reconciler.daemon.suspension import Suspended, SuspensionFile
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import GitvirtError
 from reconciler.model.keys import ObjectKey
-from reconciler.model.moment import Deadline, Moment
+from reconciler.model.moment import KernelTime, Moment
 from reconciler.model.plan import Hold
 from tests.simulation.events import Operation
 from tests.simulation.fleet import DATA_VOLUME, NAMESPACE, VM, Fleet, key
@@ -28,7 +28,7 @@ class HeldSuspension(SuspensionFile):
 
     def __init__(self) -> None:
         self.held: Suspended | None = None
-        self._end: Deadline | None = None
+        self._end: KernelTime | None = None
 
     def read(self, now: Moment) -> Suspended | None:
         """The halt that holds at ``now``."""

@@ -52,6 +52,7 @@ PROVOKED: Mapping[Plant, Provocation] = {
     engine.trash_destroys: Provocation(favours=("delete", "disk-less", "disk")),
     engine.restore_copies_an_empty_disk: Provocation(favours=("delete", "revert")),
     engine.expiry_by_the_time_of_day: Provocation(favours=("expires", "delete", "approve", "reconcile", "clock-years")),
+    engine.deletions_by_the_time_of_day: Provocation(favours=("delete", "delete-vm-only", "clock-years")),
     engine.trash_item_overwritten: Provocation(favours=("delete-vm-only", "revert")),
     engine.another_hosts_things_taken_for_ours: Provocation(),
     engine.a_temporary_volume_stays: Provocation(favours=("add", "time")),

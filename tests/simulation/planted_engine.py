@@ -111,6 +111,11 @@ def expiry_by_the_time_of_day(patch: Patch) -> None:
         patch(module, "age_at", age_at)
 
 
+def deletions_by_the_time_of_day(patch: Patch) -> None:
+    """When something was deleted is what the clock on the wall said then."""
+    patch(reading, "with_told_deletion", lambda item, _trashed, _now: item)
+
+
 def trash_item_overwritten(patch: Patch) -> None:
     """Items are named by what is in them, without a date."""
     patch(trash, "trash_name", lambda _state, key, _now: f"{key.kind}_{key.namespace}_{key.name}")

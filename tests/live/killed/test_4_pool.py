@@ -166,8 +166,9 @@ def test_a_volume_that_was_removed_by_hand_is_lost_and_comes_back_from_the_open_
     shutil.copyfile(other, aside)
     volume.unlink()
     other.unlink()
-    world.look()
-    assert row_of(world, "p2-data")[0] == "Lost"
+    # Nobody tells the daemon.
+    world.until("p2's disk is lost", lambda: row_of(world, "p2-data")[0] == "Lost", 10)
+    world.until("p1's disk is lost", lambda: row_of(world, "p1-data")[0] == "Lost", 10)
     said = row_of(world, "p1-data")[1]
     print(said)
     assert f"{volume} is gone" in said and "/proc/PID/fd" in said and "gitvirt.io/fresh-disk" in said
@@ -196,8 +197,8 @@ def test_a_volume_that_was_removed_by_hand_is_lost_and_comes_back_from_the_open_
     shutil.copyfile(open_file_of(world.qemu_pid("p1"), volume), volume)
     shutil.copyfile(aside, other)
     aside.unlink()
-    world.look()
-    assert row_of(world, "p1-data")[0] == "Succeeded"
+    for name in ("p1-data", "p2-data"):
+        world.until_status(name, "Succeeded", "pvc", limit_s=10)
     cleaned_up(world)
 
 
@@ -216,9 +217,8 @@ def test_a_new_disk_in_place_of_a_lost_one_is_made_when_a_person_says_so(small: 
     world.until_status("p7-data", "Succeeded", "pvc")
     volume = world.volume("p7-data", "small")
     volume.unlink()
-    world.look()
-    status, said = row_of(world, "p7-data")
-    assert status == "Lost"
+    world.until_status("p7-data", "Lost", "pvc", limit_s=10)
+    said = row_of(world, "p7-data")[1]
     loss = said.rpartition("gitvirt.io/fresh-disk: ")[2].split()[0]
     world.declare({"p7-data.yaml": claim("p7-data", "16Mi", "small", fresh_disk=loss)}, "It is gone for good")
     world.until_status("p7-data", "Succeeded", "pvc", limit_s=20)

@@ -254,6 +254,8 @@ def test_blast_radius_counts_what_was_done_within_the_hour() -> None:
     assert [h.rule for h in plan(without, live_of(base), trash=recent).held] == ["blast-radius"]
     old = tuple(trashed(61, i) for i in range(3))
     assert plan(without, live_of(base), trash=old).held == ()
+    told = tuple(replace(item, told_at=NOW - timedelta(minutes=10)) for item in old)
+    assert [h.rule for h in plan(without, live_of(base), trash=told).held] == ["blast-radius"]
 
 
 def test_a_deletion_that_has_begun_goes_on() -> None:

@@ -28,10 +28,12 @@ from nodeexec.libvirt.volume_files import (
 from nodeexec.libvirt.volume_marks import claim_marks, kind_of, source_of, storage_class_of
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import Marks
+from reconciler.model.moment import Moment
 from reconciler.model.quantity import MIB
 from reconciler.model.resolved import SourceKind, VolumeSource
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+MOMENT = Moment(boot_id="this", monotonic_s=1000.0, at=NOW)
 KEY = ObjectKey("DataVolume", "default", "root")
 NAME = "default_root.qcow2"
 SOURCE = VolumeSource(kind=SourceKind.HTTP, url="http://images/root.img", checksum="sha256:00")
@@ -199,7 +201,7 @@ def test_the_facts_of_a_claim_are_in_its_marks() -> None:
 
 
 def trashed(pool: Pool) -> trash.StoredItem:
-    facts = trash.trash_volume(pool, KEY, made(pool), "3", NOW)
+    facts = trash.trash_volume(pool, KEY, made(pool), "3", MOMENT)
     item = trash.find_item(pool, facts.item)
     assert item is not None
     return item
@@ -211,6 +213,7 @@ def test_trash_keeps_the_file_and_says_all_about_it(pool: Pool) -> None:
     assert facts.item == "20300102T030405Z_DataVolume_default_root"
     assert (facts.key, facts.owner, facts.source, facts.storage_class) == (KEY, "tests", SOURCE, "fast")
     assert (facts.size_bytes, facts.format, facts.pool, facts.trashed_at) == (4 * MIB, "qcow2", "default", NOW)
+    assert item.trashed == MOMENT.kernel_time
     assert read_volume(pool, NAME) is None
     assert trash.list_items(pool) == (item,)
     assert item.file.exists()
@@ -225,7 +228,7 @@ def test_two_of_one_second_have_two_names(pool: Pool) -> None:
 def test_what_is_taken_back_has_new_marks_and_the_old_bytes(pool: Pool) -> None:
     file = made(pool)
     inode = file.path.stat().st_ino
-    facts = trash.trash_volume(pool, KEY, file, "3", NOW)
+    facts = trash.trash_volume(pool, KEY, file, "3", MOMENT)
     item = trash.find_item(pool, facts.item)
     assert item is not None
     marks = replace(MARKS, marks=replace(MARKS.marks, revision="9"))
@@ -255,7 +258,7 @@ def test_a_crash_while_trashing_or_taking_back_shows_one_of_the_two_never_both(p
 def trashed_again(pool: Pool) -> str:
     file = read_volume(pool, NAME)
     assert file is not None
-    return trash.trash_volume(pool, KEY, file, "4", NOW).item
+    return trash.trash_volume(pool, KEY, file, "4", MOMENT).item
 
 
 def test_a_foreign_file_is_never_trashed(pool: Pool) -> None:
@@ -263,7 +266,7 @@ def test_a_foreign_file_is_never_trashed(pool: Pool) -> None:
     file = read_volume(pool, NAME)
     assert file is not None
     with pytest.raises(VolumeError, match="not touched"):
-        trash.trash_volume(pool, KEY, file, "3", NOW)
+        trash.trash_volume(pool, KEY, file, "3", MOMENT)
     assert (pool.target / NAME).exists()
 
 
@@ -285,7 +288,7 @@ def test_a_trash_that_is_full_keeps_the_volume_and_stays_readable(pool: Pool, mo
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(VolumeError, match="No space left"):
-        trash.trash_volume(pool, KEY, file, "3", NOW)
+        trash.trash_volume(pool, KEY, file, "3", MOMENT)
     monkeypatch.undo()
     assert read_volume(pool, NAME) == file
     assert trash.list_items(pool) == ()

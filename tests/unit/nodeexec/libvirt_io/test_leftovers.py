@@ -27,7 +27,7 @@ from nodeexec.simulated.clock import SimulatedClock
 from reconciler.daemon.threads import ThreadWorkers
 from reconciler.model.keys import ObjectKey
 from reconciler.model.policy import Policy
-from tests.unit.nodeexec.libvirt_io.test_files import KEY, MARKS, NAME, NOW, made, pool, without_xattrs
+from tests.unit.nodeexec.libvirt_io.test_files import KEY, MARKS, MOMENT, NAME, made, pool, without_xattrs
 
 __all__ = ["pool", "without_xattrs"]
 
@@ -63,7 +63,7 @@ def everything_in(pool: Pool) -> set[str]:
 
 def test_half_made_files_go_and_volumes_marks_and_trash_stay(pool: Pool, sweep: Callable[[], None]) -> None:
     made(pool)
-    trash.trash_volume(pool, KEY, made_again(pool), "3", NOW)
+    trash.trash_volume(pool, KEY, made_again(pool), "3", MOMENT)
     made(pool)
     before = everything_in(pool)
     (pool.private("incoming") / "default_gone.qcow2.new").write_bytes(b"half")
@@ -134,7 +134,7 @@ def test_the_register_knows_claims_only_and_forgets_what_is_released(pool: Pool)
     assert list(registered(pool)) == []
     file = made(pool)
     assert list(registered(pool)) == [NAME]
-    trash.trash_volume(pool, KEY, file, "3", NOW)
+    trash.trash_volume(pool, KEY, file, "3", MOMENT)
     assert list(registered(pool)) == []
 
 
