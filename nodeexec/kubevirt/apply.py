@@ -10,8 +10,8 @@ from nodeexec.kubevirt import trash
 from nodeexec.kubevirt.compare import SECRET, Rules, compare
 from nodeexec.kubevirt.errors import MISSING_RETRY_S, ApiError
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, KINDS, UNDERSTOOD, Kind
-from nodeexec.kubevirt.manifest import sent
-from nodeexec.kubevirt.marks import metadata_of
+from nodeexec.kubevirt.manifest import POWER_FIELDS, sent
+from nodeexec.kubevirt.marks import OVERRIDE, metadata_of
 from nodeexec.kubevirt.owner_references import detach_disks
 from nodeexec.kubevirt.power import Power
 from nodeexec.kubevirt.refusals import is_refusal, refusal
@@ -97,20 +97,28 @@ class Applier:
             if moved is not None:
                 return moved
             live = self._tools.observer.live(change.key)
-        if change.power is not None and isinstance(live, LiveVm):
-            return self._power.carry_out(live, change.power, steps)
+        if isinstance(live, LiveVm):
+            return self._powered(live, change.power, steps)
         return steps.outcome()
+
+    def _powered(self, live: LiveVm, step: PowerStep | None, steps: Steps) -> Outcome:
+        """The power step, if there is one; an operator's act that is over is then forgotten."""
+        outcome = self._power.carry_out(live, step, steps) if step is not None else steps.outcome()
+        is_over = live.marks is not None and live.marks.override is not None and self._rules().holding(live) is None
+        if is_over and step is not PowerStep.UNPAUSE and outcome.result in (Result.APPLIED, Result.UNCHANGED):
+            self._tools.access.patch(KINDS[live.key.kind], live.key, {"metadata": {"annotations": {OVERRIDE: None}}})
+        return outcome
 
     def _write(
         self, change: Change, wanted: Resolved, live: LiveObject | None, kind: Kind, steps: Steps
     ) -> Outcome | None:
         """Server-side apply; an outcome when the object moved meanwhile."""
         tools, key = self._tools, change.key
+        first = _version(live)
         for last_try in (False, True):
-            before = _version(live)
-            body = sent(wanted, live, kind, owner=tools.owner, revision=change.revision)
             try:
-                tools.access.apply(kind, key, body, version=before, force=tools.settings.force_conflicts)
+                live = self._with_strategy(wanted, live)
+                self._send(change, wanted, live, kind)
                 break
             except ApiError as error:
                 if error.status != _CONFLICT or error.managers or last_try or live is None:
@@ -121,12 +129,36 @@ class Applier:
                 return steps.outcome(Result.CONFLICT, f"{key} changed since it was planned; planned again")
             live = again
         after = tools.observer.live(key)
-        if _version(after) != before:
+        if _version(after) != first:
             steps.note("applied the manifest")
         if isinstance(wanted, ResolvedVolume) and isinstance(after, LiveVolume):
             self._grow(wanted, after, steps)
         self._learn(wanted, tools.observer.live(key))
         return None
+
+    def _send(self, change: Change, wanted: Resolved, live: LiveObject | None, kind: Kind) -> None:
+        tools = self._tools
+        keep_power = live is not None and self._rules().holding(live) is not None
+        body = sent(wanted, live, kind, owner=tools.owner, revision=change.revision, keep_power=keep_power)
+        tools.access.apply(kind, change.key, body, version=_version(live), force=tools.settings.force_conflicts)
+
+    def _with_strategy(self, wanted: Resolved, live: LiveObject | None) -> LiveObject | None:
+        """The run strategy is written by itself: whoever last started or stopped the VM holds that field (KubeVirt's API, for `virtctl`
+        and for gitvirt alike), and an apply would be refused because of them.
+        """
+        if not isinstance(live, LiveVm):
+            return live
+        differs = any(
+            not one.refused and one.path.removeprefix("spec.") in POWER_FIELDS
+            for one in compare(wanted, live, self._rules())
+        )
+        if not differs:
+            return live
+        declared = (wanted.document.body.get("spec") or {}) if wanted.document is not None else {}
+        spec = {name: declared.get(name) for name in POWER_FIELDS}
+        change = {"metadata": {"resourceVersion": _version(live)}, "spec": spec}
+        self._tools.access.patch(KINDS[live.key.kind], live.key, change)
+        return self._tools.observer.live(live.key)
 
     def _grow(self, wanted: ResolvedVolume, live: LiveVolume, steps: Steps) -> None:
         """The claim of a DataVolume, whose own spec is read once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nodeexec.kubevirt.client import ApiClient
 from nodeexec.kubevirt.errors import ApiError, Request
-from nodeexec.kubevirt.impacts import LIVE_UPDATE, STAGE
+from nodeexec.kubevirt.rollout import UNKNOWN, Rollout, rollout_of
 
 _REFUSED = (403, 404)
 
@@ -19,9 +19,8 @@ def server_version(client: ApiClient) -> str:
     return f"Kubernetes {said.get('gitVersion', '')}".strip()
 
 
-def rollout_strategy(client: ApiClient) -> str:
-    """``LiveUpdate`` or ``Stage``, as the KubeVirt object says it. Where it says nothing or may not be read, changes are taken to be
-    staged: what is live after all then comes as good news.
+def rollout(client: ApiClient) -> Rollout:
+    """How changes are carried out, as the KubeVirt object says it; `UNKNOWN` where there is none or it may not be read.
 
     Raises:
         ApiError, UnreachableError: it cannot be asked.
@@ -31,10 +30,6 @@ def rollout_strategy(client: ApiClient) -> str:
         found = client.call("GET", "/apis/kubevirt.io/v1/kubevirts", request)
     except ApiError as error:
         if error.status in _REFUSED:
-            return STAGE
+            return UNKNOWN
         raise
-    said = [
-        ((one.get("spec") or {}).get("configuration") or {}).get("vmRolloutStrategy")
-        for one in found.get("items") or ()
-    ]
-    return LIVE_UPDATE if said and all(one == LIVE_UPDATE for one in said) else STAGE
+    return next((rollout_of(one) for one in found.get("items") or ()), UNKNOWN)

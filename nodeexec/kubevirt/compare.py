@@ -4,33 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from nodeexec.kubevirt.impacts import LIVE_UPDATE, impact_of
+from nodeexec.kubevirt.circumstances import Circumstances
+from nodeexec.kubevirt.conditions import condition, is_true
+from nodeexec.kubevirt.impacts import impact_of
 from nodeexec.kubevirt.kinds import CLAIM_KINDS, DATA_VOLUME
 from nodeexec.kubevirt.leaves import ABSENT, MASK, Unlike, unlike
 from nodeexec.kubevirt.manifest import POWER_FIELDS, compared, declared_part
-from nodeexec.kubevirt.project_vm import condition
+from nodeexec.kubevirt.rollout import Rollout
 from nodeexec.kubevirt.vm_references import template_of
 from reconciler.model.live import KeptField, LiveObject, LiveVm, LiveVolume
 from reconciler.model.plan import Difference, Impact
+from reconciler.model.power import Override
 from reconciler.model.quantity import format_bytes
-from reconciler.model.resolved import Resolved, ResolvedVm, ResolvedVolume
+from reconciler.model.resolved import Resolved, ResolvedVm, ResolvedVolume, RestartPolicy
 from reconciler.model.secret import SECRET_FIELDS
 
 SECRET = "(secret)"  # noqa: S105 - what is shown in the place of one
 _TEMPLATE = "spec.template.spec"
 _BY_HAND = "somebody plugged it in by hand (virtctl); declare it, or unplug it by hand"
+_POWER_BY_HAND = "somebody changed it (virtctl start or stop); it is kept: engine.kubevirt.correctPower puts it back"
 _FRESH = "delete the claim (it goes to the trash), empty that, and declare it anew"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the cluster and the settings say: KubeVirt's rollout strategy, and whether a run strategy that somebody else wrote is put back."""
+    """What the cluster, the settings and the clock say: how KubeVirt rolls changes out, whether a run strategy that somebody else
+    wrote is put back, and the time, by which an operator's act is over (None: nobody knows it, so all of them hold).
+    """
 
-    rollout: str = LIVE_UPDATE
+    rollout: Rollout = Rollout()
     correct_power: bool = False
+    now: datetime | None = None
+
+    def holding(self, live: LiveObject) -> Override | None:
+        """The operator's power action that holds."""
+        override = live.marks.override if live.marks is not None else None
+        return override if override is not None and (self.now is None or override.holds(self.now)) else None
 
 
 def compare(wanted: Resolved, live: LiveObject, rules: Rules = Rules()) -> tuple[Difference, ...]:
@@ -42,10 +55,11 @@ def compare(wanted: Resolved, live: LiveObject, rules: Rules = Rules()) -> tuple
     last = declared_part(marks.applied) if marks is not None and marks.applied else {}
     have = live.served.document if live.served is not None else last
     settled = live.served.settled if live.served is not None else ()
-    want = compared(wanted) if live.served is not None else declared_part(wanted.applied)
+    want = compared(wanted, have) if live.served is not None else declared_part(wanted.applied)
+    around = _circumstances(wanted, want, have, live, rules)
     found: list[Difference] = []
     for one in unlike(want, last, have):
-        difference = _difference(one, wanted, live, rules)
+        difference = _difference(one, wanted, live, rules, around)
         if difference is not None and KeptField.of(one.path, difference.before, difference.after) not in settled:
             found.append(difference)
     if isinstance(live, LiveVm) and isinstance(wanted, ResolvedVm):
@@ -57,29 +71,47 @@ def compare(wanted: Resolved, live: LiveObject, rules: Rules = Rules()) -> tuple
     return tuple(sorted(found, key=lambda difference: difference.path))
 
 
-def _difference(one: Unlike, wanted: Resolved, live: LiveObject, rules: Rules) -> Difference | None:
-    path = one.path
+def _circumstances(
+    wanted: Resolved, want: Mapping[str, Any], have: Mapping[str, Any], live: LiveObject, rules: Rules
+) -> Circumstances:
+    return Circumstances(
+        wanted=want,
+        have=have,
+        instance=live.served.instance if live.served is not None else None,
+        rollout=rules.rollout,
+        may_restart=isinstance(wanted, ResolvedVm) and wanted.restart_policy is RestartPolicy.IMMEDIATE,
+    )
+
+
+def _difference(
+    one: Unlike, wanted: Resolved, live: LiveObject, rules: Rules, around: Circumstances
+) -> Difference | None:
+    path, running = one.path, True
     impact, reason, refused = Impact.NONE, "it is not as declared", ""
     if isinstance(live, LiveVm):
-        power = path.removeprefix("spec.") in POWER_FIELDS
-        if power and live.marks is not None and live.marks.override is not None:
+        verdict = impact_of(one, around)
+        impact, reason, refused, running = verdict.impact, verdict.reason, verdict.refused, not verdict.is_power
+        if verdict.is_power and rules.holding(live) is not None:
             return None
-        impact, reason = impact_of(path, rules.rollout)
         if one.foreign:
             impact, refused = Impact.LIVE, _BY_HAND
-        elif power and not rules.correct_power and _is_same_as_before(wanted, live):
-            refused = (
-                "somebody changed it (virtctl start or stop); it is kept: engine.kubevirt.correctPower puts it back"
-            )
+        elif verdict.is_power and not rules.correct_power and _is_somebody_s(wanted, live):
+            refused = _POWER_BY_HAND
     elif wanted.key.kind in CLAIM_KINDS and path.startswith("spec"):
         reason = "it is settled when the volume is made"
         refused = f"{reason}; {_FRESH}"
     before, after = _redacted(path, one.before, wanted), _redacted(path, one.after, wanted)
-    return Difference(path=path, before=before, after=after, impact=impact, reason=reason, refused=refused)
+    return Difference(
+        path=path, before=before, after=after, impact=impact, reason=reason, refused=refused, running=running
+    )
 
 
-def _is_same_as_before(wanted: Resolved, live: LiveVm) -> bool:
-    """Whether Git asks for the same power as when the VM was last applied: then the world moved, not Git."""
+def _is_somebody_s(wanted: Resolved, live: LiveVm) -> bool:
+    """Whether neither Git nor gitvirt moved the run strategy: Git asks for the same as when the VM was last applied, and no act
+    of an operator at gitvirt is over that left it so.
+    """
+    if live.marks is not None and live.marks.override is not None:
+        return False
     applied = (live.marks.applied if live.marks else None) or {}
     spec, was = wanted.applied.get("spec") or {}, applied.get("spec") or {}
     return all(spec.get(name) == was.get(name) for name in POWER_FIELDS)
@@ -103,9 +135,9 @@ def _waiting_for_restart(want: Mapping[str, Any], live: LiveVm) -> Iterator[Diff
     served = live.served
     if served is None or served.instance is None:
         return
-    asked = condition(served.document, "RestartRequired")
-    if asked is None or asked.get("status") != "True":
+    if not is_true(served.document, "RestartRequired"):
         return
+    asked = condition(served.document, "RestartRequired") or {}
     reason = str(asked.get("message") or "KubeVirt says that it takes effect at a restart")
     found = [
         one

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from threading import Lock
@@ -13,7 +15,7 @@ from nodeexec.kubevirt.access import Access
 from nodeexec.kubevirt.apply import Applier
 from nodeexec.kubevirt.caches import Caches
 from nodeexec.kubevirt.client import ApiClient
-from nodeexec.kubevirt.cluster_facts import rollout_strategy, server_version
+from nodeexec.kubevirt.cluster_facts import rollout, server_version
 from nodeexec.kubevirt.compare import Rules, compare
 from nodeexec.kubevirt.configuration import connection_of
 from nodeexec.kubevirt.deletions import Deletions
@@ -40,6 +42,7 @@ from reconciler.model.problem import Problem
 from reconciler.model.resolved import Resolved, ResolvedVm, ResolvedVolume
 from reconciler.ports import Clock, Console
 
+_RULES_LAST_S = 600.0
 _NO_ADOPTION = "VMs of a cluster are not adopted yet: export the manifest, let go of the VM, and label it by hand"
 
 
@@ -87,7 +90,8 @@ class KubevirtEngine:
             owner=policy.owner,
         )
         self._rules = Rules(correct_power=settings.correct_power)
-        self._applier = Applier(self._tools, lambda: self._rules)
+        self._rules_at = 0.0
+        self._applier = Applier(self._tools, self._rules_now)
         self._started = False
         self._lock = Lock()
 
@@ -110,6 +114,8 @@ class KubevirtEngine:
         self._start()
         if keys is not None:
             self._watch_kinds_of(keys)
+        else:
+            self._ask_again()
         gaps = self._caches.gaps()
         if len(gaps) == len(self._caches.kinds):
             raise EngineError(f"the cluster cannot be read: {next(iter(gaps.values()))}.")
@@ -122,7 +128,8 @@ class KubevirtEngine:
                 return
             try:
                 self._observer.version = server_version(self._client)
-                self._rules = Rules(rollout=rollout_strategy(self._client), correct_power=self._settings.correct_power)
+                self._rules = replace(self._rules, rollout=rollout(self._client))
+                self._rules_at = self._clock.monotonic()
             except (ApiError, UnreachableError) as error:
                 raise EngineError(f"the cluster cannot be read: {error.outcome.reason}.") from error
             self._caches.start()
@@ -131,6 +138,14 @@ class KubevirtEngine:
                 self._caches.ensure(KINDS[name])
             self._caches.wait()
             self._started = True
+
+    def _ask_again(self) -> None:
+        """KubeVirt may be configured otherwise by now, or another version. What cannot be read stays as it was known."""
+        if self._clock.monotonic() - self._rules_at < _RULES_LAST_S:
+            return
+        self._rules_at = self._clock.monotonic()
+        with suppress(ApiError, UnreachableError):
+            self._rules = replace(self._rules, rollout=rollout(self._client))
 
     def _watch_kinds_of(self, keys: Collection[ObjectKey]) -> None:
         """Other kinds are watched from the first time that an object of theirs is asked for."""
@@ -146,8 +161,11 @@ class KubevirtEngine:
             self._caches.wait()
 
     def compare(self, wanted: Resolved, live: LiveObject) -> tuple[Difference, ...]:
-        """Pure: every difference."""
-        return compare(wanted, live, self._rules)
+        """Every difference, by what was last asked of the cluster and the time."""
+        return compare(wanted, live, self._rules_now())
+
+    def _rules_now(self) -> Rules:
+        return replace(self._rules, now=self._clock.now())
 
     def apply(self, change: Change) -> Outcome:
         """Look again, then do it; see `ports.Engine`."""

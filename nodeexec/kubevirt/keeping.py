@@ -26,7 +26,16 @@ _METADATA = (
 )
 _STATUS = {
     VM: ("printableStatus", "ready", "conditions"),
-    INSTANCE: ("phase", "reason", "conditions", "interfaces", "guestOSInfo", "nodeName", "phaseTransitionTimestamps"),
+    INSTANCE: (
+        "phase",
+        "reason",
+        "conditions",
+        "interfaces",
+        "guestOSInfo",
+        "nodeName",
+        "phaseTransitionTimestamps",
+        "memory",
+    ),
     DATA_VOLUME: ("phase", "progress", "conditions", "claimName"),
     CLAIM: ("phase", "capacity", "conditions"),
 }

@@ -6,12 +6,14 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from nodeexec.kubevirt.impacts_devices import GONE
 from nodeexec.kubevirt.keeping import secret_as_kept
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, Kind
 from nodeexec.kubevirt.leaves import MASK
 from nodeexec.kubevirt.marks import applied_marks
 from nodeexec.kubevirt.merging import merged
 from nodeexec.kubevirt.project_volume import requested
+from nodeexec.kubevirt.vm_references import template_of
 from reconciler.model.live import LiveObject, LiveVm, LiveVolume
 from reconciler.model.resolved import Resolved, ResolvedVm
 
@@ -19,19 +21,19 @@ NOT_DECLARED = ("apiVersion", "kind", "metadata", "status")
 POWER_FIELDS = ("runStrategy", "running")
 
 
-def meant(wanted: Resolved) -> dict[str, Any]:
-    """The manifest as it is to be: nothing of it is compared with the server's own fields."""
+def meant(wanted: Resolved, served: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest as it is to be on an object that is there as ``served`` (empty for none)."""
     body = dict(wanted.document.body) if wanted.document is not None else {}
     declared = {name: value for name, value in body.items() if name not in NOT_DECLARED}
     metadata = body.get("metadata") or {}
     kept = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
     declared = {**declared, **({"metadata": kept} if kept else {})}
-    return _with_identity(declared, wanted) if isinstance(wanted, ResolvedVm) else declared
+    return _without_gone_nics(_with_identity(declared, wanted), served) if isinstance(wanted, ResolvedVm) else declared
 
 
-def compared(wanted: Resolved) -> dict[str, Any]:
+def compared(wanted: Resolved, served: Mapping[str, Any]) -> dict[str, Any]:
     """The same in the form in which live objects are kept."""
-    declared = meant(wanted)
+    declared = meant(wanted, served)
     return secret_as_kept(declared) if wanted.key.kind == "Secret" else declared
 
 
@@ -65,14 +67,30 @@ def _with_identity(declared: dict[str, Any], wanted: ResolvedVm) -> dict[str, An
     return made
 
 
-def sent(wanted: Resolved, live: LiveObject | None, kind: Kind, *, owner: str, revision: str) -> dict[str, Any]:
+def _without_gone_nics(made: dict[str, Any], served: Mapping[str, Any]) -> dict[str, Any]:
+    """A NIC with ``state: absent`` leaves the VM's document once it is unplugged: KubeVirt takes it and its network out."""
+    template = made["spec"]["template"]["spec"]
+    have = (template_of(served).get("domain") or {}).get("devices") or {}
+    there = {nic.get("name") for nic in have.get("interfaces") or ()}
+    devices = (template.get("domain") or {}).get("devices") or {}
+    nics = devices.get("interfaces") or []
+    gone = {nic.get("name") for nic in nics if nic.get("state") == GONE and nic.get("name") not in there}
+    if gone:
+        devices["interfaces"] = [nic for nic in nics if nic.get("name") not in gone]
+        template["networks"] = [net for net in template.get("networks") or () if net.get("name") not in gone]
+    return made
+
+
+def sent(
+    wanted: Resolved, live: LiveObject | None, kind: Kind, *, owner: str, revision: str, keep_power: bool = False
+) -> dict[str, Any]:
     """The document of the server-side apply. What nobody declared stays in lists that are written whole; a claim never
-    shrinks; a strategy that an operator overrides stays as it is; a secret that is not at hand stays as it is.
+    shrinks; with ``keep_power`` (an operator overrides it) the run strategy stays as it is; a secret that is not at hand stays as it is.
     """
     served = live.served.document if live is not None and live.served is not None else {}
     marks = live.marks if live is not None else None
     last = declared_part(marks.applied) if marks is not None and marks.applied else {}
-    body = unmasked(merged(meant(wanted), last, served), served)
+    body = unmasked(merged(meant(wanted, served), last, served), served)
     labels, annotations = applied_marks(wanted.key, owner, revision, wanted.applied)
     metadata = body.get("metadata") or {}
     key = wanted.key
@@ -82,7 +100,7 @@ def sent(wanted: Resolved, live: LiveObject | None, kind: Kind, *, owner: str, r
         "labels": {**metadata.get("labels", {}), **labels},
         "annotations": {**metadata.get("annotations", {}), **annotations},
     }
-    if isinstance(live, LiveVm) and marks is not None and marks.override is not None:
+    if keep_power and isinstance(live, LiveVm):
         _keep_power(body, served)
     if isinstance(live, LiveVolume):
         _keep_volume(body, served, key.kind)

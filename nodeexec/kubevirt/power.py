@@ -1,6 +1,8 @@
 """A guest's power through KubeVirt's own actions, which know its run strategies. Nothing waits.
 
-*Source*: KubeVirt's API reference, subresources of virtualmachines and virtualmachineinstances.
+What KubeVirt's API refuses for a run strategy is not asked of it: a start of Always and Once, a stop of Halted, a restart of Halted and Once.
+
+*Source*: KubeVirt's API reference, subresources of virtualmachines and virtualmachineinstances, and its API server's handlers of them.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ from nodeexec.kubevirt.steps import Steps, Tools
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVm
 from reconciler.model.outcome import Outcome, Result
-from reconciler.model.power import PowerState, PowerStep
+from reconciler.model.power import PowerState, PowerStep, RunStrategy
 
 POLL_S = 2.0
-_STAYS_OFF = ("Halted", "Manual")
+STARTS_BY_ITSELF_POLL_S = 30.0
+_STAYS_OFF = (RunStrategy.HALTED, RunStrategy.MANUAL, RunStrategy.RERUN_ON_FAILURE)
 _OFF = (PowerState.OFF, PowerState.CRASHED)
 
 
@@ -22,6 +25,14 @@ def _is_asked(live: LiveVm, purpose: str) -> bool:
     """Whether this run of the guest was asked to stop already; a mark of the run before says nothing of this one."""
     asked, started = live.history.stop_requested_at, live.history.started_at
     return live.history.stop_asked_by == purpose and asked is not None and (started is None or started <= asked)
+
+
+def strategy_of(live: LiveVm) -> str:
+    """The run strategy that KubeVirt goes by, which an operator's act may have changed; empty for one that says nothing."""
+    spec = (live.served.document.get("spec") or {}) if live.served else {}
+    if "running" in spec:
+        return RunStrategy.ALWAYS if spec["running"] else RunStrategy.HALTED
+    return str(spec.get("runStrategy", ""))
 
 
 class Power:
@@ -38,12 +49,11 @@ class Power:
         """
         match step:
             case PowerStep.START:
-                if live.power in _OFF:
-                    self._act("start", live.key, steps)
+                return self._start(live, steps)
             case PowerStep.STOP:
                 return self.stop(live, steps, purpose="stop")
             case PowerStep.RESTART:
-                self._restart(live, steps)
+                return self._restart(live, steps)
             case PowerStep.PAUSE:
                 if live.power is PowerState.RUNNING:
                     self._act("pause", live.key, steps, instance=True)
@@ -59,22 +69,40 @@ class Power:
                 self._mark(live.key, {STOPPING: None})
             return steps.outcome()
         if not _is_asked(live, purpose):
-            self._act("stop", live.key, steps)
+            if strategy_of(live) != RunStrategy.HALTED:
+                self._act("stop", live.key, steps)
             self._mark(live.key, {STOPPING: stopping(self._tools.clock.now(), purpose)})
         return steps.outcome(Result.PROGRESSING, "the guest is stopping", POLL_S)
 
-    def _restart(self, live: LiveVm, steps: Steps) -> None:
+    def _start(self, live: LiveVm, steps: Steps) -> Outcome:
+        if live.power not in _OFF:
+            return steps.outcome()
+        match strategy_of(live):
+            case RunStrategy.ALWAYS:
+                said = live.fault or "KubeVirt starts it by itself (runStrategy Always)"
+                return steps.outcome(Result.PROGRESSING, said, STARTS_BY_ITSELF_POLL_S)
+            case RunStrategy.ONCE:
+                return steps.outcome(
+                    Result.REFUSED, "a VM that runs Once is started once by KubeVirt; declare Always or Manual"
+                )
+        self._act("start", live.key, steps)
+        return steps.outcome()
+
+    def _restart(self, live: LiveVm, steps: Steps) -> Outcome:
         if live.running is None:
-            self._act("start", live.key, steps)
-            return
+            return self._start(live, steps)
+        strategy = strategy_of(live)
+        if strategy in (RunStrategy.HALTED, RunStrategy.ONCE):
+            said = f"KubeVirt restarts no VM whose run strategy is {strategy}; what waits takes effect when it is started again"
+            return steps.outcome(Result.REFUSED, said)
         self._act("restart", live.key, steps)
         self._mark(live.key, {RESTARTED: time_text(self._tools.clock.now())})
+        return steps.outcome()
 
     @staticmethod
     def _stays_off(live: LiveVm, purpose: str) -> bool:
         """Whether KubeVirt will not start it by itself; one that is to be deleted was never started where there is no instance."""
-        spec = (live.served.document.get("spec") or {}) if live.served else {}
-        return purpose == "delete" or spec.get("runStrategy") in _STAYS_OFF or spec.get("running") is False
+        return purpose == "delete" or strategy_of(live) in _STAYS_OFF
 
     def _act(self, name: str, key: ObjectKey, steps: Steps, *, instance: bool = False) -> None:
         self._tools.access.subresource(name, key, instance=instance)

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from nodeexec.kubevirt.conditions import condition
 from nodeexec.kubevirt.marks import annotations_of, labels_of, metadata_of, read_history, read_marks, read_time
 from nodeexec.kubevirt.vm_references import claim_names, template_of
 from reconciler.model.domain import ClaimSource, CpuSpec, DiskSpec, DomainSpec, InterfaceSpec, NoMedia
@@ -69,12 +70,6 @@ def live_vm(
         fault=_fault(document),
         served=Served(document=document, instance=guest, settled=settled),
     )
-
-
-def condition(document: Mapping[str, Any] | None, name: str) -> Mapping[str, Any] | None:
-    """A condition of a document's status."""
-    conditions = ((document or {}).get("status") or {}).get("conditions") or ()
-    return next((one for one in conditions if one.get("type") == name), None)
 
 
 def fingerprint(document: Mapping[str, Any], guest: Mapping[str, Any] | None = None) -> str:

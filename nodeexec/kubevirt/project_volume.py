@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from nodeexec.kubevirt.conditions import condition
 from nodeexec.kubevirt.kinds import CLAIM
 from nodeexec.kubevirt.marks import (
     OWNER,
@@ -20,7 +21,7 @@ from nodeexec.kubevirt.marks import (
     read_stamp,
     trash_age,
 )
-from nodeexec.kubevirt.project_vm import condition, fingerprint
+from nodeexec.kubevirt.project_vm import fingerprint
 from nodeexec.trash_age import age_at
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import KeptField, LiveVolume, Served, TrashItem

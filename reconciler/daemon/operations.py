@@ -241,13 +241,16 @@ class Operations(TrashVerbs, AdoptVerbs):
         return self._with_object(self._turn.run(Wake(keys=frozenset({key}), operator=(action,))), key)
 
     def _resumed(self, action: OperatorAction, key: ObjectKey) -> Json:
-        """A pause is ended before it is forgotten: a paused guest without its mark would be somebody else's doing."""
+        """What the act left is undone before it is forgotten: a paused guest without its mark would be somebody else's doing, and so
+        would, on a platform, the run strategy that a stop or start wrote.
+        """
         override = self._owned_vm(key).override
         is_pause = override is not None and override.action is OverrideAction.PAUSE
-        ended = replace(override, until=self._clock.now()) if override is not None and is_pause else None
+        is_undone = is_pause or self._engine.is_platform
+        ended = replace(override, until=self._clock.now()) if override is not None and is_undone else None
         view = self._marked(action, key, override=ended, suspended="", suspended_until=None)
         live = self._engine.observe({key}).objects.get(key)
-        if ended is not None and isinstance(live, LiveVm) and live.power is not PowerState.PAUSED:
+        if is_pause and isinstance(live, LiveVm) and live.power is not PowerState.PAUSED:
             self._engine.mark(key, override=None, suspended="", suspended_until=None)
         return view
 

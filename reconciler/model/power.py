@@ -70,6 +70,10 @@ class Override:
     at: datetime
     until: datetime | None = None
 
+    def holds(self, now: datetime) -> bool:
+        """Whether its time is not over."""
+        return self.until is None or self.until > now
+
 
 SHORT_RUN_S = 60.0
 """A run that ends sooner counts as failed, however it ended."""

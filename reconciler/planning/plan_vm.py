@@ -152,7 +152,9 @@ def _change(
     around: Circumstances,
 ) -> Change | None:
     step, cause = power.step, around.cause(wanted, live)
-    waiting = tuple(d for d in (*to_do, *staged) if d.impact.rank >= Impact.RESTART.rank and d.running)
+    # A platform decides itself what it carries out live, and says afterwards what waits: before that nothing is restarted for it.
+    due = staged if around.policy.on_cluster else (*to_do, *staged)
+    waiting = tuple(d for d in due if d.impact.rank >= Impact.RESTART.rank and d.running)
     by_policy = bool(waiting) and restarts_by_itself(wanted, live, around.now)
     asked = wanted.key in around.restarts
     restarts = step is PowerStep.RESTART or (step is None and live.power not in _OFF and (asked or by_policy))
@@ -230,7 +232,7 @@ def _restart_reason(wanted: ResolvedVm, waiting: tuple[Difference, ...]) -> str:
 
 def _update_reason(wanted: ResolvedVm, to_do: tuple[Difference, ...], power: PowerDecision) -> str:
     parts = []
-    at_restart = [d for d in to_do if d.impact.rank >= Impact.RESTART.rank]
+    at_restart = [d for d in to_do if d.impact.rank >= Impact.RESTART.rank and d.running]
     if at_restart:
         parts.append(f"takes effect at the next restart, {whose_restart(wanted.restart_policy)}")
     elif to_do:

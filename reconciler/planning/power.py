@@ -65,15 +65,17 @@ def platform_power(strategy: RunStrategy, live: LiveVm | None, now: datetime) ->
     if (pause := _pause_that_ended(live)) is not None:
         reason = f"the pause by operator {pause.by} is over"
         return PowerDecision(step=PowerStep.UNPAUSE, reason=reason, by_operator=True)
+    if (stop := _stop_that_ended(live)) is not None and strategy is RunStrategy.RERUN_ON_FAILURE:
+        # The platform stops such a guest without a word in its strategy, and waits to be asked for the next start.
+        reason = f"the stop by operator {stop.by} is over"
+        return PowerDecision(step=PowerStep.START, reason=reason, by_operator=True)
     return _continue_stop(live) or said
 
 
 def current_override(live: LiveVm | None, now: datetime) -> Override | None:
     """The operator's action that holds now."""
     override = live.marks.override if live is not None and live.marks is not None else None
-    if override is None or (override.until is not None and override.until <= now):
-        return None
-    return override
+    return override if override is not None and override.holds(now) else None
 
 
 def _pause_that_ended(live: LiveVm) -> Override | None:
@@ -81,6 +83,13 @@ def _pause_that_ended(live: LiveVm) -> Override | None:
     override = live.marks.override if live.marks is not None else None
     is_pause = override is not None and override.action is OverrideAction.PAUSE
     return override if is_pause and live.power is PowerState.PAUSED else None
+
+
+def _stop_that_ended(live: LiveVm) -> Override | None:
+    """The operator's stop that a guest is still off by although its time is over; called where none holds."""
+    override = live.marks.override if live.marks is not None else None
+    is_stop = override is not None and override.action is OverrideAction.STOP
+    return override if is_stop and live.power is PowerState.OFF else None
 
 
 def seconds_to_expiry(live: LiveVm, now: datetime) -> float | None:

@@ -45,7 +45,8 @@ class Planned:
 class Front:
     """See the module. ``seen`` are the request lines that came, ``acted`` the actions asked of KubeVirt."""
 
-    def __init__(self, kubeconfig: Path, act: Callable[[str, str, str], None]) -> None:
+    def __init__(self, kubeconfig: Path, act: Callable[[str, str, str], int | None]) -> None:
+        """``act`` carries out (verb, namespace, name) and may say with which status."""
         said = yaml.safe_load(kubeconfig.read_text())
         server, user = said["clusters"][0]["cluster"], said["users"][0]["user"]
         self._to = urlsplit(server["server"])
@@ -138,8 +139,9 @@ class Front:
                 if action:
                     namespace, _, name, verb = action.groups()
                     front.acted.append((verb, namespace, name))
-                    front._act(verb, namespace, name)
-                    self._answer(202, b"", {})
+                    status = front._act(verb, namespace, name) or 202
+                    said = {"kind": "Status", "status": "Failure", "code": status, "message": f"no {verb} now"}
+                    self._answer(status, json.dumps(said).encode() if status >= 400 else b"", {})
                     return
                 front._pass_on(self, body, lost=False)
 

@@ -181,6 +181,7 @@ def test_a_second_stop_stops_the_second_run(site: ClusterSite, front: Front) -> 
     vm = site.vm("web")
     site.engine.apply(create(vm))
     for run in (1, 2):
+        site.hands.patch(VM, site.namespace, "web", {"spec": {"runStrategy": "Always"}}, manager="virt-api")
         site.hands.run_instance(site.namespace, "web")
         wait_until(lambda: site.look(vm.key).power is PowerState.RUNNING, "it runs")  # type: ignore[union-attr]
         stop = update(vm, site.look(vm.key), power=PowerStep.STOP)  # type: ignore[arg-type]

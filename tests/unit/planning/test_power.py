@@ -19,7 +19,7 @@ from reconciler.model.power import (
     RunStrategy,
     StopReason,
 )
-from reconciler.planning.power import decide_power, is_backing_off, seconds_to_expiry
+from reconciler.planning.power import decide_power, is_backing_off, platform_power, seconds_to_expiry
 from tests.unit.planning.building import NOW
 
 SPEC = DomainSpec(name="default_web", uuid="u", serial="s", cpu=CpuSpec(), memory_mib=128)
@@ -211,3 +211,14 @@ def test_a_clock_that_was_set_makes_no_guest_wait_for_that_day(jump: timedelta) 
     crashed = live(PowerState.OFF, StopReason.FAILED, failing)
     assert is_backing_off(decide_power(A, crashed, NOW + timedelta(seconds=1)))
     assert decide_power(A, crashed, NOW + jump).step is START
+
+
+def test_on_a_platform_a_stop_that_is_over_is_undone_where_the_strategy_does_not_tell() -> None:
+    """RerunOnFailure stays as it is written when its guest is stopped, and the platform waits to be asked for a start."""
+    stop = Override(action=OverrideAction.STOP, by="ann", at=NOW - timedelta(hours=2), until=NOW - timedelta(hours=1))
+    off = live(PowerState.OFF, override=stop)
+    assert platform_power(R, off, NOW).step is START
+    assert [platform_power(one, off, NOW).step for one in (A, M, H, O)] == [None] * 4
+    assert platform_power(R, off, NOW - timedelta(minutes=90)).step is None
+    assert platform_power(R, live(PowerState.RUNNING, override=stop), NOW).step is None
+    assert platform_power(R, live(PowerState.OFF), NOW).step is None

@@ -6,14 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
 from nodeexec.kubevirt.compare import SECRET, Rules, compare
-from nodeexec.kubevirt.impacts import LIVE_UPDATE, STAGE, impact_of
 from nodeexec.kubevirt.keeping import kept
 from nodeexec.kubevirt.kinds import KINDS, VM
 from nodeexec.kubevirt.manifest import sent
 from nodeexec.kubevirt.project_vm import live_vm
+from nodeexec.kubevirt.rollout import STAGE, Rollout
 from reconciler.model.live import LiveVm
 from reconciler.model.plan import Impact
 from reconciler.model.policy import Policy
@@ -48,25 +46,6 @@ def live(vm: ResolvedVm) -> LiveVm:
     return live_vm(vm.key, kept(body, VM), None, host="cluster")
 
 
-@pytest.mark.parametrize(
-    ("path", "strategy", "impact"),
-    [
-        (f"{T}.domain.cpu.sockets", LIVE_UPDATE, Impact.LIVE),
-        (f"{T}.domain.cpu.sockets", STAGE, Impact.RESTART),
-        (f"{T}.domain.cpu.cores", LIVE_UPDATE, Impact.RESTART),
-        (f"{T}.domain.memory.guest", LIVE_UPDATE, Impact.LIVE),
-        (f"{T}.domain.devices.interfaces[a]", LIVE_UPDATE, Impact.LIVE),
-        (f"{T}.domain.devices.interfaces[a].state", LIVE_UPDATE, Impact.LIVE),
-        (f"{T}.domain.devices.interfaces[a].model", LIVE_UPDATE, Impact.RESTART),
-        (f"{T}.nodeSelector.zone", LIVE_UPDATE, Impact.LIVE),
-        ("spec.runStrategy", STAGE, Impact.LIVE),
-        ("metadata.labels.team", STAGE, Impact.NONE),
-    ],
-)
-def test_impacts_follow_the_rollout_strategy(path: str, strategy: str, impact: Impact) -> None:
-    assert impact_of(path, strategy)[0] is impact
-
-
 def test_identity_is_sent_and_is_that_of_every_engine() -> None:
     vm = wanted()
     template = sent(vm, None, KINDS[VM], owner="gitvirt", revision="")["spec"]["template"]["spec"]
@@ -84,7 +63,7 @@ def test_what_is_as_sent_is_silent_and_a_changed_secret_is_masked() -> None:
 def test_a_plan_between_two_revisions_needs_no_server() -> None:
     base = as_if_live(wanted(), POLICY, "1" * 40)
     assert compare(wanted(), base) == ()
-    (found,) = compare(wanted("2Gi"), base, Rules(rollout=STAGE))
+    (found,) = compare(wanted("2Gi"), base, Rules(rollout=Rollout(strategy=STAGE)))
     assert (found.path, found.impact) == (f"{T}.domain.memory.guest", Impact.RESTART)
 
 
@@ -107,6 +86,26 @@ def test_an_operator_s_stop_is_not_undone_by_an_apply() -> None:
     served = {**at.served.document, "spec": {**at.served.document["spec"], "runStrategy": "Halted"}}
     stopped = replace(at, marks=replace(at.marks, override=stop), served=replace(at.served, document=served))
     assert compare(vm, stopped) == ()
-    assert sent(wanted("2Gi"), stopped, KINDS[VM], owner="gitvirt", revision="")["spec"]["runStrategy"] == "Halted"
-    resumed = replace(stopped, marks=replace(at.marks, override=None))
-    assert [d.path for d in compare(vm, resumed)] == ["spec.runStrategy"]
+    changed = sent(wanted("2Gi"), stopped, KINDS[VM], owner="gitvirt", revision="", keep_power=True)
+    assert changed["spec"]["runStrategy"] == "Halted"
+
+
+def test_what_an_operator_s_act_left_is_put_back_when_it_is_over_and_somebody_s_is_not() -> None:
+    vm, at = wanted(), live(wanted())
+    assert at.marks is not None
+    assert at.served is not None
+    served = {**at.served.document, "spec": {**at.served.document["spec"], "runStrategy": "Halted"}}
+    stop = Override(
+        action=OverrideAction.STOP,
+        by="ann",
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        until=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    stopped = replace(at, marks=replace(at.marks, override=stop), served=replace(at.served, document=served))
+    assert compare(vm, stopped, Rules(now=datetime(2026, 1, 1, 12, tzinfo=UTC))) == ()
+    (over,) = compare(vm, stopped, Rules(now=datetime(2026, 1, 3, tzinfo=UTC)))
+    assert (over.path, over.refused, over.running) == ("spec.runStrategy", "", False)
+    (somebody,) = compare(vm, replace(stopped, marks=at.marks), Rules(now=datetime(2026, 1, 3, tzinfo=UTC)))
+    assert "virtctl" in somebody.refused
+    (corrected,) = compare(vm, replace(stopped, marks=at.marks), Rules(correct_power=True))
+    assert corrected.refused == ""
