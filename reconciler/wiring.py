@@ -28,6 +28,7 @@ from reconciler.daemon.operations import Operations, Turn
 from reconciler.daemon.patient_source import PatientSource
 from reconciler.daemon.suspension import SuspensionFile
 from reconciler.daemon.threads import ThreadWorkers
+from reconciler.daemon.used_approvals import UsedApprovals
 from reconciler.daemon.views import report_view
 from reconciler.daemon.wake import Wake
 from reconciler.journal.git_journal import GitJournal
@@ -154,6 +155,7 @@ def build_core(
         secrets=HostStore(settings.secrets.directory, settings.secrets.age_key_file),
         file_cache=_file_cache(settings),
         limits=RevisionLimits(documents=settings.limits.documents, read_bytes=settings.limits.read_bytes),
+        used_approvals=UsedApprovals.beside(settings.key_file),
     )
     return Core(
         sources=sources,

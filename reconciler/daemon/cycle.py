@@ -18,6 +18,7 @@ from reconciler.daemon.cycle_secrets import NO_SECRETS
 from reconciler.daemon.cycle_sources import CycleSources
 from reconciler.daemon.hold_book import HoldBook
 from reconciler.daemon.loaded_files import KeptFiles
+from reconciler.daemon.used_approvals import UsedApprovals
 from reconciler.daemon.wake import Wake
 from reconciler.manifests.limits import DEFAULT_REVISION_LIMITS, RevisionLimits
 from reconciler.model.errors import EngineError, JournalError, SourceError, StalePlanError
@@ -71,6 +72,7 @@ class Cycle:
         secrets: SecretStore = NO_SECRETS,
         file_cache: KeptFiles | None = None,
         limits: RevisionLimits = DEFAULT_REVISION_LIMITS,
+        used_approvals: UsedApprovals | None = None,
     ) -> None:
         """``sources`` are those of ``policy.sources``, by name."""
         self._engine = engine
@@ -80,7 +82,7 @@ class Cycle:
         self._policy = policy
         self._lock = threading.RLock()
         self._told: tuple[ObjectStatus, ...] = ()
-        self._sources = CycleSources(sources, engine, workers, policy, secrets, file_cache, limits)
+        self._sources = CycleSources(sources, engine, workers, policy, secrets, file_cache, limits, used_approvals)
         self._retries = Retries()
         self._lookout = Lookout(
             sources=self._sources, engine=engine, clock=clock, policy=policy, digest=digest, retries=self._retries
@@ -205,7 +207,12 @@ class Cycle:
         due = self._retries.due(plan.changes, now_s, scope)
         postponed = {change.key for change in plan.changes} - {change.key for change in due}
         attempted, waiting = execute(
-            due, postponed=postponed, engine=self._engine, workers=self._workers, clock=self._clock
+            due,
+            postponed=postponed,
+            begin=self._lookout.begin,
+            engine=self._engine,
+            workers=self._workers,
+            clock=self._clock,
         )
         now_s = self._clock.monotonic()
         for applied in attempted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import ObjectKey
@@ -15,9 +15,16 @@ _ENDED_WELL = (Result.APPLIED, Result.UNCHANGED)
 
 
 def execute(
-    changes: Sequence[Change], *, postponed: Collection[ObjectKey], engine: Engine, workers: Workers, clock: Clock
+    changes: Sequence[Change],
+    *,
+    postponed: Collection[ObjectKey],
+    begin: Callable[[Collection[Change]], None],
+    engine: Engine,
+    workers: Workers,
+    clock: Clock,
 ) -> tuple[tuple[AppliedChange, ...], dict[ObjectKey, Outcome]]:
-    """Apply ``changes``. ``postponed`` are objects of the same plan whose turn is not now: who needs them waits too.
+    """Apply ``changes``. ``postponed`` are objects of the same plan whose turn is not now: who needs them waits too. ``begin``
+    is told of changes right before they are attempted.
 
     Returns what was attempted, in order, and for every change that had to wait the outcome that says for whom.
     """
@@ -38,6 +45,7 @@ def execute(
                 waiting[change.key] = Outcome(result=Result.PROGRESSING, reason=reason, retry_after_s=5.0)
             else:
                 ready.append(change)
+        begin(ready)
         for applied in workers.map(lambda change: _apply_one(change, engine, clock), ready):
             ended[applied.change.key] = applied.outcome
             attempted.append(applied)

@@ -18,7 +18,7 @@ from reconciler.daemon.wake import Wake
 from reconciler.model.declared import Declared
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import Observation
-from reconciler.model.plan import Action, Plan
+from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.policy import Policy
 from reconciler.model.resolved import DesiredState
 from reconciler.model.status import ObjectStatus
@@ -69,6 +69,7 @@ class Lookout:
         self._observation: Observation | None = None
         self._seen: dict[ObjectKey, Mapping[str, Any]] = {}
         self._released: frozenset[tuple[ObjectKey, Action]] = frozenset()
+        self._let_go: dict[str, frozenset[tuple[ObjectKey, Action]]] = {}
         self._gaps_due_at: float | None = None
         self._gap_delay_s = 0.0
         self.last: Look | None = None
@@ -89,6 +90,13 @@ class Lookout:
             EngineError: the host cannot be observed.
         """
         return self.at(touched | self.affected(touched) | self._users.used_by(touched), Wake())
+
+    def begin(self, changes: Collection[Change]) -> None:
+        """These changes are attempted now: approvals that let any of them go are used up."""
+        if self._let_go:
+            begun = {(change.key, change.action) for change in changes}
+            self._sources.end_approvals([one for one, let_go in self._let_go.items() if not let_go.isdisjoint(begun)])
+            self._let_go = {one: let_go for one, let_go in self._let_go.items() if let_go.isdisjoint(begun)}
 
     def scope(self, wake: Wake) -> frozenset[ObjectKey] | None:
         """The objects to look at; None means all of them, an empty set none."""
@@ -149,6 +157,7 @@ class Lookout:
         self._statuses.note(None if first or scope is None else touched | self._planner.thought_about)
         self._sources.use_approvals([hold.hold_id for hold in plan.released])
         self._released = still_released(self._released, plan, desired, observation)
+        self._let_go |= {hold.hold_id: frozenset((c.key, c.action) for c in hold.changes) for hold in plan.released}
         self._remember(touched, desired, observation)
         self.last = Look(observation=observation, desired=desired, plan=plan, suspended=self.suspended)
         return self.last

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.daemon.cycle_declared import DeclaredCache
 from reconciler.daemon.cycle_secrets import SecretFiles
 from reconciler.daemon.loaded_files import FileLoader, KeptFiles, RevisionTooLargeError
+from reconciler.daemon.used_approvals import Used, UsedApprovals
 from reconciler.daemon.wake import Wake
 from reconciler.manifests.limits import DEFAULT_REVISION_LIMITS, RevisionLimits
 from reconciler.model.declared import Declared
@@ -36,6 +37,7 @@ class CycleSources:
         secrets: SecretStore,
         file_cache: KeptFiles | None = None,
         limits: RevisionLimits = DEFAULT_REVISION_LIMITS,
+        used: UsedApprovals | None = None,
     ) -> None:
         """``sources`` are those of ``policy.sources``, by name."""
         self._sources = sources
@@ -49,7 +51,8 @@ class CycleSources:
         self._revisions: dict[str, Revision] = {}
         self._holders: dict[ObjectKey, str] = {}
         self._changed: frozenset[ObjectKey] = frozenset()
-        self._used: set[tuple[str, str]] = set()
+        self._let_go: set[Used] = set()
+        self._used = used or UsedApprovals()
         self.declared: Declared | None = None
 
     @property
@@ -64,20 +67,27 @@ class CycleSources:
 
     @property
     def approvals(self) -> frozenset[tuple[Origin, str]]:
-        """Holds that commits release, each with the source that says so; each counts once in a revision."""
+        """Holds that commits release, each with the source that says so; each counts once."""
         return frozenset(
             (origin, hold_id)
             for origin in self._policy.sources
             if origin.name in self._revisions
             for hold_id in self._revisions[origin.name].approvals
-            if (self._commit(origin.name), hold_id) not in self._used
+            if (used := (self._commit(origin.name), hold_id)) not in self._let_go and not self._used.is_used(*used)
         )
 
     def use_approvals(self, hold_ids: Iterable[str]) -> None:
-        """These holds were let go: what the accepted revisions say of them does not count again."""
+        """These holds were let go: what the accepted revisions say of them does not count again in this process."""
         commits = {revision.commit for revision in self._revisions.values()}
-        self._used = {used for used in self._used if used[0] in commits}
-        self._used |= {(commit, hold_id) for commit in commits for hold_id in hold_ids}
+        self._let_go = {used for used in self._let_go if used[0] in commits}
+        self._let_go |= {(commit, hold_id) for commit in commits for hold_id in hold_ids}
+
+    def end_approvals(self, hold_ids: Collection[str]) -> None:
+        """What these holds let go begins: what the accepted revisions say of them does not count again, ever."""
+        revisions = self._revisions.values()
+        self._used.note(
+            [(one.commit, hold_id) for one in revisions for hold_id in one.approvals if hold_id in hold_ids]
+        )
 
     @property
     def events(self) -> tuple[SourceEvent, ...]:

@@ -7,13 +7,13 @@ kernel's clock as well, so that a clock that is set does not end it early.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from reconciler.daemon.small_file import write_small_file
 from reconciler.model.errors import RequirementError
 from reconciler.model.moment import KernelTime, Moment
 
@@ -78,16 +78,9 @@ class SuspensionFile:
             "until": suspended.until.isoformat() if suspended.until else None,
             **({"boot_id": end.boot_id, "until_monotonic_s": end.monotonic_s} if end else {}),
         }
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
-            self._path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            with draft.open("w", encoding="utf-8") as stream:
-                json.dump(body, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            draft.replace(self._path)
+            write_small_file(self._path, json.dumps(body))
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise RequirementError(f"cannot suspend: {self._path} cannot be written: {error.strerror}.") from error
 
     def clear(self) -> bool:

@@ -15,6 +15,7 @@ from nodeexec.simulated.reading import VM
 from nodeexec.simulated.state import GuestBehaviour
 from reconciler.daemon.cycle import Cycle, CycleReport
 from reconciler.daemon.operations import Operations
+from reconciler.daemon.used_approvals import UsedApprovals
 from reconciler.daemon.wake import Wake
 from reconciler.model.policy import Mode, Policy
 from reconciler.model.revision import SourceState
@@ -61,6 +62,7 @@ class Simulation:
         self.remotes = Remotes(history.seed)
         self.journal = MemoryJournal()
         self.kept_files = FilesInMemory(LOADED_BEFORE)
+        self.used_approvals = UsedApprovals()
         self.suspension = HeldSuspension()
         self.policy = Policy(
             owner=OWNER,
@@ -113,6 +115,7 @@ class Simulation:
             policy=self.policy,
             digest=digest,
             file_cache=self.kept_files,
+            used_approvals=self.used_approvals,
         )
         self.turn = InTurn(self._run_cycle)
         self.operations = Operations(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from nodeexec.simulated.clock import SimulatedClock, SteppedWorkers
 from nodeexec.simulated.engine import SimulatedEngine
 from nodeexec.simulated.host import Host
 from reconciler.daemon.cycle import Cycle
+from reconciler.daemon.used_approvals import UsedApprovals
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import EngineError, JournalError
 from reconciler.model.keys import ObjectKey
@@ -65,6 +66,7 @@ class World:
         self.source = MemorySource(self.remote, self.clock)
         self.journal = MemoryJournal()
         self.policy = Policy(owner="gitvirt", host=self.host.name, mode=Mode.ENFORCE, **more)
+        self.used_approvals: Path | None = None
         self.restart()
 
     def restart(self) -> None:
@@ -77,6 +79,7 @@ class World:
             workers=self.workers,
             policy=self.policy,
             digest=digest,
+            used_approvals=UsedApprovals(self.used_approvals),
         )
 
     def commit(self, text: str) -> None:
@@ -277,30 +280,3 @@ def test_a_bad_object_is_held_and_its_drift_corrected(world: World) -> None:
     (applied,) = world.cycle.run(Wake(keys=frozenset({WEB}))).record.applied
     assert applied.outcome.result is Result.APPLIED
     assert {s.key: s.state for s in world.cycle.status()}[WEB] is ObjectState.INVALID
-
-
-def test_a_trailer_releases_once_in_its_revision(world: World) -> None:
-    """Restarts that a commit approved; somebody then brings the same differences about by hand."""
-    annotated = "{gitvirt.io/restart-policy: Immediate}"
-    names = [f"vm{number}" for number in range(4)]
-    fleet = "".join(vm(name, annotations=annotated) + claim(f"{name}-root") for name in names)
-    bigger = fleet.replace("128Mi", "256Mi")
-    world.commit(fleet)
-    world.cycle.run(Wake(fetch=True))
-    world.settle()
-    world.commit(bigger)
-    held = world.cycle.run(Wake(fetch=True)).plan
-    assert held is not None
-    (hold,) = held.held
-    world.remote.commit({"all.yaml": bigger}, "yes", approvals=(hold.hold_id,))
-    world.cycle.run(Wake(fetch=True))
-    world.settle()
-    boots = {name: world.host.state.domains[f"default_{name}"].boots for name in names}
-    assert set(boots.values()) == {2}
-    world.clock.advance(7200)
-    for name in names:
-        key = ObjectKey("VirtualMachine", "default", name)
-        world.host.edit_domain(key, lambda d: replace(d, running=d.running and replace(d.running, memory_mib=128)))
-    again = world.cycle.run(Wake(everything=True)).plan
-    assert again is not None
-    assert [one.hold_id for one in again.held] == [hold.hold_id]
