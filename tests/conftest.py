@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 CORRECTED = "drift corrected"
 """The property under which a test leaves ``(what, milliseconds)`` for the end of the run."""
+
+CONTRACT_RAN_ON = "contract ran on"
+"""The property under which a test of the contract suite leaves the cluster that it ran on, for the end of the run."""
 
 GROUPS = {
     "tests/live/killed/": "a libvirt of its own, to be killed",
@@ -103,13 +107,17 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The journal's figures."""
+    """The journal's figures, and which clusters the contract suite ran on."""
     passed = terminalreporter.getreports("passed")
-    figures = [value for report in passed for name, value in report.user_properties if name == CORRECTED]
+    told = [one for report in passed if report.when == "call" for one in report.user_properties]
+    figures = [value for name, value in told if name == CORRECTED]
     if figures:
         terminalreporter.section("drift corrected, milliseconds after the event, as the journal says")
         for what, after_ms in figures:
             terminalreporter.write_line(f"{after_ms:6d} ms  {what}")
+    clusters = Counter(value for name, value in told if name == CONTRACT_RAN_ON)
+    for cluster, number in sorted(clusters.items()):
+        terminalreporter.write_line(f"contract suite: {number} tests passed on {cluster}")
 
 
 @pytest.fixture

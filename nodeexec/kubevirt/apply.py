@@ -23,6 +23,7 @@ from reconciler.model.plan import Action, Change
 from reconciler.model.power import PowerState, PowerStep
 from reconciler.model.resolved import Resolved, ResolvedVolume
 
+UNREAD_RETRY_S = 5.0
 _CONFLICT = 409
 
 
@@ -45,9 +46,11 @@ class Applier:
         if kind is None:
             said = change.wanted.document.api_version if change.wanted and change.wanted.document else ""
             return _missing(key.kind, said, "")
-        tools.caches.ensure(kind)
+        unread = tools.caches.why_unread(kind)
         if tools.caches.is_missing(kind):
             return _missing(kind.name, kind.api_version, kind.needs)
+        if unread:
+            return Outcome(result=Result.RETRY, reason=unread, retry_after_s=UNREAD_RETRY_S)
         if change.action is Action.CREATE and kind not in UNDERSTOOD:
             tools.access.read(kind, key)
         live = tools.observer.live(key)
@@ -121,13 +124,15 @@ class Applier:
                 self._send(change, wanted, live, kind)
                 break
             except ApiError as error:
-                if error.status != _CONFLICT or error.managers or last_try or live is None:
+                if error.status != _CONFLICT or last_try or live is None:
                     raise
-            tools.access.read(kind, key)
-            again = tools.observer.live(key)
-            if again is None or again.fingerprint != live.fingerprint:
-                return steps.outcome(Result.CONFLICT, f"{key} changed since it was planned; planned again")
-            live = again
+                tools.access.read(kind, key)
+                again = tools.observer.live(key)
+                if again is None or again.fingerprint != live.fingerprint:
+                    return steps.outcome(Result.CONFLICT, f"{key} changed since it was planned; planned again")
+                if error.managers:
+                    raise
+                live = again
         after = tools.observer.live(key)
         if _version(after) != first:
             steps.note("applied the manifest")

@@ -83,6 +83,13 @@ class Caches:
                     found[name] = watch.fault
         return found
 
+    def why_unread(self, kind: Kind) -> str:
+        """Why nothing may be done to objects of a kind; empty when its cache is in step. One that nobody asked for before is listed first."""
+        self.ensure(kind)
+        if not all(watch.synced.is_set() for watch in self._watches.get(kind.name, ())):
+            self.wait()
+        return self.gaps().get(kind.name, "")
+
     def is_missing(self, kind: Kind) -> bool:
         """Whether the cluster does not serve a kind."""
         return any(watch.missing for watch in self._watches.get(kind.name, ()))

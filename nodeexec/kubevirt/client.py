@@ -90,8 +90,11 @@ class ApiClient:
         answer = self._send(method, path, request, query, body, content_type, read_s=limit, stream=False)
         return _decoded(answer.data, request, answer)
 
-    def stream(self, path: str, request: Request, query: Mapping[str, str], *, silence_s: float) -> Iterator[bytes]:
-        """Lines of a watch as they come; ends when the server ends it.
+    def stream(
+        self, path: str, request: Request, query: Mapping[str, str], *, silence_s: float, opened: Callable[[], None]
+    ) -> Iterator[bytes]:
+        """Lines of a watch as they come; ends when the server ends it. ``opened`` is called when the server has begun to answer, which may be
+        long before there is anything to tell.
 
         Raises:
             ApiError: the server refused.
@@ -106,6 +109,7 @@ class ApiClient:
             answer = self._send("GET", path, request, query, None, JSON, read_s=silence_s, stream=True)
         rest = b""
         with closing(answer):
+            opened()
             try:
                 for piece in _pieces(answer):
                     *lines, rest = (rest + piece).split(b"\n")

@@ -63,7 +63,7 @@ def compare(wanted: Resolved, live: LiveObject, rules: Rules = Rules()) -> tuple
         if difference is not None and KeptField.of(one.path, difference.before, difference.after) not in settled:
             found.append(difference)
     if isinstance(live, LiveVm) and isinstance(wanted, ResolvedVm):
-        found += _waiting_for_restart(want, live)
+        found += _waiting_for_restart(want, live, explained=any(d.path.startswith(_TEMPLATE) for d in found))
     if isinstance(live, LiveVolume) and isinstance(wanted, ResolvedVolume):
         found = [*(d for d in found if not d.path.endswith(".requests.storage")), *_size(wanted, live)]
     if not found and marks is not None and marks.applied is not None and marks.applied != wanted.applied:
@@ -130,8 +130,10 @@ def _size(wanted: ResolvedVolume, live: LiveVolume) -> Iterator[Difference]:
         )
 
 
-def _waiting_for_restart(want: Mapping[str, Any], live: LiveVm) -> Iterator[Difference]:
-    """What KubeVirt says waits for a restart: of the template, what the instance does not have."""
+def _waiting_for_restart(want: Mapping[str, Any], live: LiveVm, *, explained: bool) -> Iterator[Difference]:
+    """What KubeVirt says waits for a restart: of the template, what the instance does not have. That there is nothing is
+    ``explained`` where the template itself is not as declared: what waits is what somebody wrote there.
+    """
     served = live.served
     if served is None or served.instance is None:
         return
@@ -149,7 +151,7 @@ def _waiting_for_restart(want: Mapping[str, Any], live: LiveVm) -> Iterator[Diff
             path=one.path, before=shown(one.path, one.before), after=shown(one.path, one.after),
             impact=Impact.RESTART, reason=reason, stored=False,
         )  # fmt: skip
-    if not found:
+    if not found and not explained:
         yield Difference(
             path="spec.template", before=None, after=None, impact=Impact.RESTART, reason=reason, stored=False
         )

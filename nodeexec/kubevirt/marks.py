@@ -74,13 +74,16 @@ def read_marks(document: Mapping[str, Any], key: ObjectKey, host: str) -> Marks 
     )
 
 
-def read_history(document: Mapping[str, Any], started_at: datetime | None, *, runs: bool) -> RunHistory:
+def read_history(
+    document: Mapping[str, Any], started_at: datetime | None, ended_at: datetime | None, *, runs: bool
+) -> RunHistory:
     """What the marks on a VM, and its instance, remember of its runs."""
     said = annotations_of(document)
     stopping = _json(said.get(STOPPING))
     return RunHistory(
         runs=1 if runs else 0,
         started_at=started_at,
+        ended_at=ended_at,
         stop_requested_at=read_time(stopping.get("at")),
         stop_asked_by=str(stopping.get("for", "")),
         last_restart_at=read_time(said.get(RESTARTED)),

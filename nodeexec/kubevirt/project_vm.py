@@ -51,7 +51,7 @@ def live_vm(
     status = document.get("status") or {}
     agent = condition(guest, "AgentConnected")
     info = ((guest or {}).get("status") or {}).get("guestOSInfo") or {}
-    started = _started_at(guest)
+    started = _entered(guest, "Running") or read_time(metadata_of(guest or {}).get("creationTimestamp"))
     return LiveVm(
         key=key,
         fingerprint=fingerprint(document, guest),
@@ -60,7 +60,7 @@ def live_vm(
         running=spec_of(key, (guest or {}).get("spec") or {}) if guest is not None else None,
         power=_power(guest),
         stop_reason=_stop_reason(document, instance),
-        history=read_history(document, started, runs=instance is not None),
+        history=read_history(document, started, _entered(instance, *_ENDED), runs=instance is not None),
         interfaces=_interfaces(guest),
         guest_agent=agent is not None and agent.get("status") == "True",
         guest_os=str(info.get("prettyName", "")),
@@ -169,10 +169,10 @@ def _stop_reason(document: Mapping[str, Any], instance: Mapping[str, Any] | None
     return StopReason.NEVER_RAN if created is None else StopReason.UNKNOWN
 
 
-def _started_at(guest: Mapping[str, Any] | None) -> datetime | None:
-    stamps = ((guest or {}).get("status") or {}).get("phaseTransitionTimestamps") or ()
-    found = (one.get("phaseTransitionTimestamp") for one in stamps if one.get("phase") == "Running")
-    return read_time(next(found, None)) or read_time(metadata_of(guest or {}).get("creationTimestamp"))
+def _entered(instance: Mapping[str, Any] | None, *phases: str) -> datetime | None:
+    """When an instance entered one of these phases, as it says."""
+    stamps = ((instance or {}).get("status") or {}).get("phaseTransitionTimestamps") or ()
+    return read_time(next((one.get("phaseTransitionTimestamp") for one in stamps if one.get("phase") in phases), None))
 
 
 def _interfaces(guest: Mapping[str, Any] | None) -> tuple[LiveInterface, ...]:

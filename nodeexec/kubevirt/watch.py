@@ -101,11 +101,15 @@ class Watch:
             "timeoutSeconds": seconds,
             **self._narrowed(),
         }
-        for line in self._client.stream(self._path(), self._request("watch"), query, silence_s=SILENCE_S):
+        for line in self._client.stream(
+            self._path(), self._request("watch"), query, silence_s=SILENCE_S, opened=self._recovered
+        ):
             if self._closed.is_set():
                 return
-            self.fault = ""
             self._take(orjson.loads(line))
+
+    def _recovered(self) -> None:
+        """What happened meanwhile comes now."""
         self.fault = ""
 
     def _take(self, event: Mapping[str, Any]) -> None:

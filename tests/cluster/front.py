@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from tests.cluster.emulator import Refusal
+
 _SUBRESOURCE = re.compile(
     r"/apis/subresources\.kubevirt\.io/v1/namespaces/([^/]+)/(virtualmachines|virtualmachineinstances)/([^/]+)/(\w+)"
 )
@@ -62,7 +64,7 @@ class Front:
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, name="front", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), name="front", daemon=True).start()
 
     @property
     def url(self) -> str:
@@ -139,8 +141,11 @@ class Front:
                 if action:
                     namespace, _, name, verb = action.groups()
                     front.acted.append((verb, namespace, name))
-                    status = front._act(verb, namespace, name) or 202
-                    said = {"kind": "Status", "status": "Failure", "code": status, "message": f"no {verb} now"}
+                    try:
+                        status = front._act(verb, namespace, name) or 202
+                        said = {"kind": "Status", "status": "Failure", "code": status, "message": f"no {verb} now"}
+                    except Refusal as refusal:
+                        status, said = refusal.status, refusal.body
                     self._answer(status, json.dumps(said).encode() if status >= 400 else b"", {})
                     return
                 front._pass_on(self, body, lost=False)

@@ -134,7 +134,9 @@ class Hands:
                 raise
             return self.patch(kind, namespace, name, {"status": dict(status)}, manager="controller")
 
-    def run_instance(self, namespace: str, name: str, phase: str = "Running") -> dict[str, Any]:
+    def run_instance(
+        self, namespace: str, name: str, phase: str = "Running", *, finalizers: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
         """What virt-controller does of a VM that should run: an instance of its template."""
         vm = self.get(VM, namespace, name)
         assert vm is not None
@@ -149,7 +151,12 @@ class Hands:
             {
                 "apiVersion": "kubevirt.io/v1",
                 "kind": INSTANCE,
-                "metadata": {"name": name, "namespace": namespace, "ownerReferences": [owner]},
+                "metadata": {
+                    "name": name,
+                    "namespace": namespace,
+                    "ownerReferences": [owner],
+                    "finalizers": list(finalizers),
+                },
                 "spec": vm["spec"]["template"]["spec"],
             }
         )

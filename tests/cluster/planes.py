@@ -45,11 +45,16 @@ def why_none() -> str:
     return f"no API server: {reason}, and {RUNNING} names no cluster" if reason else ""
 
 
+def is_required() -> bool:
+    """Whether the environment says that there has to be one."""
+    return os.environ.get(REQUIRED) == "1"
+
+
 def real(directory: Path) -> Iterator[Cluster]:
     """The real one. Without any the test is skipped; it fails where the environment says that there has to be one."""
     reason = why_none()
     if reason:
-        if os.environ.get(REQUIRED) == "1":
+        if is_required():
             pytest.fail(f"{REQUIRED}=1, but {reason}")
         pytest.skip(reason)
     running = os.environ.get(RUNNING)

@@ -16,6 +16,7 @@ from reconciler.model.live import LiveObject
 from reconciler.model.resolved import ResolvedNetwork, ResolvedVm, ResolvedVolume
 from reconciler.planning.resolve_cluster import network_of_cluster, vm_of_cluster, volume_of_cluster
 from reconciler.planning.resolve_vm import References
+from reconciler.ports import Clock
 from tests.cluster.hands import Hands
 from tests.contract.builders import Site, digest
 
@@ -27,6 +28,7 @@ class ClusterSite(Site):
     hands: Hands
     kubeconfig: Path
     settings: Mapping[str, Any] = field(default_factory=dict)
+    clock: Clock = field(default_factory=SystemClock)
 
     def __post_init__(self) -> None:
         self.engine = self.another_engine()
@@ -35,7 +37,7 @@ class ClusterSite(Site):
         """An engine that sees this namespace alone."""
         own = {"namespaces": (self.namespace,), "lease_namespace": self.namespace}
         made = {"kubeconfig": str(self.kubeconfig), **own, **self.settings, **settings}
-        return KubevirtEngine(KubevirtSettings(**made), self.policy, SystemClock())
+        return KubevirtEngine(KubevirtSettings(**made), self.policy, self.clock)
 
     def look(self, key: ObjectKey) -> LiveObject | None:
         """A live object, with nothing unreadable."""

@@ -27,6 +27,7 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.policy import Policy
 from tests.contract.builders import Site
 from tests.contract.guests import image_of
+from tests.contract.world import Traits, look_vm
 
 _SLOW_S = 1.5
 _PARENT = Path("/var/tmp")
@@ -65,7 +66,7 @@ class _Images(BaseHTTPRequestHandler):
 class LibvirtWorld:
     """See `World`."""
 
-    unplugs = False
+    traits = Traits(unplugs=False)
 
     def __init__(self) -> None:
         self._token = uuid.uuid4().hex[:6]
@@ -113,21 +114,27 @@ class LibvirtWorld:
     def pass_time(self, seconds: float) -> None:
         time.sleep(seconds)
 
+    def settle(self) -> None:
+        """libvirt answers at once."""
+
+    def runs(self, key: ObjectKey) -> int:
+        return look_vm(self, key).history.runs
+
     def publish(self, guest: str) -> str:
         return f"http://127.0.0.1:{self._server.server_port}/fast/{guest}"
 
     def publish_slowly(self, guest: str) -> str:
         return f"http://127.0.0.1:{self._server.server_port}/slow/{guest}"
 
-    def _name(self, key: ObjectKey) -> str:
+    def own_name(self, key: ObjectKey) -> str:
         return f"{key.namespace}_{key.name}"
 
     def _file(self, key: ObjectKey) -> tuple[str, str]:
         for kind in ("qcow2", "raw"):
-            path = self._pool / f"{self._name(key)}.{kind}"
+            path = self._pool / f"{self.own_name(key)}.{kind}"
             if path.exists():
                 return kind, str(path)
-        raise FileNotFoundError(f"{self._name(key)} in {self._pool}")
+        raise FileNotFoundError(f"{self.own_name(key)} in {self._pool}")
 
     def write(self, key: ObjectKey, pattern: int) -> None:
         kind, path = self._file(key)
@@ -142,37 +149,37 @@ class LibvirtWorld:
         return said.returncode == 0 and "failed" not in said.stdout + said.stderr
 
     def destroy(self, key: ObjectKey) -> None:
-        self._connection.lookupByName(self._name(key)).destroy()
+        self._connection.lookupByName(self.own_name(key)).destroy()
 
     def kill(self, key: ObjectKey) -> None:
-        pid = int(Path(f"/run/libvirt/qemu/{self._name(key)}.pid").read_text(encoding="ascii"))
+        pid = int(Path(f"/run/libvirt/qemu/{self.own_name(key)}.pid").read_text(encoding="ascii"))
         os.kill(pid, signal.SIGKILL)
 
     def edit_memory(self, key: ObjectKey, mib: int) -> None:
-        xml = self._connection.lookupByName(self._name(key)).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        xml = self._connection.lookupByName(self.own_name(key)).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
         for element in ("memory", "currentMemory"):
             xml = re.sub(rf"<{element} unit='KiB'>\d+<", f"<{element} unit='KiB'>{mib * 1024}<", xml)
         self._connection.defineXML(xml)
 
     def undefine(self, key: ObjectKey) -> None:
-        self._connection.lookupByName(self._name(key)).undefine()
+        self._connection.lookupByName(self.own_name(key)).undefine()
 
     def volume_names(self) -> tuple[str, ...]:
         return tuple(sorted(path.name for path in self._pool.iterdir() if not path.name.startswith(".")))
 
-    def stop_network(self, key: ObjectKey) -> None:
-        self._connection.networkLookupByName(self._name(key)).destroy()
+    def spoil_network(self, key: ObjectKey) -> None:
+        self._connection.networkLookupByName(self.own_name(key)).destroy()
 
     def make_foreign_vm(self, name: str) -> ObjectKey:
         key = ObjectKey("VirtualMachine", self.site.namespace, name)
         self._connection.defineXML(
-            f"<domain type='qemu'><name>{self._name(key)}</name><memory unit='MiB'>32</memory>"
+            f"<domain type='qemu'><name>{self.own_name(key)}</name><memory unit='MiB'>32</memory>"
             "<os><type arch='x86_64' machine='q35'>hvm</type></os></domain>"
         )
         return key
 
     def snapshot_of(self, key: ObjectKey) -> str:
-        domain = self._connection.lookupByName(self._name(key))
+        domain = self._connection.lookupByName(self.own_name(key))
         return f"{domain.state()} {domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)}"
 
     def lose(self, key: ObjectKey) -> Callable[[], None]:

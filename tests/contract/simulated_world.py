@@ -14,6 +14,7 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.policy import Policy
 from reconciler.model.power import StopReason
 from tests.contract.builders import Site
+from tests.contract.world import Traits, look_vm
 
 GUESTS = {
     "polite": GuestBehaviour(boot_s=1.0, shutdown_s=0.5),
@@ -25,7 +26,7 @@ GUESTS = {
 class SimulatedWorld:
     """See `World`."""
 
-    unplugs = True
+    traits = Traits()
 
     def __init__(self) -> None:
         self.clock = SimulatedClock()
@@ -41,6 +42,12 @@ class SimulatedWorld:
     def pass_time(self, seconds: float) -> None:
         self.clock.advance(seconds)
         self.workers.step()
+
+    def settle(self) -> None:
+        """Nothing happens without time."""
+
+    def runs(self, key: ObjectKey) -> int:
+        return look_vm(self, key).history.runs
 
     def publish(self, guest: str) -> str:
         url = f"http://images.example/{guest}.img"
@@ -76,7 +83,7 @@ class SimulatedWorld:
     def volume_names(self) -> tuple[str, ...]:
         return tuple(sorted(name for _, name in self.host.state.volumes))
 
-    def stop_network(self, key: ObjectKey) -> None:
+    def spoil_network(self, key: ObjectKey) -> None:
         self.host.stop_network(domain_name(key))
 
     def make_foreign_vm(self, name: str) -> ObjectKey:
@@ -86,6 +93,9 @@ class SimulatedWorld:
         )
         self.host.put_domain(HostDomain(name=spec.name, stored=spec))
         return key
+
+    def own_name(self, key: ObjectKey) -> str:
+        return domain_name(key)
 
     def snapshot_of(self, key: ObjectKey) -> str:
         return repr(self.host.state.domains[domain_name(key)])
