@@ -143,9 +143,16 @@ class Applier:
 
     def _send(self, change: Change, wanted: Resolved, live: LiveObject | None, kind: Kind) -> None:
         tools = self._tools
-        keep_power = live is not None and self._rules().holding(live) is not None
+        keep_power = live is not None and self._keeps_power(wanted, live)
         body = sent(wanted, live, kind, owner=tools.owner, revision=change.revision, keep_power=keep_power)
         tools.access.apply(kind, change.key, body, version=_version(live), force=tools.settings.force_conflicts)
+
+    def _keeps_power(self, wanted: Resolved, live: LiveObject) -> bool:
+        """Whether an operator's act, or one past gitvirt that is kept, holds the run strategy: then it is not written with the rest."""
+        rules = self._rules()
+        found = compare(wanted, live, rules) if isinstance(live, LiveVm) else ()
+        by_hand = any(one.refused and one.path.removeprefix("spec.") in POWER_FIELDS for one in found)
+        return by_hand or rules.holding(live) is not None
 
     def _with_strategy(self, wanted: Resolved, live: LiveObject | None) -> LiveObject | None:
         """The run strategy is written by itself: whoever last started or stopped the VM holds that field (KubeVirt's API, for `virtctl`

@@ -85,7 +85,7 @@ def sent(
     wanted: Resolved, live: LiveObject | None, kind: Kind, *, owner: str, revision: str, keep_power: bool = False
 ) -> dict[str, Any]:
     """The document of the server-side apply. What nobody declared stays in lists that are written whole; a claim never
-    shrinks; with ``keep_power`` (an operator overrides it) the run strategy stays as it is; a secret that is not at hand stays as it is.
+    shrinks; with ``keep_power`` (somebody else holds it) the run strategy stays as it is; a secret that is not at hand stays as it is.
     """
     served = live.served.document if live is not None and live.served is not None else {}
     marks = live.marks if live is not None else None

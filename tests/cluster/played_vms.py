@@ -100,9 +100,7 @@ class PlayedVms:
 
     def _end(self, name: str, phase: str) -> None:
         stamp = {"phase": phase, "phaseTransitionTimestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
-        self._hands.set_status(
-            INSTANCE, self._namespace, name, {"phase": phase, "phaseTransitionTimestamps": [stamp]}
-        )
+        self._hands.set_status(INSTANCE, self._namespace, name, {"phase": phase, "phaseTransitionTimestamps": [stamp]})
 
     def step(self, listed: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> bool:
         """Whether anything was done."""

@@ -294,6 +294,10 @@ def test_a_strategy_that_virtctl_rewrote_is_shown_and_kept(site: ClusterSite) ->
     assert [(d.path, d.before, d.after) for d in found] == [("spec.runStrategy", "Halted", "Always")]
     assert "virtctl" in found[0].refused
     assert site.engine.apply(update(vm, _vm(site, vm.key))).result is Result.UNCHANGED
+    bigger = site.engine.apply(update(site.vm("web", memory="96Mi"), _vm(site, vm.key)))
+    assert bigger.result is Result.APPLIED, bigger
+    spec = served(site, VM, "web")["spec"]
+    assert (spec["runStrategy"], spec["template"]["spec"]["domain"]["memory"]["guest"]) == ("Halted", "96Mi")
     asked = site.vm("web", run_strategy="Manual")
     assert [d.refused for d in site.engine.compare(asked, _vm(site, vm.key)) if d.path == "spec.runStrategy"] == [""]
 

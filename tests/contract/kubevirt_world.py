@@ -53,7 +53,11 @@ class KubevirtWorld:
         moves_trash=False,
         takes_over=False,
         mirrors_spec=False,
-        absent={"generated volumes": _GENERATED, "lost volumes": _LOSS},
+        absent={
+            "adoption": "VMs of a cluster are not adopted yet",
+            "generated volumes": _GENERATED,
+            "lost volumes": _LOSS,
+        },
     )
 
     def __init__(self, cluster: Cluster, namespace: str, directory: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from reconciler.model.outcome import Result
 from reconciler.model.power import PowerState, PowerStep
 from reconciler.model.resolved import ResolvedVm
@@ -32,6 +34,7 @@ def looked_at(world: World, wanted: ResolvedVm, name: str) -> tuple[Matching, Fi
     return matching, between, again.fingerprint
 
 
+@pytest.mark.needs("adoption")
 def test_a_vm_that_is_as_declared_is_adopted_and_goes_on(world: World) -> None:
     network, claim = world.site.network("net", bridge=world.bridge(0)), world.site.claim("data")
     for wanted in (network, claim):
@@ -54,6 +57,7 @@ def test_a_vm_that_is_as_declared_is_adopted_and_goes_on(world: World) -> None:
     )
 
 
+@pytest.mark.needs("adoption")
 def test_what_differs_is_told_and_what_would_be_unplugged_is_in_the_way(world: World) -> None:
     network, claim = world.site.network("net", bridge=world.bridge(0)), world.site.claim("data")
     for wanted in (network, claim):
