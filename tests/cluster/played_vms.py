@@ -1,6 +1,6 @@
 """virt-api, virt-controller and guests, played: run strategies, the actions on VMs, instances that boot, end and are stopped.
 
-Changes of a template are staged (rollout strategy ``Stage``): they wait for a restart, and the VM says so.
+Changes of a template are staged (rollout strategy ``Stage``): but for NICs they wait for a restart, and the VM says so.
 *Source*: KubeVirt's user guide, "Run Strategies", "VM Rollout Strategies"; its API reference, subresources.
 """
 
@@ -107,7 +107,7 @@ class PlayedVms:
         acted = [self._live(instance) for instance in listed[INSTANCE].values()]
         for name, vm in listed[VM].items():
             instance = listed[INSTANCE].get(name)
-            acted.append(self._reconcile(vm, instance) or self._report(vm, instance))
+            acted.append(self._reconcile(vm, instance) or self._plug(vm, instance) or self._report(vm, instance))
         return any(acted)
 
     def _live(self, instance: Mapping[str, Any]) -> bool:
@@ -168,15 +168,32 @@ class PlayedVms:
     def _run(self, vm: Mapping[str, Any]) -> bool:
         name = vm["metadata"]["name"]
         made = self._hands.run_instance(self._namespace, name, finalizers=(_HELD,))
-        plugged = [
-            {"name": nic["name"], "mac": nic.get("macAddress", "")}
-            for nic in made["spec"]["domain"]["devices"].get("interfaces") or ()
-        ]
-        self._hands.set_status(INSTANCE, self._namespace, name, {"interfaces": plugged, "conditions": [_READY]})
+        status = {"interfaces": _plugged(_nics(made["spec"])), "conditions": [_READY]}
+        self._hands.set_status(INSTANCE, self._namespace, name, status)
         claims = [claim for _, claim in claim_names(made["spec"])]
         kind = self._guest_on(claims[0]) if claims else "deaf"
         self._guests[made["metadata"]["uid"]] = _Guest(kind=kind, started_at=self.now)
         self.runs[name] = self.runs.get(name, 0) + 1
+        return True
+
+    def _plug(self, vm: Mapping[str, Any], instance: Mapping[str, Any] | None) -> bool:
+        """NICs that the template has more than a running guest are plugged in, whatever the rollout strategy; all else is staged."""
+        if instance is None or _phase(instance) in _FINAL:
+            return False
+        template, name = template_of(vm), vm["metadata"]["name"]
+        there = {nic["name"] for nic in _nics(instance["spec"])}
+        nics = [nic for nic in _nics(template) if nic["name"] not in there]
+        if not nics:
+            return False
+        fresh = {nic["name"] for nic in nics}
+        all_nics = [*_nics(instance["spec"]), *nics]
+        networks = [net for net in template["networks"] if net["name"] in fresh]
+        spec = {
+            "domain": {"devices": {"interfaces": all_nics}},
+            "networks": [*(instance["spec"].get("networks") or ()), *networks],
+        }
+        self._hands.patch(INSTANCE, self._namespace, name, {"spec": spec}, manager="virt-controller")
+        self._hands.set_status(INSTANCE, self._namespace, name, {"interfaces": _plugged(all_nics)})
         return True
 
     def _report(self, vm: Mapping[str, Any], instance: Mapping[str, Any] | None) -> bool:
@@ -222,6 +239,14 @@ def _phase(instance: Mapping[str, Any]) -> str:
 def _is_paused(instance: Mapping[str, Any]) -> bool:
     conditions = (instance.get("status") or {}).get("conditions") or ()
     return any(one["type"] == "Paused" and one["status"] == "True" for one in conditions)
+
+
+def _nics(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return list(((spec.get("domain") or {}).get("devices") or {}).get("interfaces") or ())
+
+
+def _plugged(nics: list[dict[str, Any]]) -> list[dict[str, str]]:
+    return [{"name": nic["name"], "mac": nic.get("macAddress", "")} for nic in nics]
 
 
 def _printable(vm: Mapping[str, Any], instance: Mapping[str, Any] | None) -> str:

@@ -41,6 +41,7 @@ def front(site: ClusterSite, tmp_path: Path) -> Iterator[Front]:
     settings = KubevirtSettings(
         kubeconfig=str(made.kubeconfig(tmp_path / "front.kubeconfig", token="first")),
         namespaces=(site.namespace,),
+        lease_namespace=site.namespace,
         request_timeout_s=2.0,
     )
     site.engine = KubevirtEngine(settings, site.policy, SystemClock())

@@ -25,7 +25,7 @@ class Traits:
     unplugs: bool = True
     """Guests give devices back when asked. Boot sectors do not: they have no kernel."""
     plugs: bool = True
-    """Devices are plugged into running guests. A cluster that stages changes takes them at the next start."""
+    """Devices are plugged into running guests. Which ones are, and which wait for a restart, is a platform's to say; it is told before."""
     runs_guests: bool = True
     """The engine starts guests, ends them and remembers why. A platform carries the run strategy out; it is asked for a stop
     or a restart, and of a guest whose instance is gone nobody says why.
