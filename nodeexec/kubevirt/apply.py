@@ -9,12 +9,13 @@ from typing import Any
 from nodeexec.kubevirt import trash
 from nodeexec.kubevirt.compare import SECRET, Rules, compare
 from nodeexec.kubevirt.errors import MISSING_RETRY_S, ApiError
+from nodeexec.kubevirt.finalizers import kept_by_finalizers
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, KINDS, UNDERSTOOD, Kind
 from nodeexec.kubevirt.manifest import POWER_FIELDS, sent
 from nodeexec.kubevirt.marks import OVERRIDE, metadata_of
 from nodeexec.kubevirt.owner_references import detach_disks
 from nodeexec.kubevirt.power import Power
-from nodeexec.kubevirt.refusals import is_refusal, refusal
+from nodeexec.kubevirt.refusals import refusal
 from nodeexec.kubevirt.steps import Steps, Tools
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import KeptField, LiveNetwork, LiveObject, LiveVm, LiveVolume
@@ -67,7 +68,7 @@ class Applier:
         try:
             return self._put(change, change.wanted, live, kind)
         except ApiError as error:
-            if change.wanted.document is None or not is_refusal(error):
+            if change.wanted.document is None or not error.refuses_document:
                 raise
             return refusal(error, change.wanted.document)
 
@@ -222,12 +223,15 @@ class Applier:
                 named = ", ".join("/".join(user) for user in users)
                 return steps.outcome(Result.RETRY, f"{change.key} is used by {named}; it goes after them", 5.0)
         if metadata_of(document).get("deletionTimestamp"):
-            return steps.outcome(Result.PROGRESSING, "finalizers keep it for a while", 2.0)
+            return steps.outcome(*kept_by_finalizers(document, self._tools.clock.now()))
         if isinstance(live, LiveVm) and (refused := self._tools.deletions.note(change.key)) is not None:
             return replace(refused, steps=tuple(steps.done))
         gone = self._tools.access.delete(kind, change.key, document, orphan=isinstance(live, LiveVm))
         steps.note("deleted" if gone else "asked for deletion")
-        return steps.outcome() if gone else steps.outcome(Result.PROGRESSING, "finalizers keep it for a while", 2.0)
+        if gone:
+            return steps.outcome()
+        going = self._tools.caches.find(change.key) or document
+        return steps.outcome(*kept_by_finalizers(going, self._tools.clock.now()))
 
 
 def _version(live: LiveObject | None) -> str:

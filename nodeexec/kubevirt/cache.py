@@ -68,13 +68,23 @@ class Cache:
             self._deleted.add(uid_of(document))
             self.drop(document)
 
-    def replace(self, documents: Iterable[Mapping[str, Any]], namespace: str = "") -> None:
-        """What a list found, in one namespace or (empty) in all: what is not among it is gone."""
+    def replace(
+        self, documents: Iterable[Mapping[str, Any]], namespace: str = "", *, version: int = 0, anew: bool = False
+    ) -> None:
+        """What a list of that resource version found, in one namespace or (empty) in all: what is not among it is gone, unless we wrote
+        it after the list was made. ``anew``: what is known is newer than the server itself, so it goes whatever its version.
+        """
         found = {name_of(document): document for document in documents}
         with self._lock:
-            gone = [name for name in self._objects if name not in found and namespace in ("", name[0])]
+            gone = [
+                name
+                for name, known in self._objects.items()
+                if namespace in ("", name[0]) and (anew or (name not in found and version_of(known) <= version))
+            ]
             for name in gone:
                 self.drop(self._objects[name])
+            if anew:
+                self._deleted.clear()
             for document in found.values():
                 self.put(document)
             self._deleted.clear()

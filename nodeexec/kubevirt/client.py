@@ -6,6 +6,7 @@ It stands on the official client's configuration and connections, and speaks pla
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
@@ -14,8 +15,10 @@ from urllib.parse import urlencode
 import orjson
 import urllib3
 from kubernetes.client.rest import RESTClientObject
+from kubernetes.config.config_exception import ConfigException
 
-from nodeexec.kubevirt.errors import ApiError, Request, UnreachableError, api_error
+from nodeexec.kubevirt.errors import ApiError, Request, SilentError, UnreachableError, api_error
+from reconciler.model.errors import EngineError
 
 MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
@@ -47,6 +50,7 @@ class ApiClient:
         self._timeout_s = timeout_s
         self._connections = connections
         self._lock = threading.Lock()
+        self._credentials = threading.Lock()
         self._generation = 0
         self._use(connect())
         self.requests: dict[str, int] = {}
@@ -68,27 +72,18 @@ class ApiClient:
         content_type: str = JSON,
         timeout_s: float | None = None,
     ) -> Any:
-        """The answer's JSON; an empty mapping for an answer without any.
+        """The answer's JSON, an object; an empty one for an answer without any. It is there as a whole in the time, however slowly it comes.
 
         Raises:
             ApiError: the server refused.
-            UnreachableError: it did not answer in time, or at all.
+            UnreachableError: it did not answer in time, or at all, or there are no credentials.
         """
-        generation = self._generation
-        try:
-            return self._call(method, path, request, query, body, content_type, timeout_s)
-        except ApiError as error:
-            if error.status != _UNAUTHORIZED or not self._renew(generation):
-                raise
-        return self._call(method, path, request, query, body, content_type, timeout_s)
-
-    def _call(
-        self, method: str, path: str, request: Request, query: Mapping[str, str] | None, body: Any,
-        content_type: str, timeout_s: float | None,
-    ) -> Any:  # fmt: skip
         limit = self._timeout_s if timeout_s is None else timeout_s
-        answer = self._send(method, path, request, query, body, content_type, read_s=limit, stream=False)
-        return _decoded(answer.data, request, answer)
+        answer, until = self._known(
+            request, lambda: self._send(method, path, request, query, body, content_type, limit)
+        )
+        with closing(answer):
+            return _decoded(_whole(answer, request, until), request, answer.status)
 
     def stream(
         self, path: str, request: Request, query: Mapping[str, str], *, silence_s: float, opened: Callable[[], None]
@@ -98,15 +93,10 @@ class ApiClient:
 
         Raises:
             ApiError: the server refused.
-            UnreachableError: it cannot be reached, or was silent for ``silence_s``.
+            SilentError: nothing came for ``silence_s``.
+            UnreachableError: it cannot be reached, or it broke.
         """
-        generation = self._generation
-        try:
-            answer = self._send("GET", path, request, query, None, JSON, read_s=silence_s, stream=True)
-        except ApiError as error:
-            if error.status != _UNAUTHORIZED or not self._renew(generation):
-                raise
-            answer = self._send("GET", path, request, query, None, JSON, read_s=silence_s, stream=True)
+        answer, _ = self._known(request, lambda: self._send("GET", path, request, query, None, JSON, silence_s))
         rest = b""
         with closing(answer):
             opened()
@@ -114,19 +104,30 @@ class ApiClient:
                 for piece in _pieces(answer):
                     *lines, rest = (rest + piece).split(b"\n")
                     yield from (line for line in lines if line)
+            except urllib3.exceptions.ReadTimeoutError as error:
+                raise SilentError(request, f"the watch was silent for {silence_s:.0f} s", sent=True) from error
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 raise UnreachableError(request, f"the watch broke: {_words(error)}", sent=True) from error
 
+    def _known(self, request: Request, send: Callable[[], tuple[Any, float]]) -> tuple[Any, float]:
+        """Send; once more with credentials that were read anew where the server does not know us."""
+        generation = self._generation
+        try:
+            return send()
+        except ApiError as error:
+            if error.status != _UNAUTHORIZED:
+                raise
+        self._renew(request, generation)
+        return send()
+
     def _send(
         self, method: str, path: str, request: Request, query: Mapping[str, str] | None, body: Any,
-        content_type: str, *, read_s: float, stream: bool,
-    ) -> Any:  # fmt: skip
+        content_type: str, limit_s: float,
+    ) -> tuple[Any, float]:  # fmt: skip
+        """An answer that is no refusal, of which nothing was read yet; and until when it has to be there."""
         if method != "GET" and not self._may_write():
             raise UnreachableError(request, "not sent: this replica does not lead at the moment", sent=False)
-        headers = {"Accept": JSON, "User-Agent": "gitvirt"}
-        token = self._configuration.auth_settings().get("BearerToken")
-        if token:
-            headers["Authorization"] = token["value"]
+        headers = {"Accept": JSON, "User-Agent": "gitvirt", **self._authorization(request)}
         data = None
         if body is not None:
             headers["Content-Type"] = content_type
@@ -134,34 +135,63 @@ class ApiClient:
         url = f"{self.host}{path}" + (f"?{urlencode(query)}" if query else "")
         with self._lock:
             self.requests[method] = self.requests.get(method, 0) + 1
+        until = time.monotonic() + limit_s
         try:
             answer = self._pool.request(
-                method, url, body=data, headers=headers, retries=False, redirect=False,
-                preload_content=not stream,
-                timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, read_s), read=read_s),
+                method, url, body=data, headers=headers, retries=False, redirect=False, preload_content=False,
+                timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, limit_s), read=limit_s),
             )  # fmt: skip
-        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
-            raise UnreachableError(request, f"{self.host} cannot be reached: {_words(error)}", sent=False) from error
         except urllib3.exceptions.SSLError as error:
             raise UnreachableError(request, f"{self.host}: TLS: {_words(error)}", sent=False) from error
+        except _NOT_SENT as error:
+            raise UnreachableError(request, f"{self.host} cannot be reached: {_words(error)}", sent=False) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise UnreachableError(request, f"{self.host} did not answer: {_words(error)}", sent=True) from error
         if answer.status >= _BAD:
             with closing(answer):
-                _decoded(answer.data, request, answer)
-        return answer
+                raise _refusal(request, answer, until)
+        return answer, until
 
-    def _renew(self, generation: int) -> bool:
+    def _authorization(self, request: Request) -> dict[str, str]:
+        """The header that says who we are. A token that is over is renewed here, by one thread for all.
+
+        Raises:
+            UnreachableError: it cannot be had now; a file that is just being written is such a case.
+        """
+        with self._credentials:
+            try:
+                token = self._configuration.auth_settings().get("BearerToken")
+            except (ConfigException, EngineError, OSError) as error:
+                raise UnreachableError(request, f"no credentials: {_words(error)}", sent=False) from error
+        if not token:
+            return {}
+        value = str(token["value"]).strip()
+        if not value.isprintable():
+            raise UnreachableError(request, "no credentials: the token holds what no HTTP header can", sent=False)
+        return {"Authorization": value}
+
+    def _renew(self, request: Request, generation: int) -> None:
         """Read the credentials again, once for all threads that were refused with the same ones."""
-        with self._lock:
-            if self._generation == generation:
+        with self._credentials:
+            if self._generation != generation:
+                return
+            try:
                 self._use(self._connect())
-                self._generation += 1
-        return True
+            except EngineError as error:
+                raise UnreachableError(request, str(error).rstrip("."), sent=False) from error
+            self._generation += 1
 
     def close(self) -> None:
         """Let go of connections."""
         self._pool.clear()
+
+
+_NOT_SENT = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.LocationValueError,
+)
 
 
 def _pieces(answer: Any) -> Iterator[bytes]:
@@ -173,28 +203,53 @@ def _pieces(answer: Any) -> Iterator[bytes]:
         yield piece
 
 
-def _decoded(data: bytes, request: Request, answer: Any) -> Any:
+def _whole(answer: Any, request: Request, until: float) -> bytes:
+    """All that was answered. Reading it has one time limit: a server that trickles would renew the connection's with every byte.
+
+    Raises:
+        UnreachableError: it breaks off, or is not there in time.
+    """
+    pieces: list[bytes] = []
+    try:
+        while piece := answer.read1(_PIECE):
+            pieces.append(piece)
+            if time.monotonic() > until:
+                raise UnreachableError(request, "the answer was not there in time", sent=True)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise UnreachableError(request, f"the answer broke off: {_words(error)}", sent=True) from error
+    return b"".join(pieces)
+
+
+def _decoded(data: bytes, request: Request, status: int) -> dict[str, Any]:
     """The JSON of an answer.
 
     Raises:
-        ApiError: it is a refusal.
-        UnreachableError: it is no JSON, so it is not an API server's.
+        UnreachableError: it is no JSON object, so it is not an API server's.
     """
     try:
         body = orjson.loads(data) if data else {}
-    except orjson.JSONDecodeError as error:
-        if answer.status < _BAD:
-            raise UnreachableError(
-                request, "the answer is not JSON: something else answers there", sent=True
-            ) from error
-        body = {"message": data[:200].decode("utf-8", "replace")}
-    if answer.status >= _BAD:
-        raise api_error(request, answer.status, body, answer.headers.get("Retry-After"))
+    except orjson.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        raise UnreachableError(request, f"the answer ({status}) is no JSON object: something else answers", sent=True)
     return body
 
 
+def _refusal(request: Request, answer: Any, until: float) -> ApiError:
+    """What an answer with an error's status means; with the first words of it where it is none of an API server's."""
+    try:
+        data = _whole(answer, request, until)
+    except UnreachableError as error:
+        data = str(error).encode()
+    try:
+        body = orjson.loads(data) if data else {}
+    except orjson.JSONDecodeError:
+        body = {"message": data[:200].decode("utf-8", "replace")}
+    return api_error(request, answer.status, body, answer.headers.get("Retry-After"))
+
+
 def _words(error: BaseException) -> str:
-    """What happened, without the address of a Python object."""
-    reason = getattr(error, "reason", None) or error
+    """What happened, without the address of a Python object, and without the password of a proxy's."""
+    reason = getattr(error, "original_error", None) or getattr(error, "reason", None) or error
     text = str(reason)
     return text.rpartition(">: ")[2] if ">: " in text else text

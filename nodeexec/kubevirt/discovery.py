@@ -35,7 +35,6 @@ class Discovery:
         found = self._found.get(key.kind)
         if found is not None or self._clock.monotonic() < self._again_at.get(key.kind, 0.0):
             return found
-        self._again_at[key.kind] = self._clock.monotonic() + MISSING_RETRY_S
         group = key.kind.partition(".")[2]
         version = "v1"
         if group:
@@ -44,6 +43,7 @@ class Discovery:
         path = f"/apis/{group}/{version}" if group else f"/api/{version}"
         for resource in self._read(path).get("resources") or () if version else ():
             self._note(group, version, resource)
+        self._again_at[key.kind] = self._clock.monotonic() + MISSING_RETRY_S
         return self._found.get(key.kind)
 
     def _read(self, path: str) -> Mapping[str, Any]:

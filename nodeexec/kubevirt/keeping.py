@@ -22,6 +22,7 @@ _METADATA = (
     "annotations",
     "creationTimestamp",
     "deletionTimestamp",
+    "finalizers",
     "ownerReferences",
 )
 _STATUS = {

@@ -6,7 +6,10 @@ only if its tracking annotation names the object itself.
 
 from __future__ import annotations
 
+import binascii
 import json
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +33,9 @@ SUSPENDED = "gitvirt.io/suspended"
 STOPPING = "gitvirt.io/stopping"
 RESTARTED = "gitvirt.io/restarted-at"
 OWN = frozenset({OWNER, TRASH, TRASH_AGE, TRACKING, APPLIED, REVISION, OVERRIDE, SUSPENDED, STOPPING, RESTARTED})
+_LONG = 32 << 10
+_LONGEST = 8 << 20
+_PACKED = "zlib:"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _STAMP = "%Y%m%dT%H%M%SZ"
 
@@ -94,7 +100,7 @@ def applied_marks(
     key: ObjectKey, owner: str, revision: str, applied: Mapping[str, Any]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """(labels, annotations) that make an object gitvirt's; part of the call that makes it."""
-    annotations = {TRACKING: str(key), APPLIED: _compact(dict(applied)), REVISION: revision}
+    annotations = {TRACKING: str(key), APPLIED: _short(_compact(dict(applied))), REVISION: revision}
     return {OWNER: owner}, annotations
 
 
@@ -173,10 +179,29 @@ def _override(said: Mapping[str, Any]) -> Override | None:
 def _json(text: str | None) -> Mapping[str, Any]:
     """An annotation's content; somebody may have written anything there."""
     try:
-        found = orjson.loads(text) if text else {}
+        found = orjson.loads(_long(text)) if text else {}
     except orjson.JSONDecodeError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _short(text: str) -> str:
+    """What is long, compressed: all annotations of an object have 256 KiB together. The same text always becomes the same."""
+    if len(text) < _LONG:
+        return text
+    return _PACKED + b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def _long(text: str) -> str | bytes:
+    """What `_short` was given; nothing where it is none of that, or would be larger than any object can be."""
+    if not text.startswith(_PACKED):
+        return text
+    unpacking = zlib.decompressobj()
+    try:
+        found = unpacking.decompress(b64decode(text.removeprefix(_PACKED)), _LONGEST)
+    except (zlib.error, binascii.Error, ValueError):
+        return ""
+    return found if unpacking.eof else ""
 
 
 def _text(said: Mapping[str, Any] | None) -> str | None:

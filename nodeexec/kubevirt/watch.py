@@ -14,15 +14,20 @@ import orjson
 
 from nodeexec.kubevirt.cache import Cache
 from nodeexec.kubevirt.client import ApiClient
-from nodeexec.kubevirt.errors import ApiError, Request, UnreachableError
+from nodeexec.kubevirt.errors import ApiError, Request, SilentError, UnreachableError
 from reconciler.ports import Clock
 
 PAGE = 500
 WATCH_S = 300
 SILENCE_S = 120.0
+"""A server with nothing to tell sends a bookmark about once a minute."""
+
 RELIST_S = 3600.0
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 30.0
+CALM_S = 10.0
+"""A watch that lasted so long, or brought something, is begun again at once; the others ever later."""
+
 _GONE = 410
 _NOT_FOUND = 404
 
@@ -40,6 +45,11 @@ class Watch:
         self.kind = cache.kind
         self._closed = threading.Event()
         self._version = ""
+        self._newest = 0
+        self._paged = True
+        self._heard = False
+        self._was_silent = False
+        self.silence_s = SILENCE_S
         self._listed_at: float | None = None
         self.synced = threading.Event()
         self.missing = False
@@ -57,31 +67,46 @@ class Watch:
         self._closed.set()
 
     def _run(self) -> None:
-        delay_s = FIRST_DELAY_S
-        while not self._closed.is_set():
-            try:
-                self._once()
-                delay_s = FIRST_DELAY_S
-                continue
-            except ApiError as error:
-                if error.status == _GONE:
-                    self._version = ""
-                    continue
-                self._refused(error)
-            except UnreachableError as error:
-                self._note(str(error))
-            delay_s = LONGEST_DELAY_S if self.missing else min(delay_s * 2, LONGEST_DELAY_S)
-            self._closed.wait(delay_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries, guards nothing
+        rounds = 0
+        try:
+            while not self._closed.is_set():
+                began, self._heard = self._clock.monotonic(), False
+                least_s = self._round()
+                is_calm = self._heard or self._clock.monotonic() - began > CALM_S
+                rounds = 0 if is_calm else rounds + 1
+                self._closed.wait(max(least_s, _delay_s(rounds)))
+        finally:
+            if not self._closed.is_set():
+                self._note("it is not watched any more, by a fault of gitvirt's own: start it again, and see its log")
 
-    def _refused(self, error: ApiError) -> None:
+    def _round(self) -> float:
+        """One watch, as long as it lasts. How many seconds to wait at least."""
+        try:
+            self._once()
+        except ApiError as error:
+            if error.status == _GONE and self._version:
+                self._version = ""
+                return 0.0
+            return self._refused(error)
+        except SilentError as error:
+            # A server that was set back to a backup takes the watch too, and is silent until it is as far as it was.
+            self._was_silent, self._version = True, ""
+            self._note(str(error))
+        except UnreachableError as error:
+            self._note(str(error))
+        return 0.0
+
+    def _refused(self, error: ApiError) -> float:
         if error.status == _NOT_FOUND and self._listed_at is None:
-            self._cache.replace((), self._namespace)
+            self._cache.replace((), self._namespace, anew=True)
             self.missing, self.fault, self._version = True, "", ""
             self.synced.set()
-        else:
-            gone = f"{self.kind.resource} were served before and are not now"
-            self._note(gone if error.status == _NOT_FOUND else error.outcome.reason)
-            self._version = "" if error.status == _NOT_FOUND else self._version
+            return LONGEST_DELAY_S
+        gone = f"{self.kind.resource} were served before and are not now"
+        self._note(gone if error.status == _NOT_FOUND else error.outcome.reason)
+        if error.status == _NOT_FOUND:
+            self._version = ""
+        return error.retry_after_s or 0.0
 
     def _note(self, fault: str) -> None:
         if not self.fault:
@@ -102,18 +127,30 @@ class Watch:
             **self._narrowed(),
         }
         for line in self._client.stream(
-            self._path(), self._request("watch"), query, silence_s=SILENCE_S, opened=self._recovered
+            self._path(), self._request("watch"), query, silence_s=self.silence_s, opened=self._recovered
         ):
             if self._closed.is_set():
                 return
-            self._take(orjson.loads(line))
+            self._take(self._event(line))
+            self.fault, self._heard, self._was_silent = "", True, False
+        self._recovered()
 
     def _recovered(self) -> None:
-        """What happened meanwhile comes now."""
-        self.fault = ""
+        """What happened meanwhile comes now. Of a server that took the last watch and then said nothing that is not known before it says something."""
+        if not self._was_silent:
+            self.fault = ""
+
+    def _event(self, line: bytes) -> Mapping[str, Any]:
+        try:
+            event = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            event = None
+        if not isinstance(event, dict) or not isinstance(event.get("object"), dict):
+            raise UnreachableError(self._request("watch"), "what came is no event: something else answers", sent=True)
+        return event
 
     def _take(self, event: Mapping[str, Any]) -> None:
-        document = event.get("object") or {}
+        document = event["object"]
         match event.get("type"):
             case "ADDED" | "MODIFIED":
                 self._cache.put(document)
@@ -125,22 +162,37 @@ class Watch:
                     self._request("watch"), code, str(document.get("reason", "")), str(document.get("message", ""))
                 )
         self._version = str((document.get("metadata") or {}).get("resourceVersion", self._version))
+        self._newest = max(self._newest, _number(self._version))
 
     def _list(self) -> None:
         self.lists += 1
         pages = list(self._pages())
-        self._cache.replace((item for page in pages for item in page.get("items") or ()), self._namespace)
-        self._version = str((pages[-1].get("metadata") or {}).get("resourceVersion", ""))
+        version = str(pages[-1]["metadata"].get("resourceVersion", ""))
+        number = _number(version)
+        items = (item for page in pages for item in page["items"])
+        # A server that was set back to a backup counts on from there: what is known of the time after it is worth nothing.
+        self._cache.replace(items, self._namespace, version=number, anew=number < self._newest)
+        self._version, self._newest = version, number
         self._listed_at = self._clock.monotonic()
         self.missing, self.fault = False, ""
         self.synced.set()
 
     def _pages(self) -> Iterator[Mapping[str, Any]]:
-        query = {"limit": str(PAGE), **self._narrowed()}
+        """What there is, page by page; in one piece after a list that took so long that the server forgot where it was."""
+        query = {**({"limit": str(PAGE)} if self._paged else {}), **self._narrowed()}
+        self._paged = True
         while True:
-            page = self._client.call("GET", self._path(), self._request("list"), query=query)
+            try:
+                page = self._client.call("GET", self._path(), self._request("list"), query=query)
+            except ApiError as error:
+                self._paged = error.status != _GONE or "continue" not in query
+                raise
+            if not isinstance(page.get("items"), list) or not isinstance(page.get("metadata"), dict):
+                raise UnreachableError(
+                    self._request("list"), "the answer is no list: something else answers", sent=True
+                )
             yield page
-            token = (page.get("metadata") or {}).get("continue")
+            token = page["metadata"].get("continue")
             if not token:
                 return
             query["continue"] = token
@@ -154,3 +206,14 @@ class Watch:
 
     def _narrowed(self) -> dict[str, str]:
         return {"labelSelector": self._selector} if self._selector else {}
+
+
+def _delay_s(rounds: int) -> float:
+    """Seconds between two watches, doubling with each that came to nothing; a random part of it spreads those of many."""
+    longest = min(FIRST_DELAY_S * 2.0 ** min(max(rounds - 1, 0), 16), LONGEST_DELAY_S)
+    share: float = random.uniform(0.5, 1.0)  # noqa: S311 - guards nothing
+    return longest * share
+
+
+def _number(version: str) -> int:
+    return int(version) if version.isdigit() else 0

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from nodeexec.kubevirt.engine import KubevirtEngine
+from nodeexec.kubevirt.kinds import VM
+from nodeexec.kubevirt.settings import KubevirtSettings
+from reconciler.daemon.clock import SystemClock
 from reconciler.model.policy import Policy
+from tests.cluster.front import Front
 from tests.cluster.planes import Cluster
 from tests.cluster.site import ClusterSite
 
@@ -40,6 +46,35 @@ def site(either: Cluster, own_namespace: str) -> Iterator[ClusterSite]:
 def real_site(cluster: Cluster, namespace: str) -> Iterator[ClusterSite]:
     """The same on the real one alone."""
     yield from _site(cluster, namespace)
+
+
+@pytest.fixture
+def front(site: ClusterSite, tmp_path: Path) -> Iterator[Front]:
+    """A front, with the site's engine behind it."""
+
+    def act(verb: str, namespace: str, name: str) -> None:
+        if verb == "start":
+            site.hands.run_instance(namespace, name)
+        if verb == "stop":
+            site.hands.delete("VirtualMachineInstance", namespace, name)
+            site.hands.patch(VM, namespace, name, {"spec": {"runStrategy": "Halted"}}, manager="virt-api")
+        if verb in ("pause", "unpause"):
+            paused = {"type": "Paused", "status": "True" if verb == "pause" else "False"}
+            site.hands.set_status("VirtualMachineInstance", namespace, name, {"conditions": [paused]})
+
+    made = Front(site.kubeconfig, act)
+    site.engine.close()
+    settings = KubevirtSettings(
+        kubeconfig=str(made.kubeconfig(tmp_path / "front.kubeconfig", token="first")),
+        namespaces=(site.namespace,),
+        lease_namespace=site.namespace,
+        request_timeout_s=2.0,
+    )
+    site.engine = KubevirtEngine(settings, site.policy, SystemClock())
+    site.engine.observe(None)
+    yield made
+    site.engine.close()
+    made.close()
 
 
 def _site(cluster: Cluster, namespace: str) -> Iterator[ClusterSite]:

@@ -12,11 +12,13 @@ import re
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.cluster.loopback import Exchange, Loopback, kubeconfig_text
 
 _PATH = re.compile(
     r"/(?:api/v1|apis/(?P<group>[^/]+)/[^/]+)(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[a-z-]+)(?:/(?P<name>[^/]+))?(?P<status>/status)?$"
@@ -186,25 +188,34 @@ class Emulator:
     def __init__(self, directory: Path) -> None:
         self.store = Store()
         self._closed = False
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, name="emulator", daemon=True).start()
+        self._server = Loopback("emulator", self._serve)
         self.kubeconfig = directory / "emulator.kubeconfig"
-        url = f"http://127.0.0.1:{self._server.server_port}"
-        body = {
-            "apiVersion": "v1", "kind": "Config", "current-context": "emulator",
-            "clusters": [{"name": "emulator", "cluster": {"server": url}}], "users": [{"name": "any", "user": {}}],
-            "contexts": [{"name": "emulator", "context": {"cluster": "emulator", "user": "any"}}],
-        }  # fmt: skip
-        self.kubeconfig.write_text(json.dumps(body))
+        self.kubeconfig.write_text(json.dumps(kubeconfig_text(self._server.url, "emulator")))
 
     def close(self) -> None:
         """End it."""
         self._closed = True
         with self.store.changed:
             self.store.changed.notify_all()
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
+
+    def _serve(self, exchange: Exchange) -> None:
+        parts = urlsplit(exchange.path)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        try:
+            if query.get("watch") == "true":
+                events = self.watch(parts.path, query)
+                exchange.begin_stream(chunked=True)
+                with suppress(OSError):
+                    for event in events:
+                        exchange.send(json.dumps(event).encode() + b"\n")
+                return
+            body = json.loads(exchange.body) if exchange.body else None
+            content_type = exchange.headers.get("Content-Type") or ""
+            answer = self.answer(exchange.command, parts.path, query, body, content_type)
+            exchange.answer(201 if exchange.command == "POST" else 200, json.dumps(answer).encode())
+        except Refusal as refusal:
+            exchange.answer(refusal.status, json.dumps(refusal.body).encode())
 
     def answer(self, method: str, path: str, query: Mapping[str, str], body: Any, content_type: str) -> Any:
         """What a request comes to.
@@ -226,7 +237,11 @@ class Emulator:
                     return store.get(key)
                 case "GET":
                     items = [one for one in store.items(collection, namespace) if _selected(one, query)]
-                    return {"kind": "List", "metadata": {"resourceVersion": str(store.version)}, "items": items}
+                    begun = int(query.get("continue") or 0)
+                    end = begun + int(query.get("limit") or len(items))
+                    more = {"continue": str(end)} if end < len(items) else {}
+                    metadata = {"resourceVersion": str(store.version), **more}
+                    return {"kind": "List", "metadata": metadata, "items": items[begun:end]}
                 case "POST":
                     return store.create((collection, namespace, body["metadata"]["name"]), body, (manager, _UPDATE))
                 case "PUT":
@@ -240,83 +255,34 @@ class Emulator:
         raise Refusal(405, f"{method} is not served")
 
     def watch(self, path: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-        """Events after a version, as they come."""
+        """Events after a version, as they come.
+
+        Raises:
+            Refusal: a kind that is not served.
+        """
         found = _PATH.match(path)
         if found is None:
             raise Refusal(404, f"{path} is not served")
-        collection, namespace = f"{found['plural']}.{found['group'] or ''}", found["namespace"] or ""
-        seen, since = 0, int(query.get("resourceVersion") or 0)
-        while not self._closed:
-            with self.store.changed:
-                if len(self.store.events) == seen:
-                    self.store.changed.wait(1.0)
-                fresh = self.store.events[seen:]
-                seen = len(self.store.events)
+        since = int(query.get("resourceVersion") or 0)
+        return self._events(f"{found['plural']}.{found['group'] or ''}", found["namespace"] or "", since, query)
+
+    def _events(
+        self, collection: str, namespace: str, since: int, query: Mapping[str, str]
+    ) -> Iterator[dict[str, Any]]:
+        seen, store = 0, self.store
+        while not self._closed and store is self.store:
+            with store.changed:
+                if len(store.events) == seen:
+                    store.changed.wait(1.0)
+                fresh = store.events[seen:]
+                seen = len(store.events)
+                bookmark = {"metadata": {"resourceVersion": str(store.version)}}
+            if not fresh and store.version >= since and query.get("allowWatchBookmarks") == "true":
+                yield {"type": "BOOKMARK", "object": bookmark}
             for version, what, of, document in fresh:
                 inside = of == collection and namespace in ("", document["metadata"].get("namespace", ""))
                 if version > since and inside and _selected(document, query):
                     yield {"type": what, "object": document}
-
-
-def _handler(emulator: Emulator) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def log_message(self, *arguments: Any) -> None:
-            del arguments
-
-        def _serve(self) -> None:
-            data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            parts = urlsplit(self.path)
-            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            try:
-                if query.get("watch") == "true":
-                    self._watch(parts.path, query)
-                    return
-                body = json.loads(data) if data else None
-                answer = emulator.answer(self.command, parts.path, query, body, self.headers.get("Content-Type") or "")
-                self._answer(201 if self.command == "POST" else 200, answer)
-            except Refusal as refusal:
-                self._answer(refusal.status, refusal.body)
-
-        def _answer(self, status: int, body: Any) -> None:
-            text = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def _watch(self, path: str, query: Mapping[str, str]) -> None:
-            self.close_connection = True
-            self.send_response(200)
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            try:
-                for event in emulator.watch(path, query):
-                    line = json.dumps(event).encode() + b"\n"
-                    self.wfile.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
-                    self.wfile.flush()
-            except OSError:
-                return
-
-        def do_GET(self) -> None:
-            self._serve()
-
-        def do_POST(self) -> None:
-            self._serve()
-
-        def do_PUT(self) -> None:
-            self._serve()
-
-        def do_PATCH(self) -> None:
-            self._serve()
-
-        def do_DELETE(self) -> None:
-            self._serve()
-
-    return Handler
 
 
 def _selected(document: Mapping[str, Any], query: Mapping[str, str]) -> bool:

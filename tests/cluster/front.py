@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from tests.cluster.emulator import Refusal
+from tests.cluster.loopback import Exchange, Loopback, kubeconfig_text
 
 _SUBRESOURCE = re.compile(
     r"/apis/subresources\.kubevirt\.io/v1/namespaces/([^/]+)/(virtualmachines|virtualmachineinstances)/([^/]+)/(\w+)"
@@ -38,6 +38,8 @@ class Planned:
     status: int
     body: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    text: bytes = b""
+    """What is answered in place of ``body``."""
     times: int = 1
     hang_s: float = 0.0
     carried_out: bool = False
@@ -62,26 +64,14 @@ class Front:
         self._act = act
         self._watches: set[socket.socket] = set()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), name="front", daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        self.is_silent = False
+        """Whether watches are kept open and nothing is passed on."""
+        self._server = Loopback("front", self._serve)
+        self.url = self._server.url
 
     def kubeconfig(self, path: Path, token: str = "") -> Path:
         """A kubeconfig that names the front."""
-        body = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "front",
-            "clusters": [{"name": "front", "cluster": {"server": self.url}}],
-            "users": [{"name": "front", "user": {"token": token} if token else {}}],
-            "contexts": [{"name": "front", "context": {"cluster": "front", "user": "front"}}],
-        }
-        path.write_text(json.dumps(body))
+        path.write_text(json.dumps(kubeconfig_text(self.url, "front", {"token": token} if token else None)))
         return path
 
     def plan(self, line: str, status: int, message: str = "planned", **how: Any) -> Planned:
@@ -109,8 +99,7 @@ class Front:
     def close(self) -> None:
         """End it."""
         self.cut_watches()
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
     def _due(self, line: str) -> Planned | None:
         with self._lock:
@@ -120,97 +109,58 @@ class Front:
                 found.times -= 1
             return found
 
-    def _handler(front) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - the handler is the self of what is below
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
+    def _serve(self, exchange: Exchange) -> None:
+        planned = self._due(f"{exchange.command} {exchange.path}")
+        if planned is not None:
+            if planned.carried_out:
+                self._pass_on(exchange, lost=True)
+            time.sleep(planned.hang_s)
+            exchange.answer(planned.status, planned.text or json.dumps(planned.body).encode(), planned.headers)
+            return
+        action = _SUBRESOURCE.match(exchange.path)
+        if action:
+            namespace, _, name, verb = action.groups()
+            self.acted.append((verb, namespace, name))
+            try:
+                status = self._act(verb, namespace, name) or 202
+                said = {"kind": "Status", "status": "Failure", "code": status, "message": f"no {verb} now"}
+            except Refusal as refusal:
+                status, said = refusal.status, refusal.body
+            exchange.answer(status, json.dumps(said).encode() if status >= 400 else b"")
+            return
+        self._pass_on(exchange, lost=False)
 
-            def log_message(self, *arguments: Any) -> None:
-                del arguments
-
-            def _serve(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                planned = front._due(f"{self.command} {self.path}")
-                if planned is not None:
-                    if planned.carried_out:
-                        front._pass_on(self, body, lost=True)
-                    time.sleep(planned.hang_s)
-                    self._answer(planned.status, json.dumps(planned.body).encode(), planned.headers)
-                    return
-                action = _SUBRESOURCE.match(self.path)
-                if action:
-                    namespace, _, name, verb = action.groups()
-                    front.acted.append((verb, namespace, name))
-                    try:
-                        status = front._act(verb, namespace, name) or 202
-                        said = {"kind": "Status", "status": "Failure", "code": status, "message": f"no {verb} now"}
-                    except Refusal as refusal:
-                        status, said = refusal.status, refusal.body
-                    self._answer(status, json.dumps(said).encode() if status >= 400 else b"", {})
-                    return
-                front._pass_on(self, body, lost=False)
-
-            def _answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-                self.send_response(status)
-                for name, value in {"Content-Type": "application/json", **headers}.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                with suppress(BrokenPipeError):
-                    self.wfile.write(body)
-
-            def do_GET(self) -> None:
-                self._serve()
-
-            def do_POST(self) -> None:
-                self._serve()
-
-            def do_PUT(self) -> None:
-                self._serve()
-
-            def do_PATCH(self) -> None:
-                self._serve()
-
-            def do_DELETE(self) -> None:
-                self._serve()
-
-        return Handler
-
-    def _pass_on(self, handler: Any, body: bytes, *, lost: bool) -> None:
+    def _pass_on(self, exchange: Exchange, *, lost: bool) -> None:
         host, port = self._to.hostname or "", self._to.port
         to: http.client.HTTPConnection = (
             http.client.HTTPSConnection(host, port, context=self._tls, timeout=400)
             if self._tls is not None
             else http.client.HTTPConnection(host, port, timeout=400)
         )
-        headers = {name: value for name, value in handler.headers.items() if name.lower() not in _HOP}
+        headers = {name: value for name, value in exchange.headers.items() if name.lower() not in _HOP}
         try:
-            to.request(handler.command, handler.path, body or None, headers)
+            to.request(exchange.command, exchange.path, exchange.body or None, headers)
             answer = to.getresponse()
             if lost:
                 answer.read()
-            elif "watch=true" in handler.path and answer.status == 200:
-                self._stream(handler, to, answer)
+            elif "watch=true" in exchange.path and answer.status == 200:
+                self._stream(exchange, to, answer)
             else:
                 kept = {"Retry-After": value} if (value := answer.headers.get("Retry-After")) else {}
-                handler._answer(answer.status, answer.read(), kept)
+                exchange.answer(answer.status, answer.read(), kept)
         except (OSError, http.client.HTTPException):
-            handler.close_connection = True
+            exchange.close_connection = True
         finally:
             to.close()
 
-    def _stream(self, handler: Any, to: http.client.HTTPConnection, answer: http.client.HTTPResponse) -> None:
-        handler.close_connection = True
-        handler.send_response(200)
-        handler.send_header("Content-Type", "application/json")
-        handler.send_header("Connection", "close")
-        handler.end_headers()
+    def _stream(self, exchange: Exchange, to: http.client.HTTPConnection, answer: http.client.HTTPResponse) -> None:
+        exchange.begin_stream(chunked=False)
         with self._lock:
-            self._watches |= {handler.connection, to.sock}
+            self._watches |= {exchange.connection, to.sock}
         try:
             while piece := answer.read1(65536):
-                handler.wfile.write(piece)
-                handler.wfile.flush()
+                if not self.is_silent:
+                    exchange.send(piece)
         finally:
             with self._lock:
-                self._watches -= {handler.connection, to.sock}
+                self._watches -= {exchange.connection, to.sock}

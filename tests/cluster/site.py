@@ -45,6 +45,12 @@ class ClusterSite(Site):
         assert not observation.is_unknown(key), observation.unreadable
         return observation.objects.get(key)
 
+    def labels(self, key: ObjectKey, engine: KubevirtEngine | None = None) -> Mapping[str, str]:
+        """The labels of an object, as an engine (this site's) has last seen them."""
+        live = (engine or self.engine).observe([key]).objects.get(key)
+        metadata = live.served.document["metadata"] if live is not None and live.served is not None else {}
+        return metadata.get("labels") or {}
+
     def writes(self) -> int:
         """How many requests that write were made."""
         return sum(count for method, count in self.engine.requests.items() if method != "GET")
