@@ -128,11 +128,7 @@ def build_core(
     key, is_new = ensure_key(settings.key_file)
     digest = keyed_digest(key)
     clock = SystemClock()
-    limits = replace(SOURCE_LIMITS, files=settings.limits.files, fetch_bytes=settings.limits.fetch_bytes)
-    sources = {
-        followed.name: GitSource(followed, state_directory=settings.state_directory, clock=clock, limits=limits)
-        for followed in settings.sources
-    }
+    sources = _sources(settings, clock)
     patient: dict[str, PatientSource] = {}
     if on_late is not None:
         for name, source in sources.items():
@@ -169,6 +165,14 @@ def build_core(
         has_new_key=is_new,
         choice=choice,
     )
+
+
+def _sources(settings: Settings, clock: SystemClock) -> dict[str, GitSource]:
+    limits = replace(SOURCE_LIMITS, files=settings.limits.files, fetch_bytes=settings.limits.fetch_bytes)
+    return {
+        followed.name: GitSource(followed, state_directory=settings.state_directory, clock=clock, limits=limits)
+        for followed in settings.sources
+    }
 
 
 def _file_cache(settings: Settings) -> FileCache:

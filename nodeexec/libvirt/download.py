@@ -66,36 +66,19 @@ def download(
     shown = without_secrets(url)
     if urlsplit(url).scheme not in ("http", "https"):
         raise ImportFailedError(f"{shown}: only http and https can be imported from")
-    timeout = httpx.Timeout(limits.stall_timeout_s, connect=limits.connect_timeout_s)
     try:
         with (
-            httpx.Client(
-                transport=transport_for(access, limits),
-                trust_env=False,
-                follow_redirects=True,
-                max_redirects=limits.max_redirects,
-                timeout=timeout,
-            ) as client,
+            _client(access, limits) as client,
             client.stream("GET", url, headers={"accept-encoding": "identity", "user-agent": "gitvirt"}) as answer,
             target.open("wb") as file,
         ):
             os.fchmod(file.fileno(), 0o600)
-            if answer.status_code != httpx.codes.OK:
-                raise ImportFailedError(f"{shown} answered {answer.status_code} {one_line(answer.reason_phrase, 80)}")
-            announced = int(answer.headers.get("content-length") or 0)
-            if announced > limits.max_download_bytes:
-                raise ImportFailedError(
-                    f"{shown} has {announced} bytes; at most {limits.max_download_bytes} are fetched for a disk of that size"
-                )
+            announced = _announced(answer, shown, limits)
             total(announced)
             received = 0
-            for chunk in answer.iter_raw(_NETWORK_CHUNK):
+            for chunk in _chunks(answer, shown, limits):
                 keep_going()
                 received += len(chunk)
-                if received > limits.max_download_bytes:
-                    raise ImportFailedError(
-                        f"{shown} sent more than the {limits.max_download_bytes} bytes that are fetched for a disk of that size"
-                    )
                 digest.update(chunk)
                 file.write(chunk)
     except BadAuthoritiesError as error:
@@ -111,6 +94,48 @@ def download(
             f"{shown}: the checksum is {digest.name}:{digest.hexdigest()}, the manifest says {checksum}; "
             f"the file was changed or damaged"
         )
+
+
+def _client(access: SourceAccess | None, limits: ImportLimits) -> httpx.Client:
+    return httpx.Client(
+        transport=transport_for(access, limits),
+        trust_env=False,
+        follow_redirects=True,
+        max_redirects=limits.max_redirects,
+        timeout=httpx.Timeout(limits.stall_timeout_s, connect=limits.connect_timeout_s),
+    )
+
+
+def _announced(answer: httpx.Response, shown: str, limits: ImportLimits) -> int:
+    """The size that the server tells, 0 for none.
+
+    Raises:
+        ImportFailedError: it does not hand the file out, or it is too large.
+    """
+    if answer.status_code != httpx.codes.OK:
+        raise ImportFailedError(f"{shown} answered {answer.status_code} {one_line(answer.reason_phrase, 80)}")
+    announced = int(answer.headers.get("content-length") or 0)
+    if announced > limits.max_download_bytes:
+        raise ImportFailedError(
+            f"{shown} has {announced} bytes; at most {limits.max_download_bytes} are fetched for a disk of that size"
+        )
+    return announced
+
+
+def _chunks(answer: httpx.Response, shown: str, limits: ImportLimits) -> Iterator[bytes]:
+    """What arrives.
+
+    Raises:
+        ImportFailedError: it is more than is fetched for such a disk.
+    """
+    received = 0
+    for chunk in answer.iter_raw(_NETWORK_CHUNK):
+        received += len(chunk)
+        if received > limits.max_download_bytes:
+            raise ImportFailedError(
+                f"{shown} sent more than the {limits.max_download_bytes} bytes that are fetched for a disk of that size"
+            )
+        yield chunk
 
 
 def unpack(packed: Path, target: Path, *, limits: ImportLimits, keep_going: KeepGoing) -> Path:

@@ -79,21 +79,64 @@ def resolve_vm(document: Document, references: References, *, policy: Policy, di
         UnresolvableError: something in it cannot be had on this host.
     """
     key, template = document.key, (document.spec.get("template") or {}).get("spec") or {}
-    domain = template.get("domain") or {}
-    devices = domain.get("devices") or {}
-    seed, namespace, name = policy.identity_seed, key.namespace, key.name
-    firmware = domain.get("firmware") or {}
-    uuid = str(firmware.get("uuid") or derived_uuid(seed, namespace, name)).lower()
+    uuid, serial = _identity(key, template, policy)
     disks, seeds, claims = _disks(document, template, references, digest, uuid)
     interfaces, networks = _interfaces(key, template, references, policy)
+    strategy, strategy_path = run_strategy(document)
+    access = (
+        guest_access(template.get("accessCredentials") or [], key.namespace, references.documents, digest)
+        if references.kept_seeds is None
+        else None
+    )
+    grace = template.get("terminationGracePeriodSeconds")
+    restart_policy = _restart_policy(document)
+    applied = applied_document(document, digest)
+    return ResolvedVm(
+        key=key,
+        document=document,
+        applied=packed(named(applied, key_name(digest)) if seeds or access else applied),
+        domain=_domain(key, template, policy, uuid=uuid, serial=serial, disks=disks, interfaces=interfaces),
+        run_strategy=strategy,
+        restart_policy=restart_policy,
+        grace_period_s=DEFAULT_GRACE_PERIOD_S if grace is None else int(grace),
+        seeds=seeds,
+        claims=claims,
+        networks=networks,
+        run_strategy_path=strategy_path,
+        guest_access=access,
+        adopt=document.annotations.get(ADOPT, ""),
+        restart_window=_restart_window(document, restart_policy),
+    )
+
+
+def _identity(key: ObjectKey, template: Mapping[str, Any], policy: Policy) -> tuple[str, str]:
+    """UUID and serial, as the manifest says them, or derived (law 9)."""
+    firmware = (template.get("domain") or {}).get("firmware") or {}
+    who = (policy.identity_seed, key.namespace, key.name)
+    return str(firmware.get("uuid") or derived_uuid(*who)).lower(), str(firmware.get("serial") or derived_serial(*who))
+
+
+def _domain(
+    key: ObjectKey,
+    template: Mapping[str, Any],
+    policy: Policy,
+    *,
+    uuid: str,
+    serial: str,
+    disks: tuple[DiskSpec, ...],
+    interfaces: tuple[InterfaceSpec, ...],
+) -> DomainSpec:
+    """The hardware, of which ``disks`` and ``interfaces`` are joined already."""
+    domain = template.get("domain") or {}
+    devices = domain.get("devices") or {}
     memory_mib, memory_path = hardware.memory(domain)
     cpu, cpu_path = hardware.cpu(domain)
     features, hyperv = hardware.features(domain)
     bootloader, secure_boot = hardware.bootloader(domain)
-    spec = DomainSpec(
-        name=f"{namespace}_{name}",
+    return DomainSpec(
+        name=f"{key.namespace}_{key.name}",
         uuid=uuid,
-        serial=str(firmware.get("serial") or derived_serial(seed, namespace, name)),
+        serial=serial,
         cpu=cpu,
         memory_mib=memory_mib,
         hugepages_kib=hardware.hugepages_kib(domain),
@@ -115,31 +158,6 @@ def resolve_vm(document: Document, references: References, *, policy: Policy, di
         watchdog=hardware.watchdog(devices),
         io_threads=1 if any(disk.dedicated_io_thread for disk in disks) else 0,
         origins={"memory_mib": memory_path, "cpu": cpu_path},
-    )
-    strategy, strategy_path = run_strategy(document)
-    access = (
-        guest_access(template.get("accessCredentials") or [], namespace, references.documents, digest)
-        if references.kept_seeds is None
-        else None
-    )
-    grace = template.get("terminationGracePeriodSeconds")
-    restart_policy = _restart_policy(document)
-    applied = applied_document(document, digest)
-    return ResolvedVm(
-        key=key,
-        document=document,
-        applied=packed(named(applied, key_name(digest)) if seeds or access else applied),
-        domain=spec,
-        run_strategy=strategy,
-        restart_policy=restart_policy,
-        grace_period_s=DEFAULT_GRACE_PERIOD_S if grace is None else int(grace),
-        seeds=seeds,
-        claims=claims,
-        networks=networks,
-        run_strategy_path=strategy_path,
-        guest_access=access,
-        adopt=document.annotations.get(ADOPT, ""),
-        restart_window=_restart_window(document, restart_policy),
     )
 
 

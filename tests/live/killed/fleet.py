@@ -10,9 +10,19 @@ from tests.live.end_to_end.manifests import claim
 
 
 def bare_vm(
-    name: str, strategy: str = "Halted", *, disks: tuple[str, ...] = (), memory: str = "64Mi", said: str = ""
+    name: str,
+    strategy: str = "Halted",
+    *,
+    disks: tuple[str, ...] = (),
+    memory: str = "64Mi",
+    said: str = "",
+    plugged: bool = True,
 ) -> str:
-    """A VM with disks and cloud-init data and nothing to boot from: it costs little to make, and runs idle when it runs."""
+    """A VM with disks and cloud-init data and nothing to boot from: it costs little to make, and runs idle when it runs. Its NIC
+    is ``plugged`` into the pod network, or it has none.
+    """
+    nic = "interfaces: [{name: default, masquerade: {}}]" if plugged else "autoattachPodInterface: false"
+    networks = "\n      networks: [{name: default, pod: {}}]" if plugged else ""
     devices = "".join(f"\n          - {{name: {disk}, disk: {{bus: virtio}}}}" for disk in disks)
     volumes = "".join(f"\n      - {{name: {disk}, persistentVolumeClaim: {{claimName: {disk}}}}}" for disk in disks)
     return f"""\
@@ -29,8 +39,7 @@ spec:
         devices:
           disks:{devices}
           - {{name: cloudinit, disk: {{bus: virtio}}}}
-          interfaces: [{{name: default, masquerade: {{}}}}]
-      networks: [{{name: default, pod: {{}}}}]
+          {nic}{networks}
       volumes:{volumes}
       - name: cloudinit
         cloudInitNoCloud: {{userData: "#cloud-config\\nhostname: {name}{said}\\n"}}

@@ -12,32 +12,16 @@ from typing import Any
 
 from tests.live.end_to_end.manifests import claim, network
 from tests.live.end_to_end.world import World
+from tests.live.killed.fleet import bare_vm
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 _QUIET_S = 1.5
-_SEED = "\n      - {name: seed, cloudInitNoCloud: {userData: '#cloud-config'}}"
 
 
 def small_vm(name: str, strategy: str = "Halted", *, memory: str = "64Mi") -> str:
     """A VM with a blank disk and cloud-init data, on no network."""
-    return f"""\
-apiVersion: kubevirt.io/v1
-kind: VirtualMachine
-metadata: {{name: {name}}}
-spec:
-  runStrategy: {strategy}
-  template:
-    spec:
-      terminationGracePeriodSeconds: 0
-      domain:
-        memory: {{guest: {memory}}}
-        devices:
-          autoattachPodInterface: false
-          disks: [{{name: data, disk: {{bus: virtio}}}}, {{name: seed, disk: {{bus: virtio}}}}]
-      volumes:
-      - {{name: data, persistentVolumeClaim: {{claimName: {name}-data}}}}{_SEED}
----
-{claim(f"{name}-data", "8Mi")}"""
+    vm = bare_vm(name, strategy, disks=(f"{name}-data",), memory=memory, plugged=False)
+    return f"{vm}---\n{claim(f'{name}-data', '8Mi')}"
 
 
 class StateWorld(World):
