@@ -113,6 +113,8 @@ class Lookout:
         if look.plan.retry_after_s is not None:
             named |= {entry.key for entry in look.plan.blocked if entry.retry_after_s is not None}
             named |= {key for key, said in self._planner.speaking.items() if said.retry_after_s is not None}
+        # A wave that ends lets the next one go: nobody else says so.
+        named |= {change.key for change in look.plan.changes if change.key not in self._retries.outcomes}
         changed = {key for key in self.affected(self._sources.changed) if self._is_observed(key)}
         return frozenset(named | changed | self.affected(named))
 

@@ -89,13 +89,15 @@ def still_released(
     released: frozenset[tuple[ObjectKey, Action]], plan: Plan, desired: DesiredState, observation: Observation
 ) -> frozenset[tuple[ObjectKey, Action]]:
     """What approvals let go and is not done yet: deletions until the object is gone or wanted again, restarts while they
-    are planned. An approval counts once.
+    are planned, what is made while it waits for what it needs. An approval counts once.
     """
     let_go = released | {(change.key, change.action) for hold in plan.released for change in hold.changes}
     planned = {(change.key, change.action) for change in plan.changes}
+    waiting = {entry.key for entry in plan.blocked if entry.waiting}
     return frozenset(
         (key, action)
         for key, action in let_go
         if (key, action) in planned
+        or (action is Action.CREATE and key in waiting)
         or (action is Action.DELETE and key in observation.objects and key not in desired.present)
     )

@@ -211,7 +211,10 @@ def _subject_without_changes(news: Noteworthy) -> str:
     if news.source:
         return f"source: {news.source[0].what} {news.source[0].result}: {news.source[0].head[:12]}"
     if news.held:
-        return f"held: {sum(len(hold.changes) for hold in news.held)} changes wait for a person"
+        count, waits = sum(len(hold.changes) for hold in news.held), "for a person"
+        if all(hold.rule == "sync-wave" for hold in news.held):
+            waits = "for the sync waves before theirs"
+        return f"held: {count} changes wait {waits}"
     return f"problems: {len(news.problems)} new"
 
 

@@ -1,17 +1,18 @@
 """What is said of documents that do not fit each other: two makers of one volume, something needed that is not there, a
-thing of which there is one and that several claim.
+thing of which there is one and that several claim, an order that dependencies overrule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from reconciler.manifests.object_facts import CLAIM, Hold, Need, Offer
+from reconciler.manifests.object_facts import CLAIM, Facts, Hold, Need, Offer
 from reconciler.manifests.schema_fields import similar
 from reconciler.model.document import Document, dotted
 from reconciler.model.keys import ObjectKey
 from reconciler.model.problem import Problem
 from reconciler.model.problem_codes import problem
+from reconciler.model.sync_wave import Wave
 
 CONTENTION_CODES = frozenset({"disk-claimed-twice", "mac-duplicate", "uuid-duplicate"})
 """What only one can have; what else is held twice is a warning."""
@@ -66,3 +67,19 @@ def contention(
         path=dotted(hold.path),
         hint="the one that has it keeps it" if hold.code in CONTENTION_CODES else "change one of them",
     )
+
+
+def late_needs(
+    document: Document, facts: Facts, own: Wave | None, made_by: Callable[[ObjectKey], tuple[ObjectKey, Wave] | None]
+) -> Iterator[Problem]:
+    """Warnings where something that a document needs says a later wave. ``made_by`` tells what makes it, and its wave."""
+    number = own.number if own is not None else 0
+    for need in facts.needs:
+        found = made_by(need.wanted)
+        if found is None or found[1].source != document.origin or found[1].number <= number:
+            continue
+        maker, wave = found
+        text = f"{maker} is needed here, in sync wave {number}, and says wave {wave.number}: it goes with what needs it"
+        place = document.place(need.path)
+        hint = f"give {maker} a wave of at most {number}"
+        yield problem("sync-wave-order", place, text, object=document.key, path=dotted(need.path), hint=hint)

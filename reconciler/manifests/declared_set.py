@@ -16,6 +16,7 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.multimap import MultiMap
 from reconciler.model.persistent import PersistentMap, with_changes
 from reconciler.model.problem import Problem, Severity
+from reconciler.model.sync_wave import Wave
 
 VM_KIND = "VirtualMachine"
 Check = Callable[[Document], tuple[Problem, ...]]
@@ -23,7 +24,7 @@ NOBODY: Mapping[ObjectKey, str] = {}
 
 
 class DeclaredSet:
-    """Brought up to date file by file; ``documents``, ``invalid`` and ``template_owners`` are as `Declared` has them.
+    """Brought up to date file by file; ``documents``, ``invalid``, ``template_owners`` and ``waves`` are as `Declared` has them.
 
     An object with an error is invalid and counts as present; a file or document that cannot be identified makes the
     reading of its source incomplete, so that nothing of it is deleted because of it (law 2).
@@ -39,6 +40,7 @@ class DeclaredSet:
         self.documents: PersistentMap[ObjectKey, Document] = PersistentMap()
         self.invalid: PersistentMap[ObjectKey, str] = PersistentMap()
         self.template_owners: PersistentMap[ObjectKey, ObjectKey] = PersistentMap()
+        self.waves: PersistentMap[ObjectKey, Wave] = PersistentMap()
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -62,6 +64,7 @@ class DeclaredSet:
             contests=self._joined.contests,
             template_owners=self.template_owners,
             rivals=dict(self._joined.rivals),
+            waves=self.waves,
         )
 
     def update(
@@ -79,15 +82,19 @@ class DeclaredSet:
         documents: dict[ObjectKey, Document | None] = {}
         invalid: dict[ObjectKey, str | None] = {}
         owners: dict[ObjectKey, ObjectKey | None] = {}
+        waves: dict[ObjectKey, Wave | None] = {}
         for key in judged:
             owners[key], document = self._counting(key)
             found = self._ask_engine(key, document)
             errors = [one for one in (*self._joined.invalid.get(key, ()), *found) if one.severity is Severity.ERROR]
             invalid[key] = f"{errors[0].place}: {errors[0].message}" if errors else None
             documents[key] = document if not any(one.severity is Severity.ERROR for one in found) else None
+            wave = self._joined.wave_of(owners[key] or key)
+            waves[key] = wave if wave is not None and (wave.number or errors) else None
         self.documents = with_changes(self.documents, documents)
         self.invalid = with_changes(self.invalid, invalid)
         self.template_owners = with_changes(self.template_owners, owners)
+        self.waves = with_changes(self.waves, waves)
         return frozenset(judged)
 
     def _note_templates(self, vm: ObjectKey) -> set[ObjectKey]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
-from reconciler.manifests import cross_check, same_object
+from reconciler.manifests import cross_check, same_object, sync_waves
 from reconciler.manifests.cross_check import CONTENTION_CODES
 from reconciler.manifests.load import InvalidDocument, LoadedFile
 from reconciler.manifests.object_facts import CLAIM, CLAIM_MAKERS, Facts, facts_of
@@ -21,6 +21,7 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.multimap import MultiMap
 from reconciler.model.persistent import PersistentMap, with_changes
 from reconciler.model.problem import Problem, Severity, in_order
+from reconciler.model.sync_wave import Wave
 
 _NO_FACTS = Facts()
 _SUGGESTED_FROM = 500
@@ -51,6 +52,7 @@ class Joined:
         self._faults: dict[ObjectKey, tuple[Problem, ...]] = {}
         self._loose: dict[ObjectKey, tuple[Problem, ...]] = {}
         self._lacking: dict[ObjectKey, tuple[Problem, ...]] = {}
+        self._waves: dict[ObjectKey, Wave] = {}
         self._names: dict[tuple[str, str], tuple[str, ...]] = {}
         self._of_files: dict[tuple[str, str], tuple[Problem, ...]] = {}
         self._unidentified: dict[tuple[str, str], tuple[Problem, ...]] = {}
@@ -92,6 +94,8 @@ class Joined:
         asked |= {_claim(key) for key in came_or_went if key.kind in CLAIM_MAKERS}
         for key in touched:
             around, claims = self._replace_facts(key, holders.get(key, ""))
+            if self._note_wave(key):
+                asked |= {key, *((_claim(key),) if key.kind in CLAIM_MAKERS else ())}
             judged |= around
             asked |= claims
         judged |= {key for wanted in asked for key in self._needers.of(wanted)}
@@ -161,6 +165,21 @@ class Joined:
                 self._contest(thing, sorted(sharers))
         return around, set(claimed ^ claims)
 
+    def wave_of(self, key: ObjectKey) -> Wave | None:
+        """The sync wave of an object, valid or not; None for what no file holds."""
+        entries = self._entries.get(key, ())
+        if not entries:
+            return None
+        counting = same_object.counting(entries, self._keepers.get(key, "")) or entries
+        return min(Wave(origin, _wave_number(entry)) for origin, entry in counting)
+
+    def _note_wave(self, key: ObjectKey) -> bool:
+        """Enter the wave of an object; whether it is another than before."""
+        before, wave = self._waves.pop(key, None), self.wave_of(key)
+        if wave is not None and wave.number:
+            self._waves[key] = wave
+        return self._waves.get(key) != before
+
     def _note_rivals(self, key: ObjectKey, keeper: str) -> None:
         origins = same_object.origins_of(self._entries.get(key, ()))
         if len(origins) > 1:
@@ -208,11 +227,19 @@ class Joined:
             contest = self._contests.get((hold.code, hold.resource))
             if contest is not None:
                 loose.append(cross_check.contention(document, hold, self._alone, contest.claimants))
+        loose += cross_check.late_needs(document, facts, self._waves.get(key), self._wave_needed)
         lacks = any(not self._is_known(need.wanted) for need in facts.needs)
         if lacks:
             self._lacking.setdefault(key, ())
         else:
             self._lacking.pop(key, None)
+
+    def _wave_needed(self, wanted: ObjectKey) -> tuple[ObjectKey, Wave] | None:
+        """What makes something that is needed, and its wave, where that says one."""
+        if not self._waves:
+            return None
+        makers = self._makers.of(wanted) if wanted.kind == CLAIM else (wanted,)
+        return next(((maker, wave) for maker in sorted(makers) if (wave := self._waves.get(maker))), None)
 
     def _is_known(self, wanted: ObjectKey) -> bool:
         if self._is_open:
@@ -265,6 +292,10 @@ class Joined:
             documents[key] = None if faults else self._alone.get(key)
         self.documents = with_changes(self.documents, documents)
         self.invalid = with_changes(self.invalid, invalid)
+
+
+def _wave_number(entry: Document | InvalidDocument) -> int:
+    return sync_waves.number_of(entry) if isinstance(entry, Document) else entry.wave
 
 
 def _claim(key: ObjectKey) -> ObjectKey:

@@ -23,12 +23,14 @@ from reconciler.manifests.raw_text import RawText
 from reconciler.manifests.schema_check import fits_schema, schema_problems
 from reconciler.manifests.sealed import is_sealed
 from reconciler.manifests.strict_yaml import ParsedStream, parse_stream
+from reconciler.manifests.sync_waves import sync_wave_problems
 from reconciler.manifests.walk import children, pairs
 from reconciler.manifests.yaml_reader import ParsedDocument
 from reconciler.model.document import Document, Positions
 from reconciler.model.keys import ObjectKey
 from reconciler.model.problem import Place, Problem, Severity, in_order
 from reconciler.model.problem_codes import problem
+from reconciler.model.sync_wave import wave_number
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
 KUSTOMIZATION_FILES = frozenset({"kustomization.yaml", "kustomization.yml", "Kustomization"})
@@ -36,11 +38,14 @@ KUSTOMIZATION_FILES = frozenset({"kustomization.yaml", "kustomization.yml", "Kus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvalidDocument:
-    """A document with errors whose object is known: it counts as present and is held at what was last applied."""
+    """A document with errors whose object is known: it counts as present and is held at what was last applied.
+    ``wave`` is its sync wave, as far as it can be read.
+    """
 
     key: ObjectKey
     place: Place
     problems: tuple[Problem, ...]
+    wave: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +190,8 @@ class _Gathered:
         self.told += len(told)
         if spoilt:
             self.untold += not told
-            self.invalid.append(InvalidDocument(key=document.key, place=document.place(), problems=told))
+            place, wave = document.place(), wave_number(document.body)
+            self.invalid.append(InvalidDocument(key=document.key, place=place, problems=told, wave=wave))
         else:
             self.documents.append(document.packed())
             self.warnings += told
@@ -262,8 +268,9 @@ def _check(parsed: ParsedDocument, document: Document, raw: RawText, explained_n
     """Reading, shape, then rules: each only when the one before found nothing."""
     if parsed.problems:
         return tuple(replace(one, object=document.key) for one in parsed.problems)
+    waves = tuple(sync_wave_problems(document))
     if is_foreign(document):
-        return ()
+        return waves
     found: tuple[Problem, ...] = ()
     if not fits_schema(document):
         found = schema_problems(document, raw, explained_nodes=explained_nodes)
@@ -271,4 +278,4 @@ def _check(parsed: ParsedDocument, document: Document, raw: RawText, explained_n
         found += null_entries(parsed, document, raw)
     if found:
         return found
-    return tuple(explain_nulls(one, raw) for one in check_document(document))
+    return (*waves, *(explain_nulls(one, raw) for one in check_document(document)))

@@ -35,7 +35,13 @@ def pack(loaded: LoadedFile) -> bytes:
     header = {
         "documents": documents,
         "invalid": [
-            [*_key_fields(one.key), one.place.line, one.place.column, [_problem_fields(p) for p in one.problems]]
+            [
+                *_key_fields(one.key),
+                one.place.line,
+                one.place.column,
+                [_problem_fields(p) for p in one.problems],
+                one.wave,
+            ]
             for one in loaded.invalid
         ],
         "unidentified": [_problem_fields(one) for one in loaded.unidentified],
@@ -107,9 +113,10 @@ def _problem(fields: list[Any], file: str) -> Problem:
 
 
 def _invalid(fields: list[Any], file: str) -> InvalidDocument:
-    kind, namespace, name, line, column, problems = fields
+    kind, namespace, name, line, column, problems, wave = fields
     return InvalidDocument(
         key=ObjectKey(kind, namespace, name),
         place=Place(file, line, column),
         problems=tuple(_problem(one, file) for one in problems),
+        wave=wave,
     )

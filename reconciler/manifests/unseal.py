@@ -30,6 +30,7 @@ from reconciler.model.document import FieldPath, Positions, dotted
 from reconciler.model.problem import Place, Problem
 from reconciler.model.problem_codes import meaning_of, problem
 from reconciler.model.secret import SECRET_FIELDS, Secret
+from reconciler.model.sync_wave import wave_number
 
 _IDENTITY = (("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace"))
 
@@ -141,16 +142,14 @@ def _loaded(part: _Part, whole: LoadedFile, default_namespace: str) -> LoadedFil
     loaded = load_documents(stream, file, origin=whole.origin, default_namespace=default_namespace, raw=RawText(b""))
     secret = {dotted(path) for _, path in _by_object(part)}
     refused = _shown_values(part, file)
-    invalid = [
-        InvalidDocument(key=one.key, place=one.place, problems=tuple(_hushed(found, secret) for found in one.problems))
-        for one in loaded.invalid
-    ]
+    invalid = [replace(one, problems=tuple(_hushed(found, secret) for found in one.problems)) for one in loaded.invalid]
     documents = loaded.documents
     for document in loaded.documents:
         if document.key.kind in refused:
             documents = tuple(one for one in documents if one is not document)
             found = replace(refused[document.key.kind], object=document.key)
-            invalid.append(InvalidDocument(key=document.key, place=document.place(), problems=(found,)))
+            place, wave = document.place(), wave_number(document.body)
+            invalid.append(InvalidDocument(key=document.key, place=place, problems=(found,), wave=wave))
     warnings = [_hushed(one, secret) for one in loaded.warnings if one.code != PLAIN_TEXT]
     first = next((document.key for document in documents), None)
     return replace(

@@ -8,7 +8,7 @@ PREFIX = "gitvirt.io/"
 
 ANNOTATIONS = frozenset(
     f"{PREFIX}{name}"
-    for name in ("restart-policy", "restart-window", "prune", "mode", "fresh-disk", "checksum", "adopt")
+    for name in ("restart-policy", "restart-window", "prune", "mode", "fresh-disk", "checksum", "adopt", "sync-wave")
 )
 """What manifests may say."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from reconciler.model.document import Document
 from reconciler.model.keys import ObjectKey
 from reconciler.model.persistent import PersistentMap
+from reconciler.model.sync_wave import Wave
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,8 @@ def reading_of(readings: Readings, identity: str) -> Reading:
 class Declared:
     """The objects of all sources at their accepted revisions. ``documents`` are valid ones, those of dataVolumeTemplates
     among them (``template_owners`` says whose). ``invalid`` maps an object that is there but not valid to the reason, for
-    people. ``rivals`` maps an object that several sources declare to the identities of those: whose live object it is
+    people. ``waves`` has the sync wave of every object that says another than 0, and of every one that is not valid.
+    ``rivals`` maps an object that several sources declare to the identities of those: whose live object it is
     decides which of them counts.
     """
 
@@ -60,6 +62,7 @@ class Declared:
     contests: tuple[Contest, ...] = ()
     template_owners: PersistentMap[ObjectKey, ObjectKey] = PersistentMap()
     rivals: Mapping[ObjectKey, tuple[str, ...]] = field(default_factory=dict)
+    waves: PersistentMap[ObjectKey, Wave] = PersistentMap()
 
     @property
     def present(self) -> frozenset[ObjectKey]:

@@ -20,6 +20,7 @@ from reconciler.model.power import RunStrategy
 from reconciler.model.problem import Problem
 from reconciler.model.restart_window import RestartWindow
 from reconciler.model.secret import Secret
+from reconciler.model.sync_wave import Wave
 
 
 class RestartPolicy(StrEnum):
@@ -209,6 +210,25 @@ class Present:
         return key in self._declared.documents or key in self._declared.invalid or key in self._more
 
 
+class Waves:
+    """The sync wave of each object that the sources hold, valid or not. True where any says one."""
+
+    def __init__(self, declared: Declared) -> None:
+        self._declared = declared
+
+    def of(self, key: ObjectKey) -> Wave | None:
+        """None for what no source holds."""
+        said = self._declared.waves.get(key)
+        document = self._declared.documents.get(key) if said is None else None
+        return Wave(document.origin, 0) if document is not None else said
+
+    def __bool__(self) -> bool:
+        return any(wave.number for wave in self._declared.waves.values())
+
+
+NO_WAVES = Waves(Declared(readings={}))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredState:
     """Everything the accepted revisions want on this host, resolved. ``present`` are all keys that the sources hold, valid
@@ -216,7 +236,7 @@ class DesiredState:
     maps an object to why it is held at its last applied document, ``blocked`` to what it lacks, ``not_here`` to the selector
     that rules this host out. ``trouble`` maps those of ``invalid`` that are valid documents to why they cannot be had on
     this host. ``claims_in_use`` counts the wanted VMs that stand on a claim, by (namespace, name);
-    ``promised_memory_mib`` is what the VMs that should run have together.
+    ``promised_memory_mib`` is what the VMs that should run have together; ``waves`` are the sync waves of all that the sources hold.
     """
 
     readings: Readings
@@ -228,3 +248,4 @@ class DesiredState:
     trouble: PersistentMap[ObjectKey, Problem] = PersistentMap()
     claims_in_use: PersistentMap[tuple[str, str], int] = PersistentMap()
     promised_memory_mib: int = 0
+    waves: Waves = NO_WAVES

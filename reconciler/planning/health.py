@@ -23,6 +23,11 @@ from reconciler.planning.restart import opening_text
 from reconciler.ports import Engine
 
 _WAITING_RESULTS = (Result.PROGRESSING, Result.CONFLICT)
+_STATE_OF_HOLDS = {
+    "suspended": ObjectState.SUSPENDED,
+    "report-mode": ObjectState.REPORTED,
+    "sync-wave": ObjectState.BLOCKED,
+}
 
 
 def keys_with_status(desired: DesiredState, observation: Observation, owner: str) -> set[ObjectKey]:
@@ -133,9 +138,7 @@ def _state(
     if key in desired.invalid:
         return ObjectState.INVALID, blocked.by.removeprefix("not valid: ") if blocked else desired.invalid[key]
     if hold is not None:
-        state = {"suspended": ObjectState.SUSPENDED, "report-mode": ObjectState.REPORTED}.get(
-            hold.rule, ObjectState.HELD
-        )
+        state = _STATE_OF_HOLDS.get(hold.rule, ObjectState.HELD)
         release = f"; `gitvirt approve {hold.hold_id}` releases it" if hold.approvable else ""
         return state, f"{hold.reason}{release}"
     if outcome is not None and outcome.is_fault:

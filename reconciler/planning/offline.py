@@ -52,7 +52,7 @@ def plan_between(base: Declared | None, head: Declared, *, engine: Engine, polic
     observation = Observation(taken_at=_EPOCH, host=host, objects=objects)
     desired = _outside_windows(resolve(head, observation, policy=policy, digest=digest))
     enforced = _enforced(policy)
-    plan = make_plan(desired, observation, policy=enforced, engine=engine, now=_EPOCH)
+    plan = make_plan(desired, observation, policy=enforced, engine=engine, now=_EPOCH, in_the_end=True)
     elsewhere = (Note(key=key, code="not-here", message=why) for key, why in sorted(desired.not_here.items()))
     return replace(plan, notes=(*plan.notes, *elsewhere))
 

@@ -27,8 +27,10 @@ from reconciler.planning.plan_storage import plan_volume
 from reconciler.planning.plan_trash import plan_trash
 from reconciler.planning.plan_vm import plan_vm
 from reconciler.planning.proposal import SILENT, Circumstances, Proposal
+from reconciler.planning.readiness import why_not_ready
 from reconciler.planning.reads import Reads
 from reconciler.planning.safety import Approvals, hold_large_classes, release_approved, split_by_mode
+from reconciler.planning.waves import Unsettled, hold_later_waves, wave_for_order
 from reconciler.ports import Engine
 
 _TIER = {
@@ -67,6 +69,7 @@ class Planner:
         self._inventory = Inventory(policy.owner)
         self._speaking: dict[ObjectKey, Proposal] = {}
         self._absent: set[ObjectKey] = set()
+        self._unready: dict[ObjectKey, str] = {}
         self._last: Observation | None = None
         self.thought_about: frozenset[ObjectKey] = frozenset()
 
@@ -89,6 +92,7 @@ class Planner:
         suspended: str = "",
         seen: Mapping[ObjectKey, Mapping[str, Any]] | None = None,
         up_to_date: bool = True,
+        in_the_end: bool = False,
     ) -> Plan:
         """What would be done now.
 
@@ -97,6 +101,7 @@ class Planner:
         VMs a person asked to restart; ``failed`` are objects whose last attempt did not end well; ``suspended`` is the
         reason when everything is; ``seen`` are the applied documents of objects when they were last seen on the host: one
         that vanished since is drift, not news from Git; ``up_to_date`` says that every repository could be looked at lately.
+        ``in_the_end`` asks for all that is to be done at last: no sync wave waits for another one.
         """
         around = Circumstances(
             desired=desired,
@@ -112,7 +117,8 @@ class Planner:
             up_to_date=up_to_date,
         )
         self._look(around, touched)
-        return _assembled(around, dict(sorted(self._speaking.items())), approvals, suspended)
+        unready = None if in_the_end else self._unready
+        return _assembled(around, dict(sorted(self._speaking.items())), unready, approvals, suspended)
 
     def _look(self, around: Circumstances, touched: Collection[ObjectKey] | None) -> None:
         """Bring what is remembered up to date."""
@@ -148,6 +154,11 @@ class Planner:
         else:
             self._speaking[key] = proposal
             self._reads.note(key, ())
+        why = why_not_ready(around.desired.objects.get(key), around.observation.objects.get(key), around)
+        if why:
+            self._unready[key] = why
+        else:
+            self._unready.pop(key, None)
 
 
 def _in_other_trash(before: Sequence[TrashItem], after: Sequence[TrashItem]) -> set[ObjectKey]:
@@ -172,9 +183,15 @@ def _proposal(key: ObjectKey, around: Circumstances) -> Proposal:
 
 
 def _assembled(
-    around: Circumstances, proposals: Mapping[ObjectKey, Proposal], approvals: Approvals, suspended: str
+    around: Circumstances,
+    proposals: Mapping[ObjectKey, Proposal],
+    unready: Mapping[ObjectKey, str] | None,
+    approvals: Approvals,
+    suspended: str,
 ) -> Plan:
-    """What all objects propose, held back where a rule says so, in order."""
+    """What all objects propose, held back where a rule says so, in order. ``unready`` is what is done and not ready; None lets
+    no sync wave wait.
+    """
     desired = around.desired
     wanted_changes = [p.change for p in proposals.values() if p.change is not None] + plan_trash(around)
     free, mode_holds = split_by_mode(wanted_changes, around, suspended=suspended)
@@ -185,9 +202,15 @@ def _assembled(
     free, blast_holds, let_go = hold_large_classes(free, around, approvals=approvals, waiting=waiting)
     if around.policy.on_cluster:
         free = in_their_namespaces(free)
+    holds = [*own_holds, *mode_holds, *blast_holds]
+    if unready is not None:
+        said = {key: p.blocked for key, p in proposals.items() if p.blocked is not None}
+        beside = Unsettled(held=tuple(holds), blocked=said, unready=unready)
+        free, wave_holds, go_ahead = hold_later_waves(free, around, beside, approvals)
+        holds, let_go = [*holds, *wave_holds], [*let_go, *go_ahead]
     free, deferred = defer_the_unready(free, around)
-    changes = tuple(sorted(free, key=_order))
-    holds = tuple(sorted((*own_holds, *mode_holds, *blast_holds), key=lambda hold: (hold.rule, hold.hold_id)))
+    changes = tuple(sorted(free, key=lambda change: _order(change, wave_for_order(change, around))))
+    holds.sort(key=lambda hold: (hold.rule, hold.hold_id))
     blocked = tuple(_blocked(around, proposals, deferred))
     notes = tuple(note for p in proposals.values() for note in p.notes)
     notes += tuple(strain(desired.promised_memory_mib, wanted_changes, around.observation.host))
@@ -195,10 +218,10 @@ def _assembled(
     waits = [p.retry_after_s for p in proposals.values() if p.retry_after_s is not None]
     revisions = {reading.source: reading.revision for reading in desired.readings.values()}
     return Plan(
-        plan_id=plan_id(revisions, changes, holds, blocked, notes, staged),
+        plan_id=plan_id(revisions, changes, tuple(holds), blocked, notes, staged),
         revisions=revisions,
         changes=changes,
-        held=holds,
+        held=tuple(holds),
         blocked=blocked,
         notes=notes,
         restart_required=staged,
@@ -258,10 +281,11 @@ def _is_settled(need: ObjectKey, change: Change, around: Circumstances) -> bool:
     return live is not None
 
 
-def _order(change: Change) -> tuple[int, ObjectKey]:
-    """Namespaces, networks, storage, other kinds, VMs; then deletions in reverse."""
+def _order(change: Change, wave: int) -> tuple[bool, int, int, ObjectKey]:
+    """By sync waves, and in each namespaces, networks, storage, other kinds, VMs; then deletions in reverse."""
     tier = _TIER.get(change.key.kind, _OTHER_TIER)
-    return (10 - tier if change.action is Action.DELETE else tier), change.key
+    leaves = change.action is Action.DELETE
+    return leaves, wave, (-tier if leaves else tier), change.key
 
 
 def _blocked(

@@ -18,7 +18,15 @@ from reconciler.model.persistent import with_changes
 from reconciler.model.policy import Policy
 from reconciler.model.problem import Problem
 from reconciler.model.problem_codes import problem
-from reconciler.model.resolved import DesiredState, Present, Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume
+from reconciler.model.resolved import (
+    DesiredState,
+    Present,
+    Resolved,
+    ResolvedNetwork,
+    ResolvedVm,
+    ResolvedVolume,
+    Waves,
+)
 from reconciler.planning.contests import Identities, lost_contests
 from reconciler.planning.held import held_document, kept_seeds
 from reconciler.planning.host_rules import promised_mib, require_room
@@ -400,6 +408,7 @@ class Resolver:
             readings=declared.readings,
             objects=with_changes(state.objects, {**resources, **({POD_NETWORK: pod} if POD_NETWORK in dirty else {})}),
             present=Present(declared, frozenset({POD_NETWORK} if uses_pod else ())),
+            waves=Waves(declared),
             invalid=with_changes(state.invalid, {key: self._why_invalid(key) for key in others}),
             not_here=with_changes(
                 state.not_here,

@@ -122,15 +122,16 @@ class Approvals:
 
     def cover(self, hold: Hold) -> bool:
         """Whether all of a hold is released."""
+        before = all((change.key, change.action) in self.changes for change in hold.changes)
+        return self.names(hold) or (hold.approvable and before)
+
+    def names(self, hold: Hold) -> bool:
+        """Whether it is this very hold that a person released."""
         said = any(
             hold.hold_id == hold_id and all(origin.may_declare(change.key) for change in hold.changes)
             for origin, hold_id in self.confined
         )
-        return hold.approvable and (
-            said
-            or hold.hold_id in self.ids
-            or all((change.key, change.action) in self.changes for change in hold.changes)
-        )
+        return hold.approvable and (said or hold.hold_id in self.ids)
 
 
 def hold_large_classes(
@@ -213,11 +214,14 @@ def _is_in(change: Change, kind_of_change: Class) -> bool:
 
 def _goes_on(change: Change, around: Circumstances) -> bool:
     """Whether a change has begun, or is a restart that a person asked for by name just now."""
-    if change.action is Action.RESTART and change.key in around.restarts:
-        return True
+    return (change.action is Action.RESTART and change.key in around.restarts) or has_begun(change, around)
+
+
+def has_begun(change: Change, around: Circumstances) -> bool:
+    """Whether a VM is being stopped already, for this deletion or restart."""
     live = around.live(change.key)
-    asked_by = {Action.DELETE: "delete", Action.RESTART: "restart"}[change.action]
-    return isinstance(live, LiveVm) and live.history.stop_asked_by == asked_by
+    asked_by = {Action.DELETE: "delete", Action.RESTART: "restart"}.get(change.action)
+    return asked_by is not None and isinstance(live, LiveVm) and live.history.stop_asked_by == asked_by
 
 
 def _recent(kind_of_change: Class, around: Circumstances, again: Collection[ObjectKey]) -> int:

@@ -25,6 +25,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.policy import Mode, Policy, StorageClassPolicy
 from reconciler.model.power import PowerState
 from reconciler.model.resolved import DesiredState, ResolvedNetwork, ResolvedVm, ResolvedVolume
+from reconciler.model.sync_wave import ANNOTATIONS
 from reconciler.planning.offline import as_if_live
 from reconciler.planning.planner import Planner
 from reconciler.planning.resolve import Resolver
@@ -45,7 +46,7 @@ NAMES = ("one", "two", "three")
 VM = """\
 apiVersion: kubevirt.io/v1
 kind: VirtualMachine
-metadata: {{name: {name}, namespace: lab}}
+metadata: {{name: {name}, namespace: lab{wave}}}
 spec:
   runStrategy: {strategy}
   {templates}
@@ -67,7 +68,7 @@ spec:
 CLAIM = """\
 apiVersion: v1
 kind: PersistentVolumeClaim
-metadata: {{name: {name}, namespace: lab}}
+metadata: {{name: {name}, namespace: lab{wave}}}
 spec: {{accessModes: [ReadWriteOnce], {storage_class}resources: {{requests: {{storage: {size}Gi}}}}}}
 """
 CLONE = """\
@@ -81,13 +82,13 @@ spec:
 NETWORK = """\
 apiVersion: k8s.cni.cncf.io/v1
 kind: NetworkAttachmentDefinition
-metadata: {{name: {name}, namespace: lab}}
+metadata: {{name: {name}, namespace: lab{wave}}}
 spec: {{config: '{{"cniVersion": "0.3.1", "name": "{name}", "type": "bridge", "bridge": "br-{bridge}"}}'}}
 """
 SECRET = """\
 apiVersion: v1
 kind: Secret
-metadata: {{name: {name}, namespace: lab}}
+metadata: {{name: {name}, namespace: lab{wave}}}
 stringData: {{userdata: "#cloud-config {content}"}}
 """
 CLASS = """\
@@ -97,12 +98,15 @@ metadata: {{name: {name}, annotations: {{storageclass.kubernetes.io/is-default-c
 provisioner: gitvirt.io/pool
 """
 BROKEN = (
-    "kind: VirtualMachine\nmetadata: {name: one, namespace: lab}\napiVersion: kubevirt.io/v1\nspec: {}\n",
+    "kind: VirtualMachine\nmetadata: {name: one, namespace: lab, annotations: {gitvirt.io/sync-wave: '-1'}}\napiVersion: kubevirt.io/v1\nspec: {}\n",
     "a: [",
     "",
 )
 
 names = st.sampled_from(NAMES)
+waves = st.sampled_from(
+    ("", "", *(f", annotations: {{{name}: '{number}'}}" for name in ANNOTATIONS for number in ("-3", "0", "7", "late")))
+)
 templates = "dataVolumeTemplates: [{metadata: {name: %s}, spec: {source: {blank: {}}, storage: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}]"
 
 
@@ -120,6 +124,7 @@ def vms(draw: st.DrawFn) -> str:
         network=draw(names),
         disk=f"dataVolume: {{name: {claim}}}" if made else f"persistentVolumeClaim: {{claimName: {claim}}}",
         secret=draw(names),
+        wave=draw(waves),
     )
 
 
@@ -131,10 +136,11 @@ documents = st.one_of(
         name=names,
         size=st.integers(1, 2),
         storage_class=st.sampled_from(("", "storageClassName: fast, ")),
+        wave=waves,
     ),
     st.builds(CLONE.format, name=names, other=names),
-    st.builds(NETWORK.format, name=names, bridge=names),
-    st.builds(SECRET.format, name=names, content=st.sampled_from(("x", "y"))),
+    st.builds(NETWORK.format, name=names, bridge=names, wave=waves),
+    st.builds(SECRET.format, name=names, content=st.sampled_from(("x", "y")), wave=waves),
     st.builds(CLASS.format, name=st.sampled_from(("fast", "slow")), default=st.sampled_from(("true", "false"))),
     st.sampled_from(BROKEN),
 )
@@ -256,6 +262,7 @@ def live_through(steps: list[tuple[list, dict]]) -> None:
         assert same(world.declared.documents, declared.documents)
         assert same(world.declared.invalid, declared.invalid)
         assert same(world.declared.template_owners, declared.template_owners)
+        assert same(world.declared.waves, declared.waves)
         assert (world.declared.contests, world.declared.readings) == (declared.contests, declared.readings)
         for field in ("objects", "invalid", "blocked", "not_here", "trouble", "claims_in_use"):
             assert same(getattr(world.desired, field), getattr(desired, field)), field

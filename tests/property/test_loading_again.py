@@ -224,7 +224,7 @@ def test_every_field_of_a_loaded_file_is_packed_or_left_out_on_purpose() -> None
     packed = {"documents", "invalid", "unidentified", "warnings", "parts"}
     given_again, never_there = {"file", "origin"}, {"sealed", "outside"}
     assert {field.name for field in fields(LoadedFile)} == packed | given_again | never_there
-    assert {field.name for field in fields(InvalidDocument)} == {"key", "place", "problems"}
+    assert {field.name for field in fields(InvalidDocument)} == {"key", "place", "problems", "wave"}
     assert {field.name for field in fields(Problem)} == {
         *("code", "severity", "place", "message", "object", "path", "hint")
     }

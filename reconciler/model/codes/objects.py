@@ -42,6 +42,12 @@ METADATA = (
         'Write one of the values that the message names; in YAML `"true"` and `"false"` need their quotes.',
     ),
     ProblemCode(
+        "sync-wave-invalid",
+        ERROR,
+        "The annotation `gitvirt.io/sync-wave` or `argocd.argoproj.io/sync-wave` is no whole number, so that nobody can tell when its object's turn is.",
+        'Write a whole number of at most nine digits in quotes, such as `"1"` or `"-5"`; lower ones come first.',
+    ),
+    ProblemCode(
         "quantity-invalid",
         ERROR,
         "A size or amount cannot be read, or is not allowed to be what it is.",

@@ -45,6 +45,12 @@ CROSS = (
         "Check the name and namespace.",
     ),
     ProblemCode(
+        "sync-wave-order",
+        WARNING,
+        "An object needs another one whose sync wave is later than its own. Dependencies come first: what is needed goes with the earlier wave.",
+        "Give what is needed the same wave, or an earlier one.",
+    ),
+    ProblemCode(
         "disk-claimed-twice",
         ERROR,
         "Two VMs write to the same claim. The one that already has it keeps it; if none has, all are invalid.",

@@ -12,7 +12,9 @@ from reconciler.model.declared import Declared, Reading
 from reconciler.model.document import Document
 from reconciler.model.keys import CLUSTER_SCOPED_KINDS, ObjectKey
 from reconciler.model.live import HostFacts, LiveObject, Observation
+from reconciler.model.persistent import PersistentMap
 from reconciler.model.policy import Mode, Policy
+from reconciler.model.sync_wave import Wave, wave_number
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 POLICY = Policy(host="host-a", host_labels={"kubernetes.io/hostname": "host-a"}, mode=Mode.ENFORCE)
@@ -41,7 +43,10 @@ def documents(text: str, origin: str = "") -> dict[ObjectKey, Document]:
 
 def declared(text: str, *, origin: str = "", complete: bool = True, **more: Any) -> Declared:
     readings = {origin: Reading(revision="r1", complete=complete)}
-    return Declared(readings=readings, documents=documents(text, origin), **more)
+    found = documents(text, origin)
+    numbers = {key: wave_number(document.body) for key, document in found.items()}
+    waves = PersistentMap({key: Wave(origin, number) for key, number in numbers.items() if number})
+    return Declared(readings=readings, documents=found, **{"waves": waves, **more})
 
 
 def observed(*objects: LiveObject, **more: Any) -> Observation:
@@ -68,11 +73,12 @@ spec:
 """
 
 
-def claim(name: str, size: str = "1Gi", extra: str = "") -> str:
+def claim(name: str, size: str = "1Gi", extra: str = "", annotations: str = "") -> str:
+    said = f", annotations: {annotations}" if annotations else ""
     return f"""
 apiVersion: v1
 kind: PersistentVolumeClaim
-metadata: {{name: {name}}}
+metadata: {{name: {name}{said}}}
 spec: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: {size}}}}}{extra}}}
 ---
 """
