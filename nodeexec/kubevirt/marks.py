@@ -33,7 +33,7 @@ SUSPENDED = "gitvirt.io/suspended"
 STOPPING = "gitvirt.io/stopping"
 RESTARTED = "gitvirt.io/restarted-at"
 OWN = frozenset({OWNER, TRASH, TRASH_AGE, TRACKING, APPLIED, REVISION, OVERRIDE, SUSPENDED, STOPPING, RESTARTED})
-_LONG = 32 << 10
+_LONG_BYTES = 32 << 10
 _LONGEST = 8 << 20
 _PACKED = "zlib:"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -187,7 +187,7 @@ def _json(text: str | None) -> Mapping[str, Any]:
 
 def _short(text: str) -> str:
     """What is long, compressed: all annotations of an object have 256 KiB together. The same text always becomes the same."""
-    if len(text) < _LONG:
+    if len(text) < _LONG_BYTES:
         return text
     return _PACKED + b64encode(zlib.compress(text.encode(), 9)).decode()
 
