@@ -23,6 +23,8 @@ from reconciler.model.errors import EngineError
 MERGE = "application/merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 JSON = "application/json"
+_ACCEPTED = f"{JSON}, */*"
+"""KubeVirt's actions answer nothing, so they name no type that they answer with, and refuse (406) whoever takes JSON alone."""
 CONNECT_TIMEOUT_S = 5.0
 _PIECE = 64 << 10
 _UNAUTHORIZED = 401
@@ -127,7 +129,7 @@ class ApiClient:
         """An answer that is no refusal, of which nothing was read yet; and until when it has to be there."""
         if method != "GET" and not self._may_write():
             raise UnreachableError(request, "not sent: this replica does not lead at the moment", sent=False)
-        headers = {"Accept": JSON, "User-Agent": "gitvirt", **self._authorization(request)}
+        headers = {"Accept": _ACCEPTED, "User-Agent": "gitvirt", **self._authorization(request)}
         data = None
         if body is not None:
             headers["Content-Type"] = content_type

@@ -118,6 +118,10 @@ class Front:
             exchange.answer(planned.status, planned.text or json.dumps(planned.body).encode(), planned.headers)
             return
         action = _SUBRESOURCE.match(exchange.path)
+        if action and "*/*" not in exchange.headers.get("Accept", "*/*"):
+            # virt-api's actions name no type that they answer with, so that whoever takes JSON alone is refused.
+            exchange.answer(406, b"406: Not Acceptable", {"Content-Type": "text/plain"})
+            return
         if action:
             namespace, _, name, verb = action.groups()
             self.acted.append((verb, namespace, name))
