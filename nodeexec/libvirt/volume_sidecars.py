@@ -37,20 +37,29 @@ def write_sidecar(pool: Pool, name: str, text: str, *, durable: bool = True) -> 
     Raises:
         OSError: the pool refuses.
     """
+    with busy(pool):
+        write_sidecar_in_quiet(pool, name, text, durable=durable)
+
+
+def write_sidecar_in_quiet(pool: Pool, name: str, text: str, *, durable: bool = True) -> None:
+    """The same for a sweeper, which has the pool to itself.
+
+    Raises:
+        OSError: the pool refuses.
+    """
     path = pool.private(_PART) / _path(pool, name).name
     fresh = path.with_name(f".{path.stem}{UNFINISHED_SIDECAR}")
-    with busy(pool):
-        try:
-            with fresh.open("w", encoding="utf-8") as file:
-                os.fchmod(file.fileno(), 0o600)
-                file.write(text)
-                file.flush()
-                if durable:
-                    os.fsync(file.fileno())
-            fresh.replace(path)
-        except OSError:
-            fresh.unlink(missing_ok=True)
-            raise
+    try:
+        with fresh.open("w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(text)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def forget_sidecar(pool: Pool, name: str) -> None:

@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 
-from nodeexec.libvirt import trash
+from nodeexec.libvirt import trash, volume_files
 from nodeexec.libvirt.imports import Imports
 from nodeexec.libvirt.leftovers import Leftovers
+from nodeexec.libvirt.marks import to_json
 from nodeexec.libvirt.pool_lock import busy, quiet
 from nodeexec.libvirt.pools import Pool
 from nodeexec.libvirt.settings import ImportLimits
 from nodeexec.libvirt.volume_files import VolumeError, create_file, read_volume, write_file
 from nodeexec.libvirt.volume_marks import attached_marks
-from nodeexec.libvirt.volume_sidecars import registered, write_sidecar
+from nodeexec.libvirt.volume_sidecars import read_sidecar, registered, write_sidecar
 from nodeexec.simulated.clock import SimulatedClock
 from reconciler.daemon.threads import ThreadWorkers
 from reconciler.model.keys import ObjectKey
@@ -80,6 +81,25 @@ def made_again(pool: Pool) -> Any:
     file = read_volume(pool, NAME)
     assert file is not None
     return file
+
+
+def test_what_a_full_pool_could_not_register_is_registered_later(
+    pool: Pool, sweep: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(volume_files, "write_sidecar", full)
+    made(pool)
+    write_file(pool, SEED, b"seed", attached_marks(MARKS.marks, WEB))
+    (pool.target / "default_stranger.qcow2").write_bytes(b"somebody else's")
+    assert list(registered(pool)) == []
+    sweep()
+    assert list(registered(pool)) == [NAME]
+    assert read_sidecar(pool, NAME) == to_json(MARKS)
+    before = everything_in(pool)
+    sweep()
+    assert everything_in(pool) == before
 
 
 def test_nothing_is_swept_while_anybody_makes_something(pool: Pool, sweep: Callable[[], None]) -> None:
