@@ -81,13 +81,17 @@ def read_marks(document: Mapping[str, Any], key: ObjectKey, host: str) -> Marks 
 
 
 def read_history(
-    document: Mapping[str, Any], started_at: datetime | None, ended_at: datetime | None, *, runs: bool
+    document: Mapping[str, Any], started_at: datetime | None, ended_at: datetime | None, *, instance: str | None
 ) -> RunHistory:
-    """What the marks on a VM, and its instance, remember of its runs."""
+    """What the marks on a VM, and its instance (by its uid), remember of its runs. A stop that was asked of another instance is none of this one;
+    instances are told apart by uid and not by time, because the cluster's clock is not ours.
+    """
     said = annotations_of(document)
     stopping = _json(said.get(STOPPING))
+    if instance is not None and stopping.get("of") != instance:
+        stopping = {}
     return RunHistory(
-        runs=1 if runs else 0,
+        runs=1 if instance is not None else 0,
         started_at=started_at,
         ended_at=ended_at,
         stop_requested_at=read_time(stopping.get("at")),
@@ -118,9 +122,9 @@ def operator_facts(
     return {OVERRIDE: _text(said), SUSPENDED: _text(held)}
 
 
-def stopping(at: datetime, purpose: str) -> str:
-    """The annotation of a graceful stop that was begun (``stop``, ``restart`` or ``delete``)."""
-    return _compact({"at": time_text(at), "for": purpose})
+def stopping(at: datetime, purpose: str, instance: str) -> str:
+    """The annotation of a graceful stop that was begun (``stop``, ``restart`` or ``delete``) of the instance with that uid."""
+    return _compact({"at": time_text(at), "for": purpose, "of": instance})
 
 
 def time_text(at: datetime) -> str:

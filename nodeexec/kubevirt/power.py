@@ -8,7 +8,7 @@ What KubeVirt's API refuses for a run strategy is not asked of it: a start of Al
 from __future__ import annotations
 
 from nodeexec.kubevirt.kinds import KINDS, VM
-from nodeexec.kubevirt.marks import RESTARTED, STOPPING, stopping, time_text
+from nodeexec.kubevirt.marks import RESTARTED, STOPPING, metadata_of, stopping, time_text
 from nodeexec.kubevirt.steps import Steps, Tools
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVm
@@ -22,9 +22,8 @@ _OFF = (PowerState.OFF, PowerState.CRASHED)
 
 
 def _is_asked(live: LiveVm, purpose: str) -> bool:
-    """Whether this run of the guest was asked to stop already; a mark of the run before says nothing of this one."""
-    asked, started = live.history.stop_requested_at, live.history.started_at
-    return live.history.stop_asked_by == purpose and asked is not None and (started is None or started <= asked)
+    """Whether this run of the guest was asked to stop already; `marks.read_history` gives no mark of a run before."""
+    return live.history.stop_asked_by == purpose and live.history.stop_requested_at is not None
 
 
 def strategy_of(live: LiveVm) -> str:
@@ -71,7 +70,9 @@ class Power:
         if not _is_asked(live, purpose):
             if strategy_of(live) != RunStrategy.HALTED:
                 self._act("stop", live.key, steps)
-            self._mark(live.key, {STOPPING: stopping(self._tools.clock.now(), purpose)})
+            instance = live.served.instance if live.served is not None else None
+            of = str(metadata_of(instance or {}).get("uid", ""))
+            self._mark(live.key, {STOPPING: stopping(self._tools.clock.now(), purpose, of)})
         return steps.outcome(Result.PROGRESSING, "the guest is stopping", POLL_S)
 
     def _start(self, live: LiveVm, steps: Steps) -> Outcome:

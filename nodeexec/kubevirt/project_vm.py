@@ -51,6 +51,7 @@ def live_vm(
     status = document.get("status") or {}
     agent = condition(guest, "AgentConnected")
     info = ((guest or {}).get("status") or {}).get("guestOSInfo") or {}
+    uid = str(metadata_of(instance).get("uid", "")) if instance is not None else None
     started = _entered(guest, "Running") or read_time(metadata_of(guest or {}).get("creationTimestamp"))
     return LiveVm(
         key=key,
@@ -60,7 +61,7 @@ def live_vm(
         running=spec_of(key, (guest or {}).get("spec") or {}) if guest is not None else None,
         power=_power(guest),
         stop_reason=_stop_reason(document, instance),
-        history=read_history(document, started, _entered(instance, *_ENDED), runs=instance is not None),
+        history=read_history(document, started, _entered(instance, *_ENDED), instance=uid),
         interfaces=_interfaces(guest),
         guest_agent=agent is not None and agent.get("status") == "True",
         guest_os=str(info.get("prettyName", "")),

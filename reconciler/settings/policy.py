@@ -20,8 +20,10 @@ PRUNED_KINDS = ("ConfigMap", "Secret")
 """Kinds beside VMs, claims and networks that are pruned on a cluster unless the settings name others."""
 
 NEVER_PRUNED = re.compile(
-    r"^(Namespace|StorageClass|PersistentVolume|CustomResourceDefinition(\..*)?|VolumeSnapshot(Content|Class)?(\..*)?|"
-    r"VirtualMachine(Pool|Snapshot|SnapshotContent|Restore|Export)(\..*)?|KubeVirt(\..*)?|CDI(\..*)?)$"
+    r"^(Namespace|Node|StorageClass|PersistentVolume|PersistentVolumeClaim|CustomResourceDefinition|APIService|KubeVirt|CDI|DataVolume"
+    r"|VirtualMachine|VirtualMachineInstance|VirtualMachineInstanceReplicaSet|VirtualMachinePool"
+    r"|Volume(Group)?Snapshot(Content|Class)?|VirtualMachine(Snapshot|SnapshotContent|Restore|Export|Clone|Backup|BackupTracker)"
+    r"|DataImportCron|DataSource|StorageProfile)(\..*)?$"
 )
 """Kinds whose deletion takes other things with it."""
 

@@ -72,7 +72,7 @@ class Hands:
                 name = document["metadata"]["name"]
                 if document["metadata"].get("finalizers"):
                     self.patch(kind, namespace, name, {"metadata": {"finalizers": None}})
-                self.delete(kind, namespace, name)
+            self.call("DELETE", KINDS[kind].path(namespace))
 
     def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """One object, None when it is not there."""

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nodeexec.kubevirt.engine import KubevirtEngine
 from nodeexec.kubevirt.kinds import CLAIM, VM
+from nodeexec.kubevirt.settings import KubevirtSettings
+from reconciler.daemon.clock import SystemClock
 from reconciler.model.errors import EngineError
 from reconciler.model.outcome import Result
 from reconciler.model.power import PowerState, PowerStep
@@ -156,7 +161,38 @@ def test_a_second_stop_stops_the_second_run(site: ClusterSite, front: Front) -> 
         assert site.engine.apply(stop).result is Result.PROGRESSING
         wait_until(lambda: site.look(vm.key).power is PowerState.OFF, "it is off")  # type: ignore[union-attr]
         assert [verb for verb, _, _ in front.acted] == ["stop"] * run
-        time.sleep(1.1)  # instances say when they began in whole seconds
+
+
+class Skewed(SystemClock):
+    """A clock that is an hour behind the cluster's."""
+
+    def now(self) -> datetime:
+        return super().now() - timedelta(hours=1)
+
+
+def test_a_stop_is_asked_for_once_whatever_the_two_clocks_say(site: ClusterSite, front: Front, tmp_path: Path) -> None:
+    vm = site.vm("web")
+    site.engine.apply(create(vm))
+    site.hands.run_instance(site.namespace, "web")
+    settings = KubevirtSettings(
+        kubeconfig=str(front.kubeconfig(tmp_path / "skewed.kubeconfig")),
+        namespaces=(site.namespace,),
+        lease_namespace=site.namespace,
+    )
+    skewed = KubevirtEngine(settings, site.policy, Skewed())
+    try:
+        front.plan("PUT .*/stop", 202, times=10)  # the guest takes its time
+        for _ in range(3):
+            live: Any = wait_until(
+                lambda: (
+                    (seen := skewed.observe([vm.key]).objects.get(vm.key)) and seen.power is PowerState.RUNNING and seen
+                ),  # type: ignore[union-attr]
+                "it runs",
+            )
+            assert skewed.apply(update(vm, live, power=PowerStep.STOP)).result is Result.PROGRESSING
+        assert sum("/stop" in line for line in front.seen) == 1
+    finally:
+        skewed.close()
 
 
 def test_a_stop_that_kubevirt_refused_is_asked_for_again(site: ClusterSite, front: Front) -> None:

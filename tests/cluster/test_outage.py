@@ -1,0 +1,78 @@
+"""The API server dies in the middle of a large apply, and comes back: everything is applied in the end, nothing twice."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nodeexec.kubevirt.engine import KubevirtEngine
+from nodeexec.kubevirt.kinds import VM
+from reconciler.daemon.wake import Wake
+from reconciler.settings import load_settings
+from reconciler.wiring import build_core
+from tests.cluster.hands import wait_until
+from tests.cluster.planes import Cluster
+from tests.unit.daemon.homes import make_home, vm_text
+
+VMS = 60
+
+
+def test_killed_in_the_middle_of_an_apply_of_many(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    plane = cluster.plane
+    if plane is None:
+        pytest.skip("this cluster's API server is not ours to kill")
+    files = {f"vm-{number:03}.yaml": vm_text(f"vm-{number:03}") for number in range(VMS)}
+    options = {"kubeconfig": str(cluster.kubeconfig), "namespaces": [namespace], "leaseNamespace": namespace,
+               "requestTimeout": "2s"}  # fmt: skip
+    home = make_home(tmp_path, files, engine={"kubevirt": options}, defaultNamespace=namespace, owner=namespace)
+    core = build_core(load_settings(home.settings_file))
+    engine = core.engine
+    assert isinstance(engine, KubevirtEngine)
+    try:
+        engine.observe(None)  # the watches stand before it dies
+        killer = threading.Thread(target=lambda: _kill_after(engine, 25, plane.stop_api_server))
+        killer.start()
+        first = core.cycle.run(Wake(fetch=True))
+        killer.join()
+        faults = [one.outcome for one in first.record.applied if one.outcome.is_fault]
+        assert faults, "it died too late"
+        assert all("cannot be reached" in one.reason or "did not answer" in one.reason for one in faults), faults
+        core.cycle.run(Wake(everything=True))  # while it is away nothing is concluded, and nothing ends
+        plane.start_api_server()
+
+        def is_done() -> bool:
+            time.sleep(0.3)
+            core.cycle.run(Wake(everything=True))
+            return len(cluster.hands.list(VM, namespace)) == VMS
+
+        wait_until(is_done, "all is applied", 60.0)
+        before = engine.requests
+        silent = wait_until(
+            lambda: not (report := core.cycle.run(Wake(everything=True))).record.applied and report, "it is silent"
+        )
+        assert silent.plan is not None
+        assert (silent.plan.changes, silent.plan.blocked) == ((), ())
+        assert engine.requests.get("PATCH") == before.get("PATCH")
+        generations = {vm["metadata"]["generation"] for vm in cluster.hands.list(VM, namespace)}
+        assert generations == {1}
+        # Watches go on by themselves.
+        cluster.hands.patch(VM, namespace, "vm-003", {"metadata": {"labels": {"by": "hand"}}})
+        wait_until(lambda: "by" in _labels(engine, namespace), "the watch tells of it")
+    finally:
+        core.close()
+
+
+def _kill_after(engine: KubevirtEngine, writes: int, kill: Callable[[], None]) -> None:
+    until = time.monotonic() + 30.0
+    while engine.requests.get("PATCH", 0) < writes and time.monotonic() < until:
+        time.sleep(0.002)
+    kill()
+
+
+def _labels(engine: KubevirtEngine, namespace: str) -> dict[str, str]:
+    found = engine._caches.get(VM, (namespace, "vm-003"))
+    return dict(((found or {}).get("metadata") or {}).get("labels") or {})
