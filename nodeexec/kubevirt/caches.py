@@ -171,6 +171,8 @@ class Caches:
             self._plugged.move(name, plugged, plugs)
         if kind.name == CLAIM:
             told.append(ObjectKey(DATA_VOLUME, *name))
+        if kind.name in CLAIM_KINDS:
+            told += [ObjectKey(VM, *user) for user in self._users.of(name)]
         for key in told:
             self._queue.put(key)
 

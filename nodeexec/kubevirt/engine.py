@@ -21,6 +21,8 @@ from nodeexec.kubevirt.configuration import connection_of
 from nodeexec.kubevirt.deletions import Deletions
 from nodeexec.kubevirt.discovery import Discovery
 from nodeexec.kubevirt.errors import ApiError, UnreachableError
+from nodeexec.kubevirt.events import Events
+from nodeexec.kubevirt.health import Health
 from nodeexec.kubevirt.kinds import KINDS
 from nodeexec.kubevirt.live_document import described, live_document
 from nodeexec.kubevirt.marks import OWN, operator_facts
@@ -78,6 +80,7 @@ class KubevirtEngine:
             clock=clock,
             boot_id=this_boot or boot_id(),
         )
+        self._health = Health(self._caches, Events(self._client, clock), clock)
         self._discovery = Discovery(self._client, clock)
         self._tools = Tools(
             access=Access(self._client, self._caches),
@@ -119,7 +122,7 @@ class KubevirtEngine:
         gaps = self._caches.gaps()
         if len(gaps) == len(self._caches.kinds):
             raise EngineError(f"the cluster cannot be read: {next(iter(gaps.values()))}.")
-        return self._observer.observation(keys)
+        return self._health.judged(self._observer.observation(keys))
 
     def _start(self) -> None:
         """Watch what is understood; the first call waits for the lists, and so does whoever comes meanwhile."""

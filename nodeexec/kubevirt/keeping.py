@@ -26,7 +26,7 @@ _METADATA = (
     "ownerReferences",
 )
 _STATUS = {
-    VM: ("printableStatus", "ready", "conditions"),
+    VM: ("printableStatus", "ready", "conditions", "startFailure"),
     INSTANCE: (
         "phase",
         "reason",
@@ -36,8 +36,10 @@ _STATUS = {
         "nodeName",
         "phaseTransitionTimestamps",
         "memory",
+        "activePods",
+        "migrationState",
     ),
-    DATA_VOLUME: ("phase", "progress", "conditions", "claimName"),
+    DATA_VOLUME: ("phase", "progress", "conditions", "claimName", "restartCount"),
     CLAIM: ("phase", "capacity", "conditions"),
 }
 _FOREIGN_ANNOTATIONS = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})

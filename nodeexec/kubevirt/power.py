@@ -80,7 +80,7 @@ class Power:
             return steps.outcome()
         match strategy_of(live):
             case RunStrategy.ALWAYS:
-                said = live.fault or "KubeVirt starts it by itself (runStrategy Always)"
+                said = "KubeVirt starts it by itself (runStrategy Always)"
                 return steps.outcome(Result.PROGRESSING, said, STARTS_BY_ITSELF_POLL_S)
             case RunStrategy.ONCE:
                 return steps.outcome(

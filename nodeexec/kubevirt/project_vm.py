@@ -24,16 +24,6 @@ from reconciler.model.power import PowerState, StopReason
 from reconciler.model.quantity import mib_of
 
 _ENDED = ("Succeeded", "Failed")
-_FAULTS = frozenset(
-    {
-        "CrashLoopBackOff",
-        "ErrorUnschedulable",
-        "ErrImagePull",
-        "ImagePullBackOff",
-        "ErrorPvcNotFound",
-        "DataVolumeError",
-    }
-)
 
 
 def live_vm(
@@ -68,7 +58,6 @@ def live_vm(
         accelerator="kubevirt",
         machine=str((((guest or {}).get("spec") or {}).get("domain") or {}).get("machine", {}).get("type", "")),
         reported=str(status.get("printableStatus", "")),
-        fault=_fault(document),
         served=Served(document=document, instance=guest, settled=settled),
     )
 
@@ -189,14 +178,3 @@ def _interfaces(guest: Mapping[str, Any] | None) -> tuple[LiveInterface, ...]:
             )
         )  # fmt: skip
     return tuple(found)
-
-
-def _fault(document: Mapping[str, Any]) -> str:
-    """What KubeVirt says is wrong, with the sentence of the condition that explains it."""
-    said = str((document.get("status") or {}).get("printableStatus", ""))
-    if said not in _FAULTS:
-        return ""
-    ready = condition(document, "Ready") or {}
-    failure = condition(document, "Failure") or {}
-    why = str(failure.get("message") or ready.get("message") or "")
-    return f"{said}: {why}" if why else said

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from nodeexec.kubevirt.conditions import condition
+from nodeexec.kubevirt.findings import message_of
 from nodeexec.kubevirt.kinds import CLAIM
 from nodeexec.kubevirt.marks import (
     OWNER,
@@ -150,6 +150,4 @@ def _progress(said: Any) -> float | None:
 
 
 def _reason(document: Mapping[str, Any]) -> str:
-    running = condition(document, "Running") or {}
-    bound = condition(document, "Bound") or {}
-    return str(running.get("message") or bound.get("message") or "")
+    return message_of(document, "Running", "Bound")

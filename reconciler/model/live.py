@@ -81,7 +81,7 @@ class LiveVm:
     guest since it started (`GuestAccess.digest`). ``foreign_fields`` names what stands in the domain and no field of
     `DomainSpec` can say (an added host device), as (path, text), for each half. ``kept`` are fields of
     an adopted VM that stay as they were found. ``reported`` is the platform's own word for its state (printableStatus), empty
-    where gitvirt tells it; ``fault`` is what the platform says is wrong.
+    where gitvirt tells it; ``fault`` is what is wrong as far as the platform tells, ``pending`` what it is still about.
     """
 
     key: ObjectKey
@@ -105,6 +105,7 @@ class LiveVm:
     kept: tuple[KeptField, ...] = ()
     reported: str = ""
     fault: str = ""
+    pending: str = ""
     served: Served | None = None
 
 
@@ -120,7 +121,7 @@ class LiveVolume:
     ``Succeeded``, ``Failed``) or `LOST`; a volume is usable in ``Succeeded`` only. ``progress`` is 0 to 1, None when unknown.
     ``used_by`` are the domains (by VM key, or ``VirtualMachine//NAME`` for foreign ones) that name it. ``attached_to`` is the VM
     that a generated volume was made for, None for a claim's. ``fills_itself`` says that
-    a platform fills it and makes its users wait, perhaps until one of them is there.
+    a platform fills it and makes its users wait, perhaps until one of them is there; ``fault`` and ``pending`` are then as a VM's.
     """
 
     key: ObjectKey
@@ -141,6 +142,8 @@ class LiveVolume:
     used_by: tuple[ObjectKey, ...] = ()
     attached_to: ObjectKey | None = None
     fills_itself: bool = False
+    fault: str = ""
+    pending: str = ""
     served: Served | None = None
 
     @property

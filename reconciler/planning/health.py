@@ -151,6 +151,8 @@ def _state(
         )
     if fault := _platform_fault(observation.objects.get(key)):
         return ObjectState.FAILED, fault
+    if pending := _platform_pending(observation.objects.get(key)):
+        return ObjectState.PROGRESSING, pending
     if key in said.staged:
         paths = ", ".join(difference.path for difference in said.staged[key])
         wanted = desired.objects.get(key)
@@ -165,11 +167,14 @@ def _state(
 def _platform_fault(live: LiveObject | None) -> str:
     """What a platform that carries things out itself says it could not do."""
     match live:
-        case LiveVm():
+        case LiveVm() | LiveVolume():
             return live.fault
-        case LiveVolume() if live.fills_itself and live.phase == "Failed":
-            return live.reason or "it could not be filled"
     return ""
+
+
+def _platform_pending(live: LiveObject | None) -> str:
+    """What such a platform is still about."""
+    return live.pending if isinstance(live, LiveVm | LiveVolume) else ""
 
 
 def _printable(

@@ -286,6 +286,9 @@ class Emulator:
 
 
 def _selected(document: Mapping[str, Any], query: Mapping[str, str]) -> bool:
+    fields = filter(None, query.get("fieldSelector", "").split(","))
+    if any(str(_value(document, tuple(field.split("=")[0].split(".")))) != field.split("=")[1] for field in fields):
+        return False
     name, _, value = query.get("labelSelector", "").partition("=")
     return not name or (document["metadata"].get("labels") or {}).get(name) == value
 

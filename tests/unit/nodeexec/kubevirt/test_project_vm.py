@@ -54,21 +54,6 @@ def test_what_tables_show() -> None:
     assert live.guest_agent
 
 
-@pytest.mark.parametrize(
-    ("said", "fault"),
-    [
-        ("Running", ""),
-        ("Stopped", ""),
-        ("CrashLoopBackOff", "CrashLoopBackOff: it ended again"),
-        ("ErrorUnschedulable", "ErrorUnschedulable: it ended again"),
-    ],
-)
-def test_faults_come_with_their_reason(said: str, fault: str) -> None:
-    ready = {"type": "Ready", "status": "False", "message": "it ended again"}
-    live = live_vm(KEY, {**VM, "status": {"printableStatus": said, "conditions": [ready]}}, None, host="cluster")
-    assert (live.reported, live.fault) == (said, fault)
-
-
 def test_the_fingerprint_moves_with_what_matters_and_not_with_versions() -> None:
     def of(document: dict[str, Any], guest: dict[str, Any] | None = None) -> str:
         return live_vm(KEY, document, guest, host="cluster").fingerprint
