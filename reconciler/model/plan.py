@@ -181,6 +181,10 @@ class Note:
     differences: tuple[Difference, ...] = ()
 
 
+UNWELL = "not-well"
+"""Code of the note that a platform says something is wrong with an object; what it says is health, not a change."""
+
+
 def revisions_dict(revisions: Mapping[str, str]) -> dict[str, Any]:
     """The public JSON shape of what a plan stands on: ``revision`` of the only source, ``revisions`` by the names of several."""
     named = {name: commit for name, commit in sorted(revisions.items()) if name}

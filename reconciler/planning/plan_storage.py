@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LOST, LiveVolume, TrashItem
-from reconciler.model.plan import Action, Blocked, Change, Impact, Note, worst
+from reconciler.model.plan import UNWELL, Action, Blocked, Change, Impact, Note, worst
 from reconciler.model.quantity import format_bytes
 from reconciler.model.resolved import ResolvedVolume, SourceKind
 from reconciler.planning.host_rules import beyond_its_pool
@@ -39,6 +39,8 @@ def plan_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
     notes: tuple[Note, ...] = tuple(
         Note(key=wanted.key, code="volume-kept", message=f"{d.path}: {d.refused}", differences=(d,)) for d in refused
     )
+    if live.fault:
+        notes += (Note(key=wanted.key, code=UNWELL, message=live.fault),)
     if wanted.size_bytes < live.size_bytes and wanted.size_bytes:
         message = f"the volume has {format_bytes(live.size_bytes)}, more than is asked for; disks only grow, so it stays as it is"
         notes += (Note(key=wanted.key, code="volume-larger", message=message),)

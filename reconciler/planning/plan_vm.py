@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LOST, LiveNetwork, LiveVm, LiveVolume
-from reconciler.model.plan import Action, Blocked, Cause, Change, Difference, Hold, Impact, Note, worst
+from reconciler.model.plan import UNWELL, Action, Blocked, Cause, Change, Difference, Hold, Impact, Note, worst
 from reconciler.model.power import PowerState, PowerStep
 from reconciler.model.resolved import ResolvedVm
 from reconciler.planning.hold_id import hold_id
@@ -298,7 +298,9 @@ def _hold_for_foreign(wanted: ResolvedVm, live: LiveVm, refused: tuple[Differenc
 
 def _notes(wanted: ResolvedVm, live: LiveVm, power: PowerDecision) -> Iterator[Note]:
     key = wanted.key
-    if live.power is PowerState.PAUSED and not power.by_operator:
+    if live.fault:
+        yield Note(key=key, code=UNWELL, message=live.fault)
+    if live.power is PowerState.PAUSED and not live.fault and not power.by_operator:
         said = "the guest is paused, not by gitvirt; `gitvirt start` resumes it"
         yield Note(key=key, code="vm-paused", message=said)
     if wanted.of_another_key:

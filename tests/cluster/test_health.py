@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -16,9 +17,11 @@ from nodeexec.kubevirt.settings import KubevirtSettings
 from reconciler.daemon.clock import SystemClock
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVm, LiveVolume
+from tests.cluster.conftest import Cluster
 from tests.cluster.front import Front
 from tests.cluster.hands import wait_until
 from tests.cluster.site import ClusterSite
+from tests.cluster.test_restarts import Place, web
 from tests.contract.builders import create
 
 _numbers = count(1)
@@ -174,3 +177,20 @@ def test_many_that_are_not_well_are_asked_about_a_few_at_a_time(site: ClusterSit
     wait_until(lambda: all(fault(site, one.key) for one in claims), "all are told")
     assert fault(site, claims[-1].key) == "Lost: the volume that it was bound to is gone"
     assert len(asked(front)) <= 12
+
+
+def test_it_is_shown_wherever_a_person_looks(tmp_path: Path, emulated: Cluster) -> None:
+    namespace = "health-shown"
+    emulated.hands.make_namespace(namespace)
+    place = Place(tmp_path, emulated, namespace)
+    try:
+        emulated.hands.set_status(INSTANCE, namespace, "web", {"phase": "Unknown", "nodeName": "node-7"})
+        emulated.hands.set_status(VM, namespace, "web", {"printableStatus": "Running"})
+        place.commit(web("Manual", cores=2))
+        said = "Unknown: the node node-7 does not answer for it"
+        for command in (("get", "vm"), ("status",), ("describe", "vm", f"{namespace}/web"), ("plan",)):
+            assert said in place.gitvirt(*command), command
+        kept = ["git", "-C", str(place.home.directory / "state/journal.git"), "show", f"main:{namespace}/{VM}/web.yaml"]
+        assert "phase: Unknown" in subprocess.run(kept, capture_output=True, text=True, check=True).stdout
+    finally:
+        place.front.close()

@@ -254,6 +254,8 @@ def test_the_rights_are_no_more(account: Account) -> None:
     assert account.may("get", "secrets", "default") is wide
     assert account.may("create", "namespaces") is wide
     assert not account.may("delete", "namespaces", name=vms)
+    assert account.may("list", "events", vms)
+    assert not account.may("watch", "events", vms)
     assert not account.may("deletecollection", "persistentvolumeclaims", vms)
     assert not account.may("create", "pods", vms)
     assert not account.may("create", "pods/exec", own)
