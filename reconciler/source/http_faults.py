@@ -11,8 +11,8 @@ from reconciler.model.plain_text import one_line
 from reconciler.model.source_spec import SourceAuth, SourceSpec
 
 
-def fault_of_answer(answer: httpx.Response, expected: str, auth: SourceAuth) -> str:
-    """Why an answer is of no use; empty when it is one."""
+def fault_of_answer(answer: httpx.Response, expected: str, auth: SourceAuth, *, deed: str = "read") -> str:
+    """Why an answer is of no use; empty when it is one. ``deed`` is what was asked for, read or write."""
     named = auth.token_file or auth.password_file
     match answer.status_code:
         case 200:
@@ -22,7 +22,7 @@ def fault_of_answer(answer: httpx.Response, expected: str, auth: SourceAuth) -> 
         case 401:
             return "it asks for credentials (401): set auth.tokenFile, or auth.username and auth.passwordFile"
         case 403:
-            return "it does not let these credentials read (403)"
+            return f"it does not let these credentials {deed} (403)"
         case 404:
             return "it has no such repository, or hides it from these credentials (404)"
         case 407:

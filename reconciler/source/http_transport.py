@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import httpx
@@ -24,13 +26,10 @@ from reconciler.source.limits import SourceLimits
 from reconciler.source.pkt_line import PktReader
 from reconciler.source.remote_url import HttpUrl
 from reconciler.source.secret_file import read_secret
-from reconciler.source.upload_pack import Advertisement, read_advertisement
+from reconciler.source.upload_pack import READ, WRITE, Advertisement, read_advertisement
 
-_SERVICE = "git-upload-pack"
-_ADVERTISEMENT = f"application/x-{_SERVICE}-advertisement"
-_REQUEST, _RESULT = f"application/x-{_SERVICE}-request", f"application/x-{_SERVICE}-result"
-_ASK = f"/info/refs?service={_SERVICE}"
 _MOST_REDIRECTS = 5
+_PIECE_BYTES = 64 * 1024
 _TOKEN_USER = "x-access-token"  # noqa: S105  (a user name that hosts take beside a token)
 _HEADERS = {"user-agent": "git/gitvirt", "git-protocol": "version=2", "accept-encoding": "identity"}
 
@@ -38,13 +37,15 @@ _HEADERS = {"user-agent": "git/gitvirt", "git-protocol": "version=2", "accept-en
 class HttpTransport:
     """See `smart_remote.Transport`. A conversation is a request each; the server keeps no state between them."""
 
-    def __init__(self, url: HttpUrl, spec: SourceSpec, limits: SourceLimits) -> None:
-        """Nothing is connected or read yet.
+    def __init__(self, url: HttpUrl, spec: SourceSpec, limits: SourceLimits, *, service: str = READ) -> None:
+        """Nothing is connected or read yet. ``service`` is what is asked of the server.
 
         Raises:
             SourceError: a password would cross a network in plain text.
         """
         self.shown = url.url
+        self._service = service
+        self._ask = f"/info/refs?service={service}"
         self._spec = spec
         self._limits = limits
         self._auth = spec.auth
@@ -85,16 +86,17 @@ class HttpTransport:
     async def advertised(self) -> Advertisement:
         """See `Talk.advertised`. A server of version 2 is asked once, an older one each time: its refs are in the answer."""
         if self._server is None or self._server.version != 2:
-            async with self._send("GET", self._base + _ASK, _ADVERTISEMENT) as answer:
+            async with self._send("GET", self._base + self._ask, self._kind("advertisement")) as answer:
                 reader = PktReader(answer.aiter_raw(), limit=self._limits.ref_bytes)
                 self._server = await read_advertisement(reader)
                 await reader.drain()
         return self._server
 
     @asynccontextmanager
-    async def ask(self, request: bytes, *, limit: int) -> AsyncIterator[PktReader]:
+    async def ask(self, request: bytes, *, limit: int, then: BinaryIO | None = None) -> AsyncIterator[PktReader]:
         """See `Talk.ask`."""
-        async with self._send("POST", f"{self._base}/{_SERVICE}", _RESULT, request) as answer:
+        url = f"{self._base}/{self._service}"
+        async with self._send("POST", url, self._kind("result"), request, then) as answer:
             reader = PktReader(answer.aiter_raw(), limit=limit)
             yield reader
             await reader.drain()
@@ -116,27 +118,38 @@ class HttpTransport:
         )
 
     @asynccontextmanager
-    async def _send(self, method: str, url: str, expected: str, body: bytes = b"") -> AsyncIterator[httpx.Response]:
+    async def _send(
+        self, method: str, url: str, expected: str, body: bytes = b"", then: BinaryIO | None = None
+    ) -> AsyncIterator[httpx.Response]:
         """One request, its redirects and the server's wish for another way to send the token included."""
         for _ in range(_MOST_REDIRECTS + 2):
-            async with self._stream(method, url, expected, body) as answer:
+            async with self._stream(method, url, expected, body, then) as answer:
                 if answer.status_code == httpx.codes.UNAUTHORIZED and self._try_bearer(answer):
                     continue
                 if not answer.has_redirect_location:
-                    if fault := fault_of_answer(answer, expected, self._auth):
+                    if fault := fault_of_answer(
+                        answer, expected, self._auth, deed="write" if self._service == WRITE else "read"
+                    ):
                         raise UnreachableError(fault)
                     yield answer
                     return
                 url = self._redirected(method, url, answer.headers["location"])
         raise UnreachableError("it redirects in circles")
 
-    def _stream(self, method: str, url: str, expected: str, body: bytes):  # type: ignore[no-untyped-def]
+    def _stream(self, method: str, url: str, expected: str, body: bytes, then: BinaryIO | None):  # type: ignore[no-untyped-def]
         if self._client is None:
             raise AssertionError("asked outside a talk")
         headers = {"accept": expected, **self._authorization()}
+        content: bytes | AsyncIterator[bytes] | None = body or None
         if body:
-            headers["content-type"] = _REQUEST
-        return self._client.stream(method, url, content=body or None, headers=headers)
+            headers["content-type"] = self._kind("request")
+        if then is not None:
+            headers["content-length"] = str(len(body) + then.seek(0, os.SEEK_END))
+            content = _pieces(body, then)
+        return self._client.stream(method, url, content=content, headers=headers)
+
+    def _kind(self, what: str) -> str:
+        return f"application/x-{self._service}-{what}"
 
     def _authorization(self) -> dict[str, str]:
         """The header, built for one request from the file as it is now."""
@@ -166,13 +179,21 @@ class HttpTransport:
         old, new = urlsplit(url), urlsplit(target)
         same = (old.hostname, old.port) == (new.hostname, new.port) and old.scheme == new.scheme
         safer = old.hostname == new.hostname and (old.scheme, new.scheme) == ("http", "https")
-        if method != "GET" or not (same or safer) or not target.endswith(_ASK):
+        if method != "GET" or not (same or safer) or not target.endswith(self._ask):
             raise UnreachableError(
                 f"it redirects to {one_line(f'{new.scheme}://{new.hostname}{new.path}', 200)}: if the repository moved "
                 "there, set url to it"
             )
-        self._base = target.removesuffix(_ASK)
+        self._base = target.removesuffix(self._ask)
         return target
+
+
+async def _pieces(body: bytes, then: BinaryIO) -> AsyncIterator[bytes]:
+    """From its beginning, also when it is sent a second time."""
+    yield body
+    then.seek(0)
+    while piece := then.read(_PIECE_BYTES):
+        yield piece
 
 
 def _is_loopback(host: str) -> bool:

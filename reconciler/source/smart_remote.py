@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager, aclosing
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import pygit2
 
 from reconciler.model.follow import Follow, FollowKind
-from reconciler.model.plain_text import one_line
-from reconciler.source.errors import CredentialError, NotGivenError, ServerError, UnreachableError
 from reconciler.source.heads import RemoteHead, chosen, name_prefix, not_there, ref_prefix
 from reconciler.source.limits import SourceLimits
 from reconciler.source.pack_intake import take_in
+from reconciler.source.time_bound import within
 from reconciler.source.upload_pack import Talk, list_refs, pack_of
 
-T = TypeVar("T")
-
-_NOT_GIVEN = "not our ref"
 _MOST_HAVES = 64
 
 
@@ -57,7 +52,7 @@ class SmartRemote:
         if follow.kind is FollowKind.COMMIT:
             return RemoteHead(commit=follow.name, oid=follow.name)
         limit_s = min(self._limits.look_timeout_s, self._limits.fetch_timeout_s)
-        return self._within(limit_s, self._look(follow))
+        return within(self._runner, self.shown, limit_s, self._look(follow))
 
     def fetch(self, mirror: pygit2.Repository, oid: str) -> None:
         """See `Remote.fetch`.
@@ -66,7 +61,7 @@ class SmartRemote:
             NotGivenError: the server does not give that object out.
         """
         work = self._fetch(Path(mirror.path), oid, _haves(mirror))
-        self._within(self._limits.fetch_timeout_s, work)
+        within(self._runner, self.shown, self._limits.fetch_timeout_s, work)
 
     def close(self) -> None:
         """See `Remote.close`."""
@@ -90,25 +85,6 @@ class SmartRemote:
             aclosing(pack_of(talk, oid, haves, limit=self._limits.fetch_bytes)) as pack,
         ):
             await take_in(mirror, pack, self._limits)
-
-    def _within(self, limit_s: float, work: Coroutine[Any, Any, T]) -> T:
-        async def bounded() -> T:
-            async with asyncio.timeout(limit_s):
-                return await work
-
-        try:
-            return self._runner.run(bounded())
-        except TimeoutError as fault:
-            raise UnreachableError(
-                f"{self.shown} took longer than the {limit_s:g} s allowed and was given up"
-            ) from fault
-        except CredentialError:
-            raise
-        except ServerError as fault:
-            said = f"{self.shown} says: {one_line(str(fault), 200)}"
-            raise (NotGivenError if _NOT_GIVEN in str(fault) else UnreachableError)(said) from fault
-        except UnreachableError as fault:
-            raise type(fault)(f"{self.shown}: {fault}") from fault
 
 
 def _haves(mirror: pygit2.Repository) -> list[str]:

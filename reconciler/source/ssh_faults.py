@@ -24,7 +24,7 @@ def fault_of_ssh(said: str, exit_code: int | None, url: SshUrl, key: Path, known
     if exit_code == _FAILED_OF_SSH and "Could not resolve hostname" in words:
         return "the name of the host cannot be resolved: is it spelt right, does DNS work?"
     if exit_code == _NOT_FOUND:
-        return "git-upload-pack is not installed there"
+        return "git is not installed there"
     return f"it says: {one_line(' '.join(lines), 300)}" if lines else ""
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from reconciler.model.plain_text import one_line
 from reconciler.source.errors import NotGivenError, ServerError, UnreachableError
@@ -18,6 +18,9 @@ from reconciler.source.heads import Ref
 from reconciler.source.pkt_line import Mark, PktReader, pkt
 
 AGENT = "agent=git/gitvirt"
+READ, WRITE = "git-upload-pack", "git-receive-pack"
+"""What is asked of a server: to give, or to take."""
+
 _HASH = re.compile(r"[0-9a-f]{40}")
 _NO_HASH = "0" * 40
 _DATA, _PROGRESS, _FATAL = 1, 2, 3
@@ -44,8 +47,10 @@ class Talk(Protocol):
         """What it said first."""
         ...
 
-    def ask(self, request: bytes, *, limit: int) -> AbstractAsyncContextManager[PktReader]:
-        """Send a request; its answer, of at most ``limit`` bytes."""
+    def ask(
+        self, request: bytes, *, limit: int, then: BinaryIO | None = None
+    ) -> AbstractAsyncContextManager[PktReader]:
+        """Send a request, and the rest of a file after it; its answer, of at most ``limit`` bytes."""
         ...
 
 
