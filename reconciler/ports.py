@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from reconciler.model.adoption import Adoption, FoundVm
@@ -297,6 +298,33 @@ class Journal(Protocol):
         self, *, vm: str | None = None, since: datetime | None = None, limit: int | None = None
     ) -> Iterable[AuditEntry]:
         """What happened, newest first."""
+        ...
+
+
+class JournalRemote(Protocol):
+    """A branch elsewhere that keeps a copy of the journal. ``shown`` names it without credentials. For one thread at a time."""
+
+    shown: str
+
+    def push(self, repository: Path, head: str) -> str:
+        """Move the branch forward to ``head`` (empty: there is nothing yet) of the repository; empty when it stands there now. Else the commit at
+        which it stands, from which ``head`` does not descend: then nothing was written. It never moves in any other way.
+
+        Raises:
+            SourceError: no answer, or a refusal.
+        """
+        ...
+
+    def fetch(self, into: Path, commit: str) -> None:
+        """Bring a commit with all its history into a bare repository.
+
+        Raises:
+            SourceError: it did not arrive whole.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
         ...
 
 

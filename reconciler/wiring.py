@@ -21,6 +21,7 @@ from reconciler.daemon.cycle import Cycle, CycleReport
 from reconciler.daemon.doctor import Check, examine
 from reconciler.daemon.file_cache import FileCache
 from reconciler.daemon.fingerprint import fingerprint
+from reconciler.daemon.journal_push import PushedJournal
 from reconciler.daemon.key import ensure_key, keyed_digest
 from reconciler.daemon.led_engine import led_engine
 from reconciler.daemon.log_setup import set_up_logging
@@ -40,6 +41,7 @@ from reconciler.settings import LogSettings, Settings
 from reconciler.source.git_source import GitSource
 from reconciler.source.limits import DEFAULT_LIMITS as SOURCE_LIMITS
 from reconciler.wiring_engines import EngineChoice, engine_choice
+from reconciler.wiring_journal import open_journal, pushed
 from reconciler.wiring_lead import acting, make_directory
 
 T = TypeVar("T")
@@ -50,12 +52,15 @@ READING_VERBS = frozenset({"status", "get", "plan", "trash-list"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """A cycle and what it stands on. ``patient`` are the sources as a daemon's cycle sees them."""
+    """A cycle and what it stands on. ``patient`` are the sources as a daemon's cycle sees them; ``pushed`` is the journal where it has a
+    copy elsewhere.
+    """
 
     sources: Mapping[str, GitSource]
     patient: Mapping[str, PatientSource]
     engine: Engine
     journal: GitJournal
+    pushed: PushedJournal | None
     cycle: Cycle
     clock: Clock
     workers: Workers
@@ -75,8 +80,15 @@ class Core:
             workers=self.workers,
         )
 
+    def begin_to_push(self) -> None:
+        """From here on the journal's copy elsewhere is kept up to date: this process acts."""
+        if self.pushed is not None:
+            self.pushed.begin()
+
     def close(self) -> None:
         """Let go of the host and of the remotes."""
+        if self.pushed is not None:
+            self.pushed.finish()
         self.engine.close()
         for source in self.sources.values():
             source.close()
@@ -140,10 +152,11 @@ def build_core(
     else:
         engine = choice.open(settings, clock, workers)
     journal = open_journal(settings, background=workers.background)
+    elsewhere = pushed(journal, settings)
     cycle = Cycle(
         sources=patient or sources,
         engine=engine,
-        journal=journal,
+        journal=elsewhere or journal,
         clock=clock,
         workers=workers,
         policy=settings.policy,
@@ -158,6 +171,7 @@ def build_core(
         patient=patient,
         engine=engine,
         journal=journal,
+        pushed=elsewhere,
         cycle=cycle,
         clock=clock,
         workers=workers,
@@ -194,6 +208,8 @@ def ask_here(settings: Settings, verb: str, arguments: Mapping[str, Any]) -> Any
     with nullcontext() if verb in READING_VERBS else acting(settings) as leadership:
         core = build_core(settings, leadership=leadership)
         try:
+            if verb not in READING_VERBS:
+                core.begin_to_push()
             operations = core.operations(InlineTurn(core.cycle), settings)
             for source in core.sources.values():
                 source.fetch()
@@ -221,6 +237,7 @@ def apply_once(
     with acting(settings) as leadership:
         core = build_core(settings, leadership=leadership)
         try:
+            core.begin_to_push()
             operations = core.operations(InlineTurn(core.cycle), settings)
             deadline_s = core.clock.monotonic() + wait_s
             view = operations.serve(verb, given, calling_user())
@@ -238,17 +255,6 @@ def apply_once(
 def calling_user() -> str:
     """Who runs this command, as the journal tells it."""
     return user_name(os.geteuid(), os.environ.get("SUDO_USER", ""))
-
-
-def open_journal(
-    settings: Settings, *, background: Callable[[str, Callable[[], None]], None] | None = None
-) -> GitJournal:
-    """The journal of the state directory. ``background`` packs it beside the cycle where there are threads for that.
-
-    Raises:
-        JournalError: it can be neither opened nor made.
-    """
-    return GitJournal(state_directory=settings.state_directory, clock=SystemClock(), background=background)
 
 
 def engine_uri(settings: Settings) -> str:

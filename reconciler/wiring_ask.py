@@ -63,6 +63,6 @@ def audit(settings: Settings, *, vm: str | None, since: datetime | None, limit: 
     Raises:
         JournalError: the journal cannot be read.
     """
-    from reconciler.wiring import open_journal  # noqa: PLC0415
+    from reconciler.wiring_journal import open_journal  # noqa: PLC0415
 
     return tuple(open_journal(settings).entries(vm=vm, since=since, limit=limit))

@@ -58,6 +58,9 @@ def daemon_of(
         make_directory(settings.runtime_directory, "runtimeDirectory", 0o755)
         core = build_core(settings, on_late=lambda: loop.wake(Wake()), leadership=leadership)
         _tell_of_new_key(core, settings)
+        if core.pushed is not None:
+            ending.callback(core.pushed.finish)
+        core.begin_to_push()
         metrics = Metrics(now=core.clock.now, leads=leadership.is_held)
         book = EventBook(core.clock.now())
         operations = core.operations(LoopTurn(lambda: loop), settings)

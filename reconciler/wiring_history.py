@@ -14,7 +14,7 @@ from reconciler.model.errors import SourceError
 from reconciler.model.record import AuditEntry
 from reconciler.settings import Settings
 from reconciler.source.git_source import GitSource
-from reconciler.wiring import open_journal
+from reconciler.wiring_journal import open_journal
 
 
 def history(

@@ -34,6 +34,10 @@ class BackOff:
         """Whether the last try failed."""
         return self._failures > 0
 
+    def left_s(self) -> float:
+        """Seconds until then; none when it is due."""
+        return max(0.0, self._until_s - self._monotonic())
+
     def is_due(self) -> bool:
         """Whether to try again by oneself."""
         return self._monotonic() >= self._until_s

@@ -16,13 +16,30 @@ from typing import Any
 import pygit2
 
 from reconciler.journal.audit import Wanted, choose
-from reconciler.journal.message import JOURNAL_SIGN, Notice, compose_message, dominant_cause, revision_behind
+from reconciler.journal.joining import move_objects, refuse_strangers
+from reconciler.journal.message import (
+    JOURNAL_SIGN,
+    Notice,
+    compose_message,
+    compose_notice,
+    dominant_cause,
+    revision_behind,
+)
 from reconciler.journal.novelty import Noteworthy, Seen, event_identity, identity
 from reconciler.journal.object_files import HELD_FILE, PROBLEMS_FILE, SOURCE_FILE, from_yaml, object_path, to_yaml
 from reconciler.journal.owed import Owed
 from reconciler.journal.packing import pack_objects
 from reconciler.journal.reading import parse_message
-from reconciler.journal.store import BRANCH, GIT_FAULTS, GITVIRT, JournalStore, Person, one_writer, prepare_libgit2
+from reconciler.journal.store import (
+    BRANCH,
+    GIT_FAULTS,
+    GITVIRT,
+    JournalStore,
+    Person,
+    newest_first,
+    one_writer,
+    prepare_libgit2,
+)
 from reconciler.loose_objects import CutOffError, LooseObjects
 from reconciler.model.errors import JournalError
 from reconciler.model.keys import ObjectKey
@@ -33,7 +50,7 @@ from reconciler.ports import Clock
 
 LACKING_LIMIT = 500
 """Objects whose live state is written down in one cycle after the journal was lost: a second or so of work."""
-SET_ASIDE, LATE, COMPLETED = "set-aside", "late", "completed"
+SET_ASIDE, LATE, COMPLETED, JOINED = "set-aside", "late", "completed", "joined"
 """What happens to a journal."""
 
 
@@ -104,6 +121,42 @@ class GitJournal:
             self._owed.stale.difference_update(lacking[:LACKING_LIMIT])
             self._is_whole = len(lacking) <= LACKING_LIMIT
             return tuple(lacking[:LACKING_LIMIT])
+
+    def head(self) -> str:
+        """The newest commit; empty for a journal without any, or one that cannot be read. Never makes one."""
+        with self._lock:
+            prepare_libgit2()
+            try:
+                repository = pygit2.Repository(str(self.path), pygit2.enums.RepositoryOpenFlag.BARE)
+                reference = repository.references.get(BRANCH)
+            except GIT_FAULTS:
+                return ""
+            return str(reference.target) if reference is not None else ""
+
+    def take_over(self, draft: Path, commit: str, shown: str) -> bool:
+        """Go on from a history that was brought into the repository ``draft``: as it is, where this journal has none yet; else both
+        become one. ``shown`` is where it came from. Whether there was none.
+
+        Raises:
+            JournalError: it is no journal, or cannot be stored.
+        """
+        with self._lock:
+            try:
+                with one_writer(self._lock_file, self.path):
+                    refuse_strangers(draft, commit, shown)
+                    store = self._sound_store()
+                    is_new = store.head() is None
+                    move_objects(draft, self.path)
+                    if is_new:
+                        store.take(commit)
+                    else:
+                        said = f"what {shown} told and this journal did not is part of it from here on"
+                        store.join(commit, compose_notice(Notice(JOINED, said)), self._clock.now())
+                    self._store, self._seen, self._is_whole = None, self._seen if not is_new else None, False
+            except GIT_FAULTS as fault:
+                self._store = None
+                raise JournalError(f"the history of {shown} cannot be stored: {one_line(str(fault), 200)}") from fault
+        return is_new
 
     def news(self) -> tuple[str, ...]:
         """See `Journal.news`."""
@@ -277,14 +330,11 @@ class GitJournal:
         try:
             LooseObjects(self.path).require_whole()
             repository = pygit2.Repository(str(self.path), pygit2.enums.RepositoryOpenFlag.BARE)
-            reference = repository.references.get(BRANCH)
-            commit = reference.peel(pygit2.Commit) if reference else None
-            while commit is not None:
+            for commit in newest_first(repository):
                 message = commit.raw_message
                 if needle in message or always in message:
                     at = datetime.fromtimestamp(commit.commit_time, UTC)
                     yield from reversed(parse_message(str(commit.id), message.decode("utf-8", "replace"), at))
-                commit = repository[commit.parent_ids[0]].peel(pygit2.Commit) if commit.parent_ids else None
         except GIT_FAULTS as fault:
             raise JournalError(
                 f"the journal {self.path} is damaged ({one_line(str(fault))}): what is older than the entries above "

@@ -61,6 +61,13 @@ def compose_message(record: CycleRecord, news: Noteworthy, notices: Sequence[Not
     return "\n\n".join([*filter(None, paragraphs), "\n".join(trailers)]) + "\n"
 
 
+def compose_notice(notice: Notice) -> str:
+    """The message of a commit that tells of the journal itself and of nothing else."""
+    body = [f"{JOURNAL_SIGN}journal {one_line(notice.what, 60)}", *_text("message", notice.text)]
+    subject = one_line(f"journal: {notice.what}", SUBJECT_LIMIT)
+    return "\n\n".join([subject, "\n".join(body), f"Journal: {_word(notice.what)}"]) + "\n"
+
+
 def dominant_cause(news: Noteworthy) -> Cause:
     """The cause that the commit as a whole is put down to."""
     causes = {done.change.cause for done in news.applied}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import heapq
 import os
 import shutil
 import time
@@ -115,6 +116,36 @@ class JournalStore:
             tree,
             [head.id] if head else [],
         )
+        self._expect_at(commit)
+        self._loose += 2
+        return str(commit)
+
+    def take(self, commit: str) -> None:
+        """Let a journal without any commit go on from one whose objects are here.
+
+        Raises:
+            ValueError, pygit2.GitError, OSError: it does not.
+        """
+        oid = pygit2.Oid(hex=commit)
+        self.repository.references.create(BRANCH, oid)
+        self._expect_at(oid)
+
+    def join(self, commit: str, message: str, at: datetime) -> str:
+        """Add a commit that comes after the newest one and after another, whose objects are here; its files are those of the newest.
+
+        Raises:
+            KeyError, ValueError, pygit2.GitError, OSError: nothing was recorded.
+        """
+        head = self.head()
+        if head is None:
+            raise KeyError(f"{BRANCH} is gone")
+        signature = _signature(GITVIRT, int(at.timestamp()))
+        parents = [head.id, pygit2.Oid(hex=commit)]
+        made = self.repository.create_commit(BRANCH, signature, signature, message, head.tree_id, parents)
+        self._expect_at(made)
+        return str(made)
+
+    def _expect_at(self, commit: pygit2.Oid) -> None:
         # libgit2 1.9 answers with a commit, too, when a full disk kept the branch where it was.
         moved = self.repository.references.get(BRANCH)
         if (
@@ -123,8 +154,6 @@ class JournalStore:
             or is_cut_off(self.path / "objects" / str(commit)[:2] / str(commit)[2:])
         ):
             raise OSError(errno.ENOSPC, "the commit was not stored: No space left on device, in all likelihood")
-        self._loose += 2
-        return str(commit)
 
     def _tree(self, old: pygit2.Oid | None, changes: Mapping[str, object]) -> pygit2.Oid | None:
         """The tree ``old`` with changes; None when nothing is left in it. Trees without a change are not opened."""
@@ -135,7 +164,9 @@ class JournalStore:
         for name, change in changes.items():
             before = builder.get(name)
             if isinstance(change, Mapping):
-                below = self._tree(before.id if before is not None else None, change)
+                # A file in the place of a directory is not ours: it gives way.
+                is_tree = before is not None and before.type == ObjectType.TREE
+                below = self._tree(before.id if is_tree else None, change)
                 mode = FileMode.TREE
             else:
                 below = self.repository.create_blob(change) if isinstance(change, bytes) else None
@@ -170,6 +201,30 @@ class JournalStore:
         except GIT_FAULTS as fault:
             return one_line(str(fault), 200) or "it cannot be read"
         return ""
+
+
+def newest_first(repository: pygit2.Repository) -> Iterator[pygit2.Commit]:
+    """Every commit of a journal, read one by one. Where two histories were joined, by the time that stands in them; a commit never
+    before one that came after it in its own.
+
+    Raises:
+        KeyError, ValueError, pygit2.GitError: one cannot be read; what is newer was given.
+    """
+    reference = repository.references.get(BRANCH)
+    pending = [_entry(reference.peel(pygit2.Commit))] if reference else []
+    seen: set[pygit2.Oid] = set()
+    while pending:
+        commit = heapq.heappop(pending)[2]
+        yield commit
+        is_one_line = not pending and len(commit.parent_ids) <= 1
+        for parent in commit.parent_ids:
+            if is_one_line or parent not in seen:
+                seen |= set() if is_one_line else {parent}
+                heapq.heappush(pending, _entry(repository[parent].peel(pygit2.Commit)))
+
+
+def _entry(commit: pygit2.Commit) -> tuple[int, str, pygit2.Commit]:
+    return -commit.commit_time, str(commit.id), commit
 
 
 def _make(path: Path) -> None:

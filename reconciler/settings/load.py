@@ -15,6 +15,7 @@ from reconciler.model.policy import Policy
 from reconciler.settings.engine import EngineSettings, read_engine
 from reconciler.settings.file import RawSettings, read_settings
 from reconciler.settings.imports import ImportSettings, imports_as_file, read_imports
+from reconciler.settings.journal import JournalSettings, journal_as_file, read_journal
 from reconciler.settings.limits import LimitSettings, limits_as_file, read_limits
 from reconciler.settings.places import is_session, user_places
 from reconciler.settings.policy import policy_as_file, read_policy
@@ -49,6 +50,7 @@ class Settings:
     resync_interval_s: float = 600.0
     imports: ImportSettings = ImportSettings()
     limits: LimitSettings = LimitSettings()
+    journal: JournalSettings = JournalSettings()
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
     origin: str = "the built-in defaults"
@@ -68,6 +70,7 @@ class Settings:
             **sources_as_file(self.sources),
             "engine": {self.engine.name: dict(self.engine.options)},
             **secrets_as_file(self.secrets),
+            **journal_as_file(self.journal),
             "resyncInterval": format_duration(self.resync_interval_s),
             "imports": imports_as_file(self.imports),
             "limits": limits_as_file(self.limits),
@@ -106,10 +109,11 @@ def build_settings(raw: RawSettings, *, hostname: str) -> Settings:
             f"{raw.place(['keyFile'])}: keyFile {key_file} lies in stateDirectory {state}; put it elsewhere, "
             "so that a copy of the state directory does not carry it."
         )
+    sources, policy = read_sources(raw), read_policy(raw, hostname)
     return Settings(
-        sources=read_sources(raw),
+        sources=sources,
         engine=read_engine(body.get("engine") or {}),
-        policy=read_policy(raw, hostname),
+        policy=policy,
         state_directory=state,
         runtime_directory=runtime,
         key_file=key_file,
@@ -117,6 +121,7 @@ def build_settings(raw: RawSettings, *, hostname: str) -> Settings:
         resync_interval_s=read_interval_s(raw, "resyncInterval", default=Settings().resync_interval_s),
         imports=read_imports(raw),
         limits=read_limits(raw),
+        journal=read_journal(raw, policy, sources),
         web=read_web(raw),
         log=LogSettings(**(body.get("log") or {})),
         origin=raw.origin,

@@ -92,17 +92,24 @@ def refuse_credentials(raw: RawSettings, at: str, body: Mapping[str, Any]) -> No
 
 def reach_as_file(spec: SourceSpec) -> dict[str, Any]:
     """This part as the file would say it."""
-    auth = {name: str(path) for name, field in _AUTH_FILES.items() if (path := getattr(spec.auth, field))}
-    if spec.auth.username:
-        auth = {"username": spec.auth.username, **auth}
     verify = {name: str(path) for name, field in _VERIFY_FILES.items() if (path := getattr(spec.verify, field, None))}
     return {
         str(spec.follow.kind): spec.follow.name,
         "path": spec.path,
         "timeout": format_duration(spec.timeout_s),
         "acceptRewrites": spec.accept_rewrites,
-        **({"auth": auth} if auth else {}),
         **({"verify": {"mode": str(spec.verify.mode), **verify}} if spec.verify else {}),
+        **auth_as_file(spec),
+    }
+
+
+def auth_as_file(spec: SourceSpec) -> dict[str, Any]:
+    """How the server is reached, as the file would say it."""
+    auth = {name: str(path) for name, field in _AUTH_FILES.items() if (path := getattr(spec.auth, field))}
+    if spec.auth.username:
+        auth = {"username": spec.auth.username, **auth}
+    return {
+        **({"auth": auth} if auth else {}),
         **({"caFile": str(spec.ca_file)} if spec.ca_file else {}),
         **({"proxy": spec.proxy} if spec.proxy else {}),
         **({"allowPlainHttp": True} if spec.allow_plain_http else {}),

@@ -15,6 +15,7 @@ from reconciler.source.upload_pack import Advertisement, read_advertisement
 _PIECE_BYTES = 64 * 1024
 _LONGEST_COMPLAINT = 64 * 1024
 _LAST_WORDS_S = 2.0
+_FAREWELL_S = 0.5
 
 
 class ProcessTalk:
@@ -47,10 +48,12 @@ class ProcessTalk:
         yield PktReader(self._pieces, limit=limit)
 
     async def bid_farewell(self) -> None:
-        """Tell the server that nothing more is wanted."""
-        with contextlib.suppress(ConnectionError):
+        """Tell the server that nothing more is wanted; one that is there ends then by itself."""
+        with contextlib.suppress(ConnectionError, TimeoutError):
             self._stdin.write(Mark.FLUSH.value)
             self._stdin.close()
+            async with asyncio.timeout(_FAREWELL_S):
+                await self._process.wait()
 
     async def last_words(self) -> str:
         """What the program, or the server behind it, complained of, once it ended; waits a little for that."""

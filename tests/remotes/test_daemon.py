@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,13 +18,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import yaml
 
 from reconciler.daemon.control_client import ask
 from reconciler.model.errors import DaemonError
+from reconciler.wiring_journal import open_journal
 from tests.remotes.broken import raw_server
 from tests.remotes.web import PASSWORD, USER
 from tests.unit.daemon.homes import Home, make_home, vm_text
 from tests.unit.daemon.parts import PATIENCE_S, eventually
+from tests.unit.journal.building import git
 
 
 @contextmanager
@@ -163,3 +167,32 @@ def test_a_remote_that_hangs_holds_nothing_up(home, web):
             for _ in range(20):
                 asked(home, "reconcile")
             assert time.monotonic() - begun < 20
+
+
+def test_a_journal_that_is_pushed_outlives_the_state_directory_and_shows_no_password(home, upstream, repositories, web):
+    served, branch = repositories / upstream.served, "refs/heads/journal/lab"
+    settings = yaml.safe_load(home.settings_file.read_text())
+    reach = {name: settings["source"][name] for name in ("caFile", "auth")}
+    settings["journal"] = {"push": {"url": web.url("basic", upstream.served), "branch": "journal/lab", **reach}}
+    home.settings_file.write_text(yaml.safe_dump(settings))
+
+    def pushed() -> int:
+        return len(git(served, "for-each-ref", branch) and git(served, "log", "--format=%H", branch).split())
+
+    def told() -> list[str]:
+        return [entry.action for entry in open_journal(home.settings).entries(vm="web")]
+
+    with daemon(home) as process, ProcessWatch(process.pid) as watch:
+        eventually(lambda: pushed() > 0)
+    before, first = pushed(), told()
+    assert "create" in first
+    assert b"pack-objects" in watch.everything(), "the children were seen"
+    assert secrets_in(watch.everything() + (home.directory / "log").read_bytes()) == []
+    shutil.rmtree(home.directory / "state")
+    with daemon(home):
+        # A simulated host forgets everything, so that the VM is made again; what went before is there all the same.
+        eventually(lambda: pushed() > before)
+    assert '"journal.taken"' in (home.directory / "log").read_text()
+    assert told()[-len(first) :] == first
+    assert len(told()) > len(first)
+    assert git(served, "rev-list", "--merges", branch) == ""
