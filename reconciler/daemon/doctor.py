@@ -25,6 +25,7 @@ from reconciler.secrets.passphrase import read_passphrase
 from reconciler.settings import Settings, SourceSettings, redacted_url
 from reconciler.source.limits import DEFAULT_LIMITS
 from reconciler.source.local_remote import LocalRemote
+from reconciler.source.push_remote import PushRemote
 from reconciler.source.remotes import remote_for
 from reconciler.source.signature_programs import KeyringFiles, missing_programs
 from reconciler.web.webhook import read_secrets
@@ -73,6 +74,7 @@ def examine(
         *_files(settings),
         *(_source(source) for source in settings.sources),
         *(_signatures(source) for source in settings.sources if source.verify),
+        *_journal_elsewhere(settings),
         *_webhook(settings),
         *_secrets(settings),
         _socket(settings.control_socket),
@@ -222,6 +224,23 @@ def _source(source: SourceSettings) -> Check:
     if not head.commit:
         return _failed(name, f"{shown} has no {source.follow} ({head.fault})", "set source to what exists, or push it")
     return _ok(name, f"{shown} ({source.follow}) at {head.commit[:12]}")
+
+
+def _journal_elsewhere(settings: Settings) -> Iterator[Check]:
+    """Whether the journal's copy can be reached with a credential that may write; nothing is pushed."""
+    push = settings.journal.push
+    if push is None:
+        return
+    try:
+        remote = PushRemote(push.spec, push.ref, DEFAULT_LIMITS)
+        try:
+            head = remote.push(settings.state_directory, "")
+        finally:
+            remote.close()
+    except SourceError as fault:
+        yield _failed("journal", redacted_url(push.spec.url), str(fault))
+        return
+    yield _ok("journal", f"{remote.shown} {f'at {head[:12]}' if head else 'is made with the first push'}")
 
 
 def _signatures(source: SourceSettings) -> Check:

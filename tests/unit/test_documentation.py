@@ -6,6 +6,8 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,7 @@ def test_the_page_of_the_command_line_names_no_other_command() -> None:
 def _settings(schema: Mapping[str, Any], whole: Mapping[str, Any], path: str = "") -> Iterator[str]:
     """The dotted path of every setting that holds a value."""
     if "$ref" in schema:
-        schema = {**whole["$defs"][schema["$ref"].rsplit("/", 1)[1]], **schema}
+        schema = {**reduce(getitem, schema["$ref"].split("/")[1:], whole), **schema}
     inner = schema.get("additionalProperties")
     if schema.get("properties"):
         for name, one in schema["properties"].items():
