@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STEADY = ("steady0", "steady1")
 SETTLE_S = 150.0
 SWEEP_S = 10.0
+NO_PROCESS = 0
 MOST_KILLS = 4
 """Of one guest: it is started again later each time."""
 
@@ -64,7 +65,7 @@ class Chaos:
         self.world.until_followed(SETTLE_S)
         self.world.approve_all(SETTLE_S)
         found = self._accounts()
-        found += [f"{name} was restarted" for name, pid in self.pids.items() if self.world.qemu_pid(name) != pid]
+        found += [f"{name} was restarted" for name, pid in self.pids.items() if self._pid(name) != pid]
         found += self._changed_disks()
         self._write_where_nothing_is()
         return "; ".join(done), found
@@ -114,14 +115,21 @@ class Chaos:
             self.world.pull_the_plug(name)
         except (OSError, ValueError):
             return f"{name} was off"
-        old, self.pids[name] = self.pids[name], 0
+        old, self.pids[name] = self.pids[name], NO_PROCESS
         self.world.host.mend()
         self.world.reconnect()
         self.world.until(
-            f"{name} runs again", lambda: self.world.runs(name) and self.world.qemu_pid(name) != old, SETTLE_S
+            f"{name} runs again", lambda: self.world.runs(name) and self._pid(name) not in (NO_PROCESS, old), SETTLE_S
         )
-        self.pids[name] = self.world.qemu_pid(name)
+        self.pids[name] = self._pid(name)
         return f"QEMU of {name} killed"
+
+    def _pid(self, name: str) -> int:
+        """A guest's process. One that is just being started runs for libvirt before it has one."""
+        try:
+            return self.world.qemu_pid(name)
+        except (OSError, ValueError):
+            return NO_PROCESS
 
     def _disks(self) -> dict[str, str]:
         declared = Declared.of([text for text in self.fleet.files.values() if text])
