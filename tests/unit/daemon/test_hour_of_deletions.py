@@ -39,12 +39,15 @@ def world() -> World:
     return made
 
 
+@pytest.mark.parametrize("restarts", [False, True])
 @pytest.mark.parametrize("jump_s", [DAY_S, 7200.0, -DAY_S])
-def test_a_clock_that_is_set_forgets_no_deletion_and_keeps_none(world: World, jump_s: float) -> None:
+def test_a_clock_that_is_set_forgets_no_deletion_and_keeps_none(world: World, jump_s: float, *, restarts: bool) -> None:
     world.clock.jump(jump_s)
     world.clock.advance(600.0)
-    world.restart()
+    if restarts:
+        world.restart()
     declare(world, 4)
+    assert len(world.host.state.trash) == 3
     assert held(world) == ["blast-radius"]
     world.clock.advance(3000.0 + 60.0)
     assert held(world) == []
