@@ -13,6 +13,7 @@ from nodeexec.kubevirt.finalizers import kept_by_finalizers
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, KINDS, UNDERSTOOD, Kind
 from nodeexec.kubevirt.manifest import POWER_FIELDS, sent
 from nodeexec.kubevirt.marks import OVERRIDE, metadata_of
+from nodeexec.kubevirt.normal_form import renamed
 from nodeexec.kubevirt.owner_references import detach_disks
 from nodeexec.kubevirt.power import Power
 from nodeexec.kubevirt.refusals import refusal
@@ -121,7 +122,7 @@ class Applier:
         first = _version(live)
         for last_try in (False, True):
             try:
-                live = self._with_strategy(wanted, live)
+                live = self._with_shared_fields(wanted, live)
                 self._send(change, wanted, live, kind)
                 break
             except ApiError as error:
@@ -155,9 +156,9 @@ class Applier:
         by_hand = any(one.refused and one.path.removeprefix("spec.") in POWER_FIELDS for one in found)
         return by_hand or rules.holding(live) is not None
 
-    def _with_strategy(self, wanted: Resolved, live: LiveObject | None) -> LiveObject | None:
-        """The run strategy is written by itself: whoever last started or stopped the VM holds that field (KubeVirt's API, for `virtctl`
-        and for gitvirt alike), and an apply would be refused because of them.
+    def _with_shared_fields(self, wanted: Resolved, live: LiveObject | None) -> LiveObject | None:
+        """Fields that KubeVirt writes too are written by themselves: whoever last started or stopped the VM holds the run strategy (KubeVirt's
+        API, for `virtctl` and for gitvirt alike), and an apply would be refused because of them.
         """
         if not isinstance(live, LiveVm):
             return live
@@ -165,10 +166,11 @@ class Applier:
             not one.refused and one.path.removeprefix("spec.") in POWER_FIELDS
             for one in compare(wanted, live, self._rules())
         )
-        if not differs:
-            return live
         declared = (wanted.document.body.get("spec") or {}) if wanted.document is not None else {}
-        spec = {name: declared.get(name) for name in POWER_FIELDS}
+        served = (live.served.document.get("spec") or {}) if live.served is not None else {}
+        spec = {**({name: declared.get(name) for name in POWER_FIELDS} if differs else {}), **renamed(declared, served)}
+        if not spec:
+            return live
         change = {"metadata": {"resourceVersion": _version(live)}, "spec": spec}
         self._tools.access.patch(KINDS[live.key.kind], live.key, change)
         return self._tools.observer.live(live.key)

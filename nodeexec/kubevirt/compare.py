@@ -55,7 +55,7 @@ def compare(wanted: Resolved, live: LiveObject, rules: Rules = Rules()) -> tuple
     last = declared_part(marks.applied) if marks is not None and marks.applied else {}
     have = live.served.document if live.served is not None else last
     settled = live.served.settled if live.served is not None else ()
-    want = compared(wanted, have) if live.served is not None else declared_part(wanted.applied)
+    want = compared(wanted, last, have) if live.served is not None else declared_part(wanted.applied)
     around = _circumstances(wanted, want, have, live, rules)
     found: list[Difference] = []
     for one in unlike(want, last, have):

@@ -25,6 +25,18 @@ _QUANTITIES = re.compile(
 )
 
 
+_TYPED = re.compile(r"spec\.(template|source)\.")
+_STRINGS = re.compile(r"\.(nodeSelector|labels|annotations|matchLabels)$")
+_FALSE_IS_LEFT_OUT = frozenset(
+    {
+        "hotpluggable", "readonly", "reservation", "dedicatedCpuPlacement", "isolateEmulatorThread", "disableHotplug",
+        "overcommitGuestOverhead", "hidden", "endOfInterrupt", "default",
+    }
+)  # fmt: skip
+_ZERO_IS_LEFT_OUT = frozenset({"cores", "sockets", "threads", "maxSockets", "acpiIndex", "logical", "physical"})
+_EMPTY_IS_LEFT_OUT = frozenset({"nodeSelector", "labels", "annotations", "matchLabels", "requests", "limits"})
+
+
 @dataclass(frozen=True, slots=True)
 class Unlike:
     """One place where live is not as declared. ``before`` and ``after`` are `ABSENT` for what is not there; ``foreign`` is an item
@@ -39,8 +51,10 @@ class Unlike:
 
 def unlike(wanted: Any, last: Any, live: Any, path: str = "") -> Iterator[Unlike]:
     """Every place where ``live`` is not as ``wanted``, over what is declared now and what was ``last``."""
-    if wanted is None:
+    if wanted is None or ((live is ABSENT or wanted == "") and says_nothing(path, wanted)):
         wanted = ABSENT
+    if last == "" and says_nothing(path, last):
+        last = ABSENT
     if wanted is ABSENT:
         yield from _no_longer(last, live, path)
     elif isinstance(wanted, Mapping):
@@ -57,7 +71,7 @@ def _no_longer(last: Any, live: Any, path: str) -> Iterator[Unlike]:
         return
     if isinstance(last, Mapping) and last and isinstance(live, Mapping):
         for name, value in last.items():
-            yield from _no_longer(value, live.get(name, ABSENT), _below(path, name))
+            yield from _no_longer(value, live.get(name, ABSENT), below(path, name))
     elif is_named(last) and last and is_named(live):
         there = by_name(live)
         for name, value in by_name(last).items():
@@ -77,9 +91,7 @@ def _mapping(wanted: Mapping[str, Any], last: Any, live: Any, path: str) -> Iter
         return
     before = last if isinstance(last, Mapping) else {}
     for name in (*wanted, *(name for name in before if name not in wanted)):
-        yield from unlike(
-            wanted.get(name, ABSENT), before.get(name, ABSENT), live.get(name, ABSENT), _below(path, name)
-        )
+        yield from unlike(wanted.get(name, ABSENT), before.get(name, ABSENT), live.get(name, ABSENT), below(path, name))
 
 
 def _list(wanted: list[Any], last: Any, live: Any, path: str) -> Iterator[Unlike]:
@@ -115,6 +127,22 @@ def _named(wanted: list[Any], last: Any, live: list[Any], path: str) -> Iterator
             yield Unlike(f"{path}[{name}]", item, ABSENT, foreign=True)
 
 
+def says_nothing(path: str, wanted: Any) -> bool:
+    """Whether a field is one that KubeVirt or CDI leave out when it is empty, as this one is: their webhooks write a specification again
+    from types of their own. An empty text says nothing even where they fill something in.
+
+    *Source*: their API types, fields that are no pointers and have ``omitempty``.
+    """
+    above, _, name = path.rpartition(".")
+    if not _TYPED.match(path) or _STRINGS.search(above):
+        return False
+    if isinstance(wanted, bool):
+        return not wanted and name in _FALSE_IS_LEFT_OUT
+    if isinstance(wanted, int):
+        return wanted == 0 and name in _ZERO_IS_LEFT_OUT
+    return not wanted and (isinstance(wanted, str) or (isinstance(wanted, Mapping) and name in _EMPTY_IS_LEFT_OUT))
+
+
 def is_named(value: Any) -> bool:
     """Whether a value is a list of items that each have a name of their own."""
     if not isinstance(value, list):
@@ -146,5 +174,6 @@ def same(wanted: Any, live: Any, path: str) -> bool:
         return False
 
 
-def _below(path: str, name: str) -> str:
+def below(path: str, name: str) -> str:
+    """The path of a field of what stands at ``path``."""
     return f"{path}.{name}" if path else str(name)

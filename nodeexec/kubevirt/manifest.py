@@ -6,14 +6,13 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from nodeexec.kubevirt.impacts_devices import GONE
 from nodeexec.kubevirt.keeping import secret_as_kept
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, Kind
 from nodeexec.kubevirt.leaves import MASK
 from nodeexec.kubevirt.marks import applied_marks
 from nodeexec.kubevirt.merging import merged
+from nodeexec.kubevirt.normal_form import as_served
 from nodeexec.kubevirt.project_volume import requested
-from nodeexec.kubevirt.vm_references import template_of
 from reconciler.model.live import LiveObject, LiveVm, LiveVolume
 from reconciler.model.resolved import Resolved, ResolvedVm
 
@@ -21,19 +20,19 @@ NOT_DECLARED = ("apiVersion", "kind", "metadata", "status")
 POWER_FIELDS = ("runStrategy", "running")
 
 
-def meant(wanted: Resolved, served: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest as it is to be on an object that is there as ``served`` (empty for none)."""
+def meant(wanted: Resolved, last: Mapping[str, Any], served: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest as it is to be on an object that is there as ``served`` and was declared as ``last`` (empty for none)."""
     body = dict(wanted.document.body) if wanted.document is not None else {}
     declared = {name: value for name, value in body.items() if name not in NOT_DECLARED}
     metadata = body.get("metadata") or {}
     kept = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
     declared = {**declared, **({"metadata": kept} if kept else {})}
-    return _without_gone_nics(_with_identity(declared, wanted), served) if isinstance(wanted, ResolvedVm) else declared
+    return as_served(_with_identity(declared, wanted), last, served) if isinstance(wanted, ResolvedVm) else declared
 
 
-def compared(wanted: Resolved, served: Mapping[str, Any]) -> dict[str, Any]:
+def compared(wanted: Resolved, last: Mapping[str, Any], served: Mapping[str, Any]) -> dict[str, Any]:
     """The same in the form in which live objects are kept."""
-    declared = meant(wanted, served)
+    declared = meant(wanted, last, served)
     return secret_as_kept(declared) if wanted.key.kind == "Secret" else declared
 
 
@@ -58,26 +57,12 @@ def _with_identity(declared: dict[str, Any], wanted: ResolvedVm) -> dict[str, An
     made = copy.deepcopy(declared)
     domain = made.setdefault("spec", {}).setdefault("template", {}).setdefault("spec", {}).setdefault("domain", {})
     firmware = domain["firmware"] = dict(domain.get("firmware") or {})
-    firmware.setdefault("uuid", wanted.domain.uuid)
-    firmware.setdefault("serial", wanted.domain.serial)
+    firmware["uuid"] = firmware.get("uuid") or wanted.domain.uuid
+    firmware["serial"] = firmware.get("serial") or wanted.domain.serial
     macs = {nic.name: nic.mac for nic in wanted.domain.interfaces}
     for nic in (domain.get("devices") or {}).get("interfaces") or ():
         if not nic.get("macAddress") and nic.get("name") in macs:
             nic["macAddress"] = macs[nic["name"]]
-    return made
-
-
-def _without_gone_nics(made: dict[str, Any], served: Mapping[str, Any]) -> dict[str, Any]:
-    """A NIC with ``state: absent`` leaves the VM's document once it is unplugged: KubeVirt takes it and its network out."""
-    template = made["spec"]["template"]["spec"]
-    have = (template_of(served).get("domain") or {}).get("devices") or {}
-    there = {nic.get("name") for nic in have.get("interfaces") or ()}
-    devices = (template.get("domain") or {}).get("devices") or {}
-    nics = devices.get("interfaces") or []
-    gone = {nic.get("name") for nic in nics if nic.get("state") == GONE and nic.get("name") not in there}
-    if gone:
-        devices["interfaces"] = [nic for nic in nics if nic.get("name") not in gone]
-        template["networks"] = [net for net in template.get("networks") or () if net.get("name") not in gone]
     return made
 
 
@@ -90,7 +75,7 @@ def sent(
     served = live.served.document if live is not None and live.served is not None else {}
     marks = live.marks if live is not None else None
     last = declared_part(marks.applied) if marks is not None and marks.applied else {}
-    body = unmasked(merged(meant(wanted, served), last, served), served)
+    body = unmasked(merged(meant(wanted, last, served), last, served), served)
     labels, annotations = applied_marks(wanted.key, owner, revision, wanted.applied)
     metadata = body.get("metadata") or {}
     key = wanted.key

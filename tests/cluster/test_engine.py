@@ -12,6 +12,7 @@ from reconciler.model.power import PowerState
 from reconciler.model.resolved import Resolved
 from tests.cluster.hands import wait_until
 from tests.cluster.site import ClusterSite
+from tests.cluster.webhooks import through_kubevirt
 from tests.contract.builders import create, delete, update
 
 MEMORY = "spec.template.spec.domain.memory.guest"
@@ -76,6 +77,28 @@ def test_every_understood_kind_comes_back_as_wanted_in_a_second_life(site: Clust
         volume = observation.objects[claim.key]
         assert isinstance(volume, LiveVolume)
         assert (volume.size_bytes, volume.used_by) == (16 << 20, (vm.key,))
+    finally:
+        again.close()
+
+
+def test_what_kubevirt_makes_of_a_vm_is_no_difference_in_another_life(site: ClusterSite) -> None:
+    root = site.claim("root")
+    vm = site.vm("web", disks={"root": root}, memory="2048Mi")
+    for one in (root, vm):
+        made(site, one)
+    seen = through_kubevirt(served(site, VM, "web"))
+    metadata = {name: seen["metadata"][name] for name in ("annotations", "finalizers")}
+    site.hands.patch(VM, site.namespace, "web", {"spec": seen["spec"], "metadata": metadata}, manager="virt-api")
+    assert served(site, VM, "web")["spec"]["template"]["spec"]["domain"]["memory"]["guest"] == "2Gi"
+    again = site.another_engine()
+    try:
+        live = again.observe([vm.key]).objects[vm.key]
+        assert again.compare(vm, live) == ()
+        asked = site.vm("web", disks={"root": root}, memory="2048Mi", annotations={"team": "shop"})
+        assert again.apply(update(asked, live)).result is Result.APPLIED
+        kept = served(site, VM, "web")["spec"]["template"]
+        assert kept["spec"]["domain"]["machine"] == {"type": "q35"}
+        assert kept["metadata"]["annotations"] == {"kubevirt.io/pci-topology-version": "2"}
     finally:
         again.close()
 
