@@ -374,6 +374,18 @@ class Leadership(Protocol):
         """``tell`` is called once, from any thread, when another process has it for certain; the argument says why."""
         ...
 
+    def when_asked(self, tell: Callable[[], None]) -> None:
+        """``tell`` is called, from any thread, when one that stands by asks for a look at the repositories (`pass_on`)."""
+        ...
+
+    def pass_on(self) -> None:
+        """Standing by: ask whoever leads to look at the repositories.
+
+        Raises:
+            EngineError: it is not known whether they will hear.
+        """
+        ...
+
     def restore(self) -> bool:
         """Take it anew if what stands for it on this machine was removed; whether that was needed. Called now and then.
 

@@ -30,7 +30,7 @@ from reconciler.web.health import Health
 from reconciler.web.metrics import Metrics
 from reconciler.wiring import Core, build_core
 from reconciler.wiring_lead import Lead, make_directory
-from reconciler.wiring_web import web_servers
+from reconciler.wiring_web import waking, web_servers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ def daemon_of(
                 timers=timers,
                 pump=EventPump(engine=core.engine, wake=loop.wake, clock=core.clock),
                 control=control,
-                web=web_servers(settings, health, metrics, loop.wake),
+                web=web_servers(settings, health, metrics, waking(loop.wake)),
                 upkeep=Upkeep(
                     leadership=leadership,
                     control=control,
@@ -114,6 +114,7 @@ def daemon_of(
         )
         ending.callback(lambda: loop.is_alive and loop.join(DRAIN_S))
         leadership.when_lost(on_lost)
+        leadership.when_asked(lambda: loop.wake(Wake(fetch=True)))
         yield RunningDaemon(daemon=daemon, cycle=core.cycle, operations=operations)
 
 

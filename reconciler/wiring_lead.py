@@ -18,7 +18,7 @@ from reconciler.ports import Leadership
 from reconciler.settings import Settings
 from reconciler.web.metrics import Metrics
 from reconciler.wiring_engines import engine_choice
-from reconciler.wiring_web import web_servers
+from reconciler.wiring_web import passing_on, web_servers
 
 
 def make_directory(path: Path, setting: str, mode: int) -> None:
@@ -75,5 +75,5 @@ def lead(settings: Settings) -> Lead | None:
     make_directory(settings.runtime_directory, "runtimeDirectory", 0o755)
     standby = Standby(leadership, owner=settings.policy.owner)
     control = ControlServer(settings.control_socket, lambda request, _: standby.serve(request.verb, request.arguments))
-    web = web_servers(settings, standby, Metrics(now=clock.now, leads=leadership.is_held), None)
+    web = web_servers(settings, standby, Metrics(now=clock.now, leads=leadership.is_held), passing_on(leadership))
     return Lead(leadership=leadership, signals=signals) if standby.wait(control, web, signals) else None

@@ -30,6 +30,7 @@ class LeaseLeadership:
         self._stopping = threading.Event()
         self._keeper: threading.Thread | None = None
         self._tell_lost: Callable[[str], None] = lambda _: None
+        self._tell_asked: Callable[[], None] = lambda: None
 
     @property
     def leader(self) -> str:
@@ -72,6 +73,15 @@ class LeaseLeadership:
         if lost:
             tell(lost)
 
+    def when_asked(self, tell: Callable[[], None]) -> None:
+        """See `Leadership.when_asked`: seen with the next renewal, which meets another version of the Lease."""
+        with self._lock:
+            self._tell_asked = tell
+
+    def pass_on(self) -> None:
+        """See `Leadership.pass_on`."""
+        self._lease.pass_on()
+
     def restore(self) -> bool:
         """Nothing stands for it on this machine."""
         return False
@@ -89,7 +99,7 @@ class LeaseLeadership:
 
     def _keep(self) -> None:
         """Renew until told to stop or until it is lost, through every fault."""
-        is_late = False
+        is_late, heard = False, self._lease.asked
         while not self._stopping.wait(self._lease.times.renew_s):
             try:
                 self._lease.renew()
@@ -99,7 +109,10 @@ class LeaseLeadership:
                     is_late = True
                     _log.warning(LEASE_DELAYED, reason=str(fault), identity=self.identity)
             with self._lock:
-                tell, lost = self._tell_lost, self._lease.lost
+                tell, lost, tell_asked = self._tell_lost, self._lease.lost, self._tell_asked
+            if self._lease.asked != heard:
+                heard = self._lease.asked
+                tell_asked()
             if lost:
                 tell(lost)
                 return

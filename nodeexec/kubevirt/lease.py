@@ -9,13 +9,20 @@ renewal, and stops acting a third of that time earlier. So whatever the clocks s
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from reconciler.model.errors import EngineError
+
+ASKED = "gitvirt.io/look-asked"
+"""Annotation: one that stands by was told that something was pushed. Its value is another one each time and means nothing else."""
+
+_ATTEMPTS = 3
+_TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 class MovedError(Exception):
@@ -77,6 +84,7 @@ class Lease:
         self.times = times
         self.leader = ""
         self.lost = ""
+        self.asked = ""
         self._api, self._now, self._elapsed = api, now, elapsed
         self._last: Mapping[str, Any] | None = None
         self._changed_at_s = 0.0
@@ -138,11 +146,37 @@ class Lease:
             EngineError: it cannot be written; they wait until its time is over.
         """
         was_ours, self._act_until_s = self._act_until_s is not None and not self.lost, None
-        if was_ours and self._last is not None:
+        found = self._last
+        for _ in range(_ATTEMPTS if was_ours else 0):
+            if found is None or _spec(found).get("holderIdentity") != self.identity:
+                return
             try:
-                self._api.replace(self._body(self._last, holder="", duration_s=1))
-            except MovedError as error:
-                raise EngineError("somebody else wrote the Lease") from error
+                self._api.replace(self._body(found, holder="", duration_s=1))
+                return
+            except MovedError:
+                found = self._api.read()
+        if was_ours:
+            raise EngineError("the Lease is written by somebody else all the time")
+
+    def pass_on(self) -> None:
+        """Ask whoever holds it, or will, to look at the repositories. From any thread, also while another one calls `attempt`.
+
+        Raises:
+            EngineError: it is not known whether they will hear.
+        """
+        for _ in range(_ATTEMPTS):
+            found = self._api.read()
+            if found is None:
+                raise EngineError("there is no Lease yet: nobody leads")
+            metadata = dict(found.get("metadata") or {})
+            stamp = f"{self._now().astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}.{secrets.token_hex(4)}"
+            metadata["annotations"] = {**(metadata.get("annotations") or {}), ASKED: stamp}
+            try:
+                self._api.replace({**found, "metadata": metadata})
+                return
+            except MovedError:
+                continue
+        raise EngineError("the Lease is written by somebody else all the time")
 
     def _write(self, found: Mapping[str, Any] | None, sent_s: float) -> None:
         body = self._body(found, holder=self.identity, duration_s=self.times.duration_s)
@@ -152,7 +186,9 @@ class Lease:
     def _body(self, found: Mapping[str, Any] | None, *, holder: str, duration_s: int) -> Mapping[str, Any]:
         """The Lease as it is to be; what others put on it stays."""
         before = _spec(found)
-        now = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        now = self._now().astimezone(UTC).strftime(_TIME)
+        if now == before.get("renewTime"):  # A clock that stands still must not look like a holder that does.
+            now = (self._now().astimezone(UTC) + timedelta(microseconds=1)).strftime(_TIME)
         is_same = before.get("holderIdentity") == holder
         spec = {
             **before,
@@ -166,20 +202,18 @@ class Lease:
         return {**(found or {}), "spec": spec}
 
     def _see(self, found: Mapping[str, Any] | None) -> None:
-        """Remember a Lease, and when it was last written: now, if it is not what it was before."""
-        if self._last is None or _version(found) != _version(self._last):
+        """Remember a Lease, and when its holder last wrote it: now, if that is not what it was before. What others write on it, labels and
+        `ASKED`, is no sign of its holder's life.
+        """
+        if self._last is None or _spec(found) != _spec(self._last):
             self._changed_at_s = self._elapsed()
         self._last = found
         self.leader = str(_spec(found).get("holderIdentity") or "")
+        self.asked = str((((found or {}).get("metadata") or {}).get("annotations") or {}).get(ASKED) or "")
 
 
 def _spec(found: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return (found or {}).get("spec") or {}
-
-
-def _version(found: Mapping[str, Any] | None) -> Any:
-    """Another one with each write, whatever clocks say. A label of somebody else's passes for a sign of life, once."""
-    return ((found or {}).get("metadata") or {}).get("resourceVersion")
 
 
 def _duration_s(found: Mapping[str, Any] | None, times: LeaseTimes) -> float:

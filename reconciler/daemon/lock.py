@@ -88,6 +88,12 @@ class OwnerLock:
         """See `Leadership.when_lost`; `restore` finds out."""
         self._tell = tell
 
+    def when_asked(self, tell: Callable[[], None]) -> None:
+        """See `Leadership.when_asked`: on a host nobody stands by."""
+
+    def pass_on(self) -> None:
+        """See `Leadership.pass_on`: who has no lock here does not run."""
+
     def restore(self) -> bool:
         """See `Leadership.restore`: make the lock anew where somebody removed its file, which would let a second holder in.
 

@@ -15,7 +15,7 @@ from reconciler.model.plain_text import one_line
 from reconciler.web.bounded import BoundedHandler, BoundedServer
 from reconciler.web.health import Answer, Watched
 from reconciler.web.metrics import CONTENT_TYPE, Metrics
-from reconciler.web.webhook import WEBHOOK, Webhook
+from reconciler.web.webhook import WEBHOOK, Reception, Webhook
 
 
 class WebServer:
@@ -112,10 +112,13 @@ class _Handler(BoundedHandler):
             if body is None:
                 return
             peer = str(self.client_address[0])
-            if webhook.receive(path.removeprefix(WEBHOOK).removeprefix("/"), self.headers, body, peer):
-                self.send(HTTPStatus.ACCEPTED, b"")
-            else:
-                self.send(HTTPStatus.FORBIDDEN, b"no\n")
+            match webhook.receive(path.removeprefix(WEBHOOK).removeprefix("/"), self.headers, body, peer):
+                case Reception.TAKEN:
+                    self.send(HTTPStatus.ACCEPTED, b"")
+                case Reception.REFUSED:
+                    self.send(HTTPStatus.FORBIDDEN, b"no\n")
+                case Reception.UNHEARD:
+                    self.send(HTTPStatus.SERVICE_UNAVAILABLE, b"nobody hears it now\n", Retry_After="5")
 
     def __getattr__(self, name: str) -> Any:
         """Every other method there is or will be."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from enum import Enum
+from http import HTTPStatus
 from pathlib import Path
 
 from reconciler.model.errors import RequirementError
@@ -39,6 +41,14 @@ def read_secrets(path: Path) -> tuple[bytes, ...]:
     return found
 
 
+class Reception(Enum):
+    """What becomes of a request: it wakes, proves nothing, or finds nobody who could hear it just now."""
+
+    TAKEN = HTTPStatus.ACCEPTED
+    REFUSED = HTTPStatus.FORBIDDEN
+    UNHEARD = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 class Webhook:
     """Judges requests and wakes. May be used from several threads."""
 
@@ -47,11 +57,12 @@ class Webhook:
         *,
         secret_file: Path,
         names: Collection[str],
-        wake: Callable[[str], None],
+        wake: Callable[[str], bool],
         refused: Callable[[str, str, int], None],
         monotonic: Callable[[], float],
     ) -> None:
-        """``names`` are those of the sources; ``wake`` gets one of them, or nothing for all. ``refused`` is told, now and
+        """``names`` are those of the sources; ``wake`` gets one of them, or nothing for all, and says
+        whether anybody heard it. ``refused`` is told, now and
         then, why and from where a request was refused, and how many have been since it was last told.
         """
         self._secret_file, self._names = secret_file, frozenset(names)
@@ -72,8 +83,8 @@ class Webhook:
             if is_free:
                 self._places.release()
 
-    def receive(self, name: str, headers: Headers, body: bytes, peer: str) -> bool:
-        """Wake the source of that name (all, when it is empty) if the request is authentic; whether it was."""
+    def receive(self, name: str, headers: Headers, body: bytes, peer: str) -> Reception:
+        """Wake the source of that name (all, when it is empty) if the request is authentic."""
         try:
             reason = "" if is_authentic(headers, body, read_secrets(self._secret_file)) else "no signature that fits"
         except RequirementError as fault:
@@ -82,14 +93,13 @@ class Webhook:
             reason = "there is no source of that name"
         if reason:
             self._tell(reason, peer)
-            return False
-        self._wake_soon(name)
-        return True
+            return Reception.REFUSED
+        return Reception.TAKEN if self._wake_soon(name) else Reception.UNHEARD
 
-    def _wake_soon(self, name: str) -> None:
+    def _wake_soon(self, name: str) -> bool:
         with self._lock:
             if name in self._waiting:
-                return
+                return True
             now_s = self._monotonic()
             wait_s = self._not_before.get(name, 0.0) - now_s
             self._not_before[name] = max(now_s, self._not_before.get(name, 0.0)) + WAKE_INTERVAL_S
@@ -99,8 +109,8 @@ class Webhook:
             timer = threading.Timer(wait_s, self._wake_late, [name])
             timer.daemon = True
             timer.start()
-        else:
-            self._wake(name)
+            return True
+        return self._wake(name)
 
     def _wake_late(self, name: str) -> None:
         with self._lock:

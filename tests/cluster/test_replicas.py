@@ -135,6 +135,13 @@ def test_conflicts_clocks_and_deletion_on_the_real_server(cluster: Cluster, name
     first.renew()
     assert first.is_held()
     assert not second.attempt()
+    # A word of one that stands by is read with the next renewal, and stays through it.
+    assert first.asked == ""
+    second.pass_on()
+    first.renew()
+    assert first.asked
+    assert cluster.hands.call("GET", path)["metadata"]["annotations"]["gitvirt.io/look-asked"] == first.asked
+    assert not second.attempt()
     time.sleep(SHORT.duration_s + 0.1)
     assert not first.is_held()
     assert second.attempt()

@@ -33,3 +33,12 @@ class Replica(Process):
         text = answer.read().decode()
         connection.close()
         return answer.status, text
+
+    def post(self, path: str, token: str) -> int:
+        """What it answers to a webhook."""
+        host, _, port = self.wait_for("web.started")[-1]["listen"].rpartition(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=5)
+        connection.request("POST", path, b"{}", {"X-Gitlab-Token": token})
+        status = connection.getresponse().status
+        connection.close()
+        return status

@@ -16,6 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
+import yaml
 
 from nodeexec.kubevirt.leadership import LeaseLeadership
 from nodeexec.kubevirt.lease import Lease
@@ -116,6 +117,27 @@ def test_a_leader_that_was_followed_ends_and_does_nothing_more(
     assert first.events("leadership.lost")[0]["reason"].startswith("second_")
     eventually(lambda: any(e["object"].endswith("/db") for e in second.events("change.applied")))
     assert second.end() == 0
+
+
+def test_a_push_that_the_one_that_stands_by_is_told_of_is_seen_at_once(
+    home: Home, started: list[subprocess.Popen[bytes]]
+) -> None:
+    secret = home.directory / "webhook"
+    secret.write_text("a-secret-of-the-webhook\n")
+    settings = yaml.safe_load(home.settings_file.read_text())
+    settings["web"]["webhook"] = {"secretFile": str(secret)}
+    settings["source"] |= {"interval": "1h", "jitter": "0s"}
+    home.settings_file.write_text(yaml.safe_dump(settings))
+    first = Replica(home, "first", started)
+    first.wait_for("change.applied", 3)
+    second = Replica(home, "second", started)
+    second.wait_for("standby.begun")
+    home.commit({"db.yaml": vm_text("db")}, "a push")
+    assert second.post("/webhook", "not the secret of it") == 403
+    assert second.post("/webhook", "a-secret-of-the-webhook") == 202
+    eventually(lambda: any(e["object"].endswith("/db") for e in first.events("change.applied")))
+    assert second.events("webhook.passed_on")[0]["leader"].startswith("first_")
+    assert second.events("change.applied") == []
 
 
 def test_standing_by_ends_with_a_signal_and_says_when_it_cannot_know(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from reconciler.daemon.wake import Wake
 from reconciler.settings import LogSettings, Settings, load_settings
 from reconciler.web.health import Health
 from reconciler.web.metrics import Metrics
-from reconciler.wiring_web import web_servers
+from reconciler.wiring_web import waking, web_servers
 
 pytestmark = pytest.mark.usefixtures("logging_as_before")
 
@@ -47,7 +47,7 @@ def test_a_webhook_wakes_what_its_path_names(tmp_path: Path, apart: bool) -> Non
     set_up_logging(LogSettings(format="json"), out)
     woken: list[Wake] = []
     metrics = Metrics(now=lambda: datetime.now(UTC))
-    servers = web_servers(settings, Health(is_alive=lambda: True), metrics, woken.append)
+    servers = web_servers(settings, Health(is_alive=lambda: True), metrics, waking(woken.append))
     assert [server.has_webhook for server in servers] == ([False, True] if apart else [True])
     try:
         for server in servers:
@@ -73,4 +73,4 @@ def test_a_webhook_wakes_what_its_path_names(tmp_path: Path, apart: bool) -> Non
 def test_nothing_where_all_is_off(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, listen="off")
     health = Health(is_alive=lambda: True)
-    assert web_servers(settings, health, Metrics(now=lambda: datetime.now(UTC)), lambda _: None) == ()
+    assert web_servers(settings, health, Metrics(now=lambda: datetime.now(UTC)), lambda _: True) == ()

@@ -16,7 +16,7 @@ import pytest
 from reconciler.web import bounded, webhook
 from reconciler.web.health import Health
 from reconciler.web.server import WebServer
-from reconciler.web.webhook import Webhook
+from reconciler.web.webhook import Reception, Webhook
 from tests.unit.daemon.parts import eventually
 
 SECRET = "It's a Secret to Everybody"
@@ -42,17 +42,22 @@ class Site:
         self.webhook = Webhook(
             secret_file=self.secrets,
             names=["apps", "infra"],
-            wake=self.woken.append,
+            wake=self.wake,
             refused=lambda *facts: self.told.append(facts),
             monotonic=lambda: self.now_s,
         )
         self.server = WebServer(host="127.0.0.1", port=0, health=Health(is_alive=lambda: True), webhook=self.webhook)
+
+    def wake(self, name: str) -> bool:
+        self.woken.append(name)
+        return self.is_heard
 
     def begin(self) -> None:
         """As if nothing had been before: long ago is as good as never."""
         self.now_s += 1000.0
         self.secrets.write_text(f"{SECRET}\n")
         self.woken.clear()
+        self.is_heard = True
         self.told.clear()
 
     def connect(self) -> socket.socket:
@@ -199,6 +204,24 @@ def test_secrets_are_read_at_use_and_several_hold(site: Site) -> None:
     assert SECRET not in str(site.told)
 
 
+def test_whom_nobody_hears_is_told_to_come_again(site: Site) -> None:
+    site.is_heard = False
+    answer = site.raw(_request(signed()))
+    assert answer.startswith(b"HTTP/1.0 503 ")
+    assert b"retry-after: 5\r\n" in answer.lower()
+    assert "infra" in site.woken
+
+
+def _request(headers: dict[str, str]) -> bytes:
+    lines = [
+        "POST /webhook/infra HTTP/1.1",
+        "Host: x",
+        f"Content-Length: {len(BODY)}",
+        *map(": ".join, headers.items()),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + BODY
+
+
 def test_a_replay_only_wakes_and_a_flood_wakes_seldom(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     headers = signed()
     assert {site.post(headers)[0] for _ in range(2)} == {202}
@@ -208,12 +231,12 @@ def test_a_replay_only_wakes_and_a_flood_wakes_seldom(site: Site, monkeypatch: p
     flooded = Webhook(
         secret_file=site.secrets,
         names=["apps"],
-        wake=lambda name: woken.append((name, time.monotonic() - began)),
+        wake=lambda name: woken.append((name, time.monotonic() - began)) or True,  # type: ignore[func-returns-value]
         refused=lambda *_: None,
         monotonic=time.monotonic,
     )
     for number in range(400):
-        assert flooded.receive("apps" if number % 2 else "", headers, BODY, "peer")
+        assert flooded.receive("apps" if number % 2 else "", headers, BODY, "peer") is Reception.TAKEN
     ended = time.monotonic() - began
     eventually(lambda: max(at for _, at in woken) > ended)
     time.sleep(0.4)

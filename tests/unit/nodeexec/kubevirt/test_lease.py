@@ -18,6 +18,7 @@ from nodeexec.kubevirt.leadership import LeaseLeadership
 from nodeexec.kubevirt.lease import Lease, LeaseTimes
 from reconciler.model.errors import EngineError, LockedError
 from reconciler.model.outcome import Result
+from tests.unit.daemon.parts import eventually
 from tests.unit.nodeexec.kubevirt.leases import Road, StoredLease
 
 TIMES = LeaseTimes()
@@ -272,3 +273,43 @@ def test_a_client_asks_before_each_request_that_writes() -> None:
     may[0] = False
     with pytest.raises(UnreachableError, match="cannot be reached"):
         client.call("GET", "/x", request)
+
+
+def test_what_others_write_on_it_is_no_sign_of_its_holders_life() -> None:
+    world = World()
+    first, second = world.replica("first"), world.replica("second")
+    assert first.attempt()
+    assert not second.attempt()
+    before = second.free_in_s
+    for _ in range(5):
+        world.pass_s(1.0)
+        second.pass_on()
+        assert not second.attempt()
+    assert second.free_in_s == pytest.approx(before - 5.0, abs=0.5)
+    world.pass_s(11.0)
+    assert second.attempt()
+
+
+def test_a_word_from_one_that_stands_by_reaches_the_holder_and_is_lost_with_nobody() -> None:
+    stored = StoredLease()
+    first, second = leadership(stored, "first"), leadership(stored, "second")
+    heard: list[str] = []
+    with pytest.raises(EngineError, match="nobody leads"):
+        second.pass_on()
+    assert first.attempt()
+    first.when_asked(lambda: heard.append("look"))
+    try:
+        second.pass_on()
+        eventually(lambda: heard == ["look"])
+        second.pass_on()
+        eventually(lambda: heard == ["look", "look"])
+        assert first.is_held()
+    finally:
+        first.release()
+    assert stored.lease is not None
+    assert stored.lease["spec"]["holderIdentity"] == ""
+    # Whoever takes it then looks at everything by itself: an old word is no news.
+    second.when_asked(lambda: heard.append("again"))
+    assert second.attempt()
+    second.release()
+    assert heard == ["look", "look"]
