@@ -5,6 +5,7 @@ It stands on the official client's configuration and connections, and speaks pla
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +29,7 @@ _ACCEPTED = f"{JSON}, */*"
 CONNECT_TIMEOUT_S = 5.0
 _PIECE = 64 << 10
 _UNAUTHORIZED = 401
+_CONNECTION = re.compile(r"^(<[^>]*>|\w+\([^)]*\)): ")
 _BAD = 400
 
 
@@ -251,7 +253,6 @@ def _refusal(request: Request, answer: Any, until: float) -> ApiError:
 
 
 def _words(error: BaseException) -> str:
-    """What happened, without the address of a Python object, and without the password of a proxy's."""
+    """What happened, without what the library says of its connection."""
     reason = getattr(error, "original_error", None) or getattr(error, "reason", None) or error
-    text = str(reason)
-    return text.rpartition(">: ")[2] if ">: " in text else text
+    return _CONNECTION.sub("", str(reason))

@@ -90,6 +90,10 @@ def read_history(
     stopping = _json(said.get(STOPPING))
     if instance is not None and stopping.get("of") != instance:
         stopping = {}
+    going = metadata_of(document).get("deletionTimestamp")
+    if instance is None and going:
+        # Nothing is left to stop, and the deletion has begun: it needs no approval any more.
+        stopping = {"at": going, "for": "delete"}
     return RunHistory(
         runs=1 if instance is not None else 0,
         started_at=started_at,

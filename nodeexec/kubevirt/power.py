@@ -8,7 +8,7 @@ What KubeVirt's API refuses for a run strategy is not asked of it: a start of Al
 from __future__ import annotations
 
 from nodeexec.kubevirt.kinds import KINDS, VM
-from nodeexec.kubevirt.marks import RESTARTED, STOPPING, metadata_of, stopping, time_text
+from nodeexec.kubevirt.marks import RESTARTED, STOPPING, annotations_of, metadata_of, stopping, time_text
 from nodeexec.kubevirt.steps import Steps, Tools
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVm
@@ -64,7 +64,7 @@ class Power:
     def stop(self, live: LiveVm, steps: Steps, *, purpose: str) -> Outcome:
         """A graceful stop; KubeVirt forces it after the VM's own grace period."""
         if live.running is None and self._stays_off(live, purpose):
-            if live.history.stop_requested_at is not None:
+            if live.served is not None and STOPPING in annotations_of(live.served.document):
                 self._mark(live.key, {STOPPING: None})
             return steps.outcome()
         if not _is_asked(live, purpose):

@@ -182,7 +182,8 @@ def _some_vm_is_unknown(around: Circumstances) -> bool:
 def _deletion(key: ObjectKey, live: LiveObject, users: tuple[ObjectKey, ...], around: Circumstances) -> Change:
     match live:
         case LiveVm():
-            reason = "removed from Git; the guest is stopped gracefully, its firmware state goes to the trash"
+            left = "its disks stay" if around.policy.on_cluster else "its firmware state goes to the trash"
+            reason = f"removed from Git; the guest is stopped gracefully, {left}"
         case LiveVolume(attached_to=ObjectKey() as vm):
             reason = f"generated for {vm}, and not used by any VM of this host any more"
         case LiveVolume():

@@ -22,7 +22,7 @@ def plan_network(wanted: ResolvedNetwork | ResolvedResource, around: Circumstanc
     if not isinstance(live, LiveNetwork | LiveResource):
         if around.observation.is_unknown(wanted.key):
             return Proposal(blocked=Blocked(key=wanted.key, by="it could not be read on the host", waiting=True))
-        return Proposal(change=_change(wanted, None, around, Action.CREATE, "not on this host yet"))
+        return Proposal(change=_change(wanted, None, around, Action.CREATE, around.not_there))
     differences = around.engine.compare(wanted, live)
     notes = tuple(
         Note(key=wanted.key, code=_KEPT[type(live)], message=f"{d.path}: {d.refused}", differences=(d,))

@@ -78,7 +78,7 @@ def _create_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
     if item is not None:
         reason = f"taken back from the trash ({item.item}), its data as it was"
         return Proposal(change=_creation(wanted, around, reason, restore=item.item))
-    return _new_volume(wanted, around, f"not on this host yet; {wanted.source}")
+    return _new_volume(wanted, around, f"{around.not_there}; {wanted.source}")
 
 
 def _new_volume(wanted: ResolvedVolume, around: Circumstances, reason: str, *, expected: str = "") -> Proposal:

@@ -49,7 +49,7 @@ def _create(wanted: ResolvedVm, around: Circumstances) -> Proposal:
             action=Action.CREATE,
             cause=around.cause(wanted, None),
             impact=Impact.NONE,
-            reason=f"not on this host yet; {power.reason}",
+            reason=f"{around.not_there}; {power.reason}",
             expected="",
             revision=around.reading(wanted).revision,
             source=around.reading(wanted).source,

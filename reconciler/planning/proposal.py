@@ -41,6 +41,11 @@ class Circumstances:
     up_to_date: bool = True
     looked_at: set[ObjectKey] = field(default_factory=set)
 
+    @property
+    def not_there(self) -> str:
+        """Why something is made, for people."""
+        return "not in the cluster yet" if self.policy.on_cluster else "not on this host yet"
+
     def live(self, key: ObjectKey) -> LiveObject | None:
         """The live object, owned or not."""
         self.looked_at.add(key)

@@ -80,6 +80,7 @@ def test_the_sample_is_applied_deleted_and_taken_back(place: Place) -> None:
     plan: dict[str, Any] = json.loads(place.gitvirt("plan", "-o", "json"))
     kinds = [change["object"].partition("/")[0] for change in plan["changes"]]
     assert kinds == [NETWORK, DATA_VOLUME, DATA_VOLUME, DATA_VOLUME, CLAIM, VM, VM]
+    assert {change["reason"].partition(";")[0] for change in plan["changes"]} == {"not in the cluster yet"}
     place.gitvirt("apply")
     assert place.names(VM) == {"web", "db"}
     assert place.names(DATA_VOLUME) == {"demo-image", "web-system", "db-system"}
@@ -116,6 +117,9 @@ def test_the_sample_is_applied_deleted_and_taken_back(place: Place) -> None:
     (hold,) = [one for one in plan["held"] if any(VM in change["object"] for change in one["changes"])]
     assert hold["rule"] == "blast-radius"
     place.gitvirt("approve", hold["hold_id"])
+    # What was begun waits for nobody any more, however long the cluster takes for it.
+    plan = json.loads(place.gitvirt("plan", "-o", "json"))
+    assert plan["held"] == []
     for name in ("web", "db"):
         place.hands.collect(place.namespace, name)
     assert place.names(VM) == set()
