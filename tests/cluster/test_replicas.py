@@ -25,7 +25,6 @@ from tests.cluster.hands import wait_until
 from tests.cluster.planes import Cluster
 from tests.unit.daemon.homes import Home, make_home, vm_text
 from tests.unit.daemon.replicas import Replica
-from tests.unit.daemon.test_daemon_process import gitvirt
 
 SHORT = LeaseTimes(duration_s=2, act_s=1.3, renew_s=0.3, look_s=0.1)
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
@@ -75,15 +74,14 @@ def holder(cluster: Cluster, namespace: str) -> str:
 def test_a_replica_takes_over_in_time_and_nothing_is_done_twice(
     cluster: Cluster, namespace: str, home: Home, started: list[subprocess.Popen[bytes]]
 ) -> None:
+    """With the times that are used in clusters; what commands say to either, and a good end, is shown on shorter ones
+    (`tests/unit/daemon/test_replicas.py`).
+    """
     first = Replica(home, "first", started)
     wait_until(lambda: cores(cluster, namespace) == (1, 1), "the VM is there")
     assert first.wait_for("host.observed")[0]["level"] == "info"
     second = Replica(home, "second", started)
     second.wait_for("standby.begun")
-    leader = holder(cluster, namespace)
-    assert leader in gitvirt(second.home, "status").stdout
-    asked = gitvirt(home, "stop", "web", "-n", namespace)
-    assert (asked.returncode, leader in asked.stderr) == (15, True), asked
 
     # The leader stands still, which to others is as if it were dead, with a commit that nobody saw yet; then it comes back.
     first.process.send_signal(signal.SIGSTOP)
@@ -96,20 +94,8 @@ def test_a_replica_takes_over_in_time_and_nothing_is_done_twice(
     assert first.process.wait(20) == 75
     assert first.events("leadership.lost")
     assert cores(cluster, namespace) == (2, 2)
-
-    # A good end: the next one begins at once.
-    third = Replica(home, "third", started)
-    third.wait_for("standby.begun")
-    ended_at = time.monotonic()
     assert second.end() == 0
-    home.commit({"web.yaml": vm_text("web", cores=3)}, "three cores")
-    wait_until(lambda: cores(cluster, namespace)[0] == 3, "the third replica acts")
-    print(f"hand-over after SIGTERM, to the applied change: {time.monotonic() - ended_at:.1f} s")
-    assert cores(cluster, namespace) == (3, 3)
-    assert third.end() == 0
     assert holder(cluster, namespace) == ""
-    audit = gitvirt(home, "audit", "--vm", f"{namespace}/web", "-o", "name")
-    assert audit.returncode == 0, audit.stderr
 
 
 def lease(cluster: Cluster, namespace: str, name: str, *, ahead_s: float = 0.0) -> Lease:
