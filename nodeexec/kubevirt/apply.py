@@ -11,7 +11,7 @@ from nodeexec.kubevirt.compare import SECRET, Rules, compare
 from nodeexec.kubevirt.errors import MISSING_RETRY_S, ApiError
 from nodeexec.kubevirt.finalizers import kept_by_finalizers
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, KINDS, UNDERSTOOD, Kind
-from nodeexec.kubevirt.manifest import POWER_FIELDS, sent
+from nodeexec.kubevirt.manifest import POWER_FIELDS, needs_plain, sent
 from nodeexec.kubevirt.marks import OVERRIDE, metadata_of
 from nodeexec.kubevirt.normal_form import renamed
 from nodeexec.kubevirt.owner_references import detach_disks
@@ -146,7 +146,8 @@ class Applier:
     def _send(self, change: Change, wanted: Resolved, live: LiveObject | None, kind: Kind) -> None:
         tools = self._tools
         keep_power = live is not None and self._keeps_power(wanted, live)
-        body = sent(wanted, live, kind, owner=tools.owner, revision=change.revision, keep_power=keep_power)
+        plain = tools.access.read(kind, change.key) if live is not None and needs_plain(wanted) else None
+        body = sent(wanted, live, kind, owner=tools.owner, revision=change.revision, keep_power=keep_power, plain=plain)
         tools.access.apply(kind, change.key, body, version=_version(live), force=tools.settings.force_conflicts)
 
     def _keeps_power(self, wanted: Resolved, live: LiveObject) -> bool:

@@ -67,15 +67,25 @@ def _with_identity(declared: dict[str, Any], wanted: ResolvedVm) -> dict[str, An
 
 
 def sent(
-    wanted: Resolved, live: LiveObject | None, kind: Kind, *, owner: str, revision: str, keep_power: bool = False
+    wanted: Resolved,
+    live: LiveObject | None,
+    kind: Kind,
+    *,
+    owner: str,
+    revision: str,
+    keep_power: bool = False,
+    plain: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The document of the server-side apply. What nobody declared stays in lists that are written whole; a claim never
-    shrinks; with ``keep_power`` (somebody else holds it) the run strategy stays as it is; a secret that is not at hand stays as it is.
+    shrinks; with ``keep_power`` (somebody else holds it) the run strategy stays as it is; a secret that is not at hand stays as it is, which of a Secret
+    is known from ``plain``, the object as it was just read (`needs_plain`).
     """
     served = live.served.document if live is not None and live.served is not None else {}
     marks = live.marks if live is not None else None
     last = declared_part(marks.applied) if marks is not None and marks.applied else {}
-    body = unmasked(merged(meant(wanted, last, served), last, served), served)
+    declared = meant(wanted, last, served)
+    is_secret = needs_plain(wanted)
+    body = _secret(declared, plain or {}) if is_secret else unmasked(merged(declared, last, served), served)
     labels, annotations = applied_marks(wanted.key, owner, revision, wanted.applied)
     metadata = body.get("metadata") or {}
     key = wanted.key
@@ -90,6 +100,29 @@ def sent(
     if isinstance(live, LiveVolume):
         _keep_volume(body, served, key.kind)
     return {"apiVersion": kind.api_version, "kind": kind.kind, **body}
+
+
+def needs_plain(wanted: Resolved) -> bool:
+    """Whether a manifest is a Secret's of which values are known as digests only: what is kept of the live one are digests too."""
+    body = wanted.document.body if wanted.document is not None else {}
+    return wanted.key.kind == "Secret" and any(
+        str(value).startswith(MASK) for part in _SECRET_PARTS for value in (body.get(part) or {}).values()
+    )
+
+
+_SECRET_PARTS = ("data", "stringData")
+
+
+def _secret(declared: Mapping[str, Any], plain: Mapping[str, Any]) -> dict[str, Any]:
+    """A Secret whose masked values are those that are there; one that is not there any more is left out."""
+    have: dict[str, Any] = {}
+    made = {name: value for name, value in declared.items() if name not in _SECRET_PARTS}
+    for part in _SECRET_PARTS:
+        said = declared.get(part) or {}
+        known = {name: value for name, value in said.items() if not str(value).startswith(MASK)}
+        have |= {name: value for name, value in (plain.get("data") or {}).items() if name in said and name not in known}
+        made |= {part: known} if known else {}
+    return {**made, "data": {**have, **made.get("data", {})}}
 
 
 def _keep_power(body: dict[str, Any], served: Mapping[str, Any]) -> None:
