@@ -7,7 +7,7 @@ from typing import Any
 
 from nodeexec.kubevirt.caches import Caches
 from nodeexec.kubevirt.client import APPLY, MERGE, ApiClient
-from nodeexec.kubevirt.errors import ApiError, Request
+from nodeexec.kubevirt.errors import ApiError, Request, UnreachableError
 from nodeexec.kubevirt.kinds import Kind
 from nodeexec.kubevirt.marks import metadata_of
 from reconciler.model.keys import ObjectKey
@@ -34,7 +34,7 @@ class Access:
             if error.status == _NOT_FOUND:
                 return None
             raise
-        self._caches.put(kind, found)
+        self._taken(kind, key, "get", found)
         return dict(found)
 
     def apply(
@@ -51,7 +51,7 @@ class Access:
         answer = self._client.call(
             "PATCH", kind.object_path(key), _request("patch", kind, key), query=query, body=body, content_type=APPLY
         )
-        return self._caches.put(kind, answer)
+        return self._taken(kind, key, "patch", answer)
 
     def patch(self, kind: Kind, key: ObjectKey, change: Mapping[str, Any]) -> Mapping[str, Any]:
         """A merge patch.
@@ -63,7 +63,7 @@ class Access:
             "PATCH", kind.object_path(key), _request("patch", kind, key), query={"fieldManager": FIELD_MANAGER},
             body=change, content_type=MERGE,
         )  # fmt: skip
-        return self._caches.put(kind, answer)
+        return self._taken(kind, key, "patch", answer)
 
     def delete(
         self, kind: Kind, key: ObjectKey, document: Mapping[str, Any], *, orphan: bool, unmoved: bool = False
@@ -92,6 +92,14 @@ class Access:
             return False
         self._caches.forget(kind, document)
         return True
+
+    def _taken(self, kind: Kind, key: ObjectKey, verb: str, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What was answered, put into the cache; it has to be that object."""
+        if metadata_of(answer).get("name") != key.name:
+            raise UnreachableError(
+                _request(verb, kind, key), "the answer is not that object: something else answers", sent=True
+            )
+        return self._caches.put(kind, answer)
 
     def subresource(self, name: str, key: ObjectKey, *, instance: bool = False, body: Any = None) -> None:
         """An action of KubeVirt's on a VM or its instance (``start``, ``stop``, ``restart``, ``pause``, ``unpause``).

@@ -30,7 +30,7 @@ CONNECT_TIMEOUT_S = 5.0
 _PIECE = 64 << 10
 _UNAUTHORIZED = 401
 _CONNECTION = re.compile(r"^(<[^>]*>|\w+\([^)]*\)): ")
-_BAD = 400
+_MOVED, _BAD = 300, 400
 
 
 class ApiClient:
@@ -151,8 +151,11 @@ class ApiClient:
             raise UnreachableError(request, f"{self.host} cannot be reached: {_words(error)}", sent=False) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise UnreachableError(request, f"{self.host} did not answer: {_words(error)}", sent=True) from error
-        if answer.status >= _BAD:
+        if answer.status >= _MOVED:
             with closing(answer):
+                if answer.status < _BAD:
+                    said = f"{self.host} sends us elsewhere ({answer.status}): it is no API server"
+                    raise UnreachableError(request, said, sent=True)
                 raise _refusal(request, answer, until)
         return answer, until
 

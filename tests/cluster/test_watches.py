@@ -100,6 +100,16 @@ def test_a_list_that_is_gone_is_asked_for_again_ever_later(site: ClusterSite, fr
     assert lists(front, "persistentvolumeclaims") == before + 4
 
 
+def test_a_server_that_asks_for_time_gets_it(site: ClusterSite, front: Front, short: Any) -> None:
+    claim = site.claim("data")
+    site.engine.apply(create(claim))
+    front.plan("GET .*/persistentvolumeclaims\\?limit", 429, headers={"Retry-After": "2"})
+    engine = short()
+    began = time.monotonic()
+    wait_until(lambda: engine.observe(None).objects.get(claim.key), "it is listed")
+    assert time.monotonic() - began > 1.5
+
+
 def test_a_list_whose_next_page_is_forgotten_comes_in_one_piece(
     site: ClusterSite, front: Front, short: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
