@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from nodeexec.kubevirt import trash
+from nodeexec.kubevirt.access import FIELD_MANAGER
 from nodeexec.kubevirt.compare import SECRET, Rules, compare
 from nodeexec.kubevirt.errors import MISSING_RETRY_S, ApiError
 from nodeexec.kubevirt.finalizers import kept_by_finalizers
@@ -148,7 +149,13 @@ class Applier:
         keep_power = live is not None and self._keeps_power(wanted, live)
         plain = tools.access.read(kind, change.key) if live is not None and needs_plain(wanted) else None
         body = sent(wanted, live, kind, owner=tools.owner, revision=change.revision, keep_power=keep_power, plain=plain)
-        tools.access.apply(kind, change.key, body, version=_version(live), force=tools.settings.force_conflicts)
+        try:
+            tools.access.apply(kind, change.key, body, version=_version(live), force=tools.settings.force_conflicts)
+        except ApiError as error:
+            if {manager for manager, _ in error.managers} != {FIELD_MANAGER}:
+                raise
+            # Marks that were patched are held by ourselves in another role, and by nobody else as of that version.
+            tools.access.apply(kind, change.key, body, version=_version(live), force=True)
 
     def _keeps_power(self, wanted: Resolved, live: LiveObject) -> bool:
         """Whether an operator's act, or one past gitvirt that is kept, holds the run strategy: then it is not written with the rest."""

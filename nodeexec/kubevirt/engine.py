@@ -10,6 +10,7 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
+from nodeexec.kubevirt import adoption as taking_over
 from nodeexec.kubevirt import trash
 from nodeexec.kubevirt.access import Access
 from nodeexec.kubevirt.apply import Applier
@@ -45,7 +46,6 @@ from reconciler.model.resolved import Resolved, ResolvedVm, ResolvedVolume
 from reconciler.ports import Clock, Console
 
 _RULES_LAST_S = 600.0
-_NO_ADOPTION = "VMs of a cluster are not adopted yet: export the manifest, let go of the VM, and label it by hand"
 
 
 class KubevirtEngine:
@@ -181,17 +181,25 @@ class KubevirtEngine:
     ) -> Outcome:
         """Write the operator's facts; see `ports.Engine`."""
         facts = operator_facts(override, suspended, suspended_until)
-        return self._answered(lambda: self._annotate(key, {"annotations": facts}, "wrote the operator's facts"))
+        return self._answered(
+            lambda: self._annotate(key, {"annotations": facts}, "wrote the operator's facts", Steps())
+        )
 
     def release(self, key: ObjectKey) -> Outcome:
         """Take the marks off; see `ports.Engine`."""
-        nothing = dict.fromkeys(sorted(OWN))
-        return self._answered(
-            lambda: self._annotate(key, {"labels": nothing, "annotations": nothing}, "took the marks off")
-        )
+        return self._answered(lambda: self._release(key))
 
-    def _annotate(self, key: ObjectKey, metadata: Mapping[str, Any], step: str) -> Outcome:
-        steps, live = Steps(), self._observer.live(key)
+    def _release(self, key: ObjectKey) -> Outcome:
+        """Claims that were adopted with a VM are let go with it."""
+        steps, live, nothing = Steps(), self._observer.live(key), dict.fromkeys(sorted(OWN))
+        outcome = self._annotate(key, {"labels": nothing, "annotations": nothing}, "took the marks off", steps)
+        if isinstance(live, LiveVm) and not outcome.is_fault and outcome.result is not Result.REFUSED:
+            taking_over.release_claims(self._tools, live, steps)
+            return steps.outcome()
+        return outcome
+
+    def _annotate(self, key: ObjectKey, metadata: Mapping[str, Any], step: str, steps: Steps) -> Outcome:
+        live = self._observer.live(key)
         kind = KINDS.get(key.kind) or self._discovery.known(key)
         if live is None or kind is None or live.marks is None or live.marks.owner != self._policy.owner:
             return steps.outcome(Result.REFUSED, f"{key} is not owned by {self._policy.owner}")
@@ -201,14 +209,17 @@ class KubevirtEngine:
         return steps.outcome()
 
     def survey(self, name: str) -> FoundVm | None:
-        """Adoption is not there yet; see `ports.Engine`."""
-        del name
-        return None
+        """A VirtualMachine as ``NAMESPACE/NAME``; see `ports.Engine`."""
+        self._start()
+        try:
+            return taking_over.survey(self._tools, name)
+        except (ApiError, UnreachableError) as error:
+            raise EngineError(f"{name} cannot be read: {error.outcome.reason}.") from error
 
     def as_adopted(self, adoption: Adoption) -> LiveVm | None:
-        """Adoption is not there yet; see `ports.Engine`."""
-        del adoption
-        return None
+        """The VM with gitvirt's marks; see `ports.Engine`."""
+        self._start()
+        return taking_over.as_adopted(self._tools, adoption)
 
     def adopt(
         self,
@@ -219,9 +230,11 @@ class KubevirtEngine:
         revision: str,
         expected: str,
     ) -> Outcome:
-        """Adoption is not there yet; see `ports.Engine`."""
-        del adoption, wanted, claims, revision, expected
-        return Outcome(result=Result.REFUSED, reason=_NO_ADOPTION)
+        """Write marks on a VM and its claims; see `ports.Engine`."""
+        self._start()
+        return self._answered(
+            lambda: taking_over.adopt(self._tools, adoption, wanted, claims, revision=revision, expected=expected)
+        )
 
     def console(self, key: ObjectKey, *, take_over: bool) -> Console | None:
         """The way to a guest's console is KubeVirt's own; see `ports.Engine`."""

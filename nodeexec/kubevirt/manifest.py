@@ -8,11 +8,13 @@ from typing import Any
 
 from nodeexec.kubevirt.keeping import secret_as_kept
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, Kind
-from nodeexec.kubevirt.leaves import MASK
-from nodeexec.kubevirt.marks import applied_marks
+from nodeexec.kubevirt.leaves import MASK, by_name
+from nodeexec.kubevirt.marks import ADOPTED, annotations_of, applied_marks
 from nodeexec.kubevirt.merging import merged
 from nodeexec.kubevirt.normal_form import as_served
 from nodeexec.kubevirt.project_volume import requested
+from nodeexec.kubevirt.vm_references import template_of
+from reconciler.model.adoption import ADOPT
 from reconciler.model.live import LiveObject, LiveVm, LiveVolume
 from reconciler.model.resolved import Resolved, ResolvedVm
 
@@ -25,9 +27,10 @@ def meant(wanted: Resolved, last: Mapping[str, Any], served: Mapping[str, Any]) 
     body = dict(wanted.document.body) if wanted.document is not None else {}
     declared = {name: value for name, value in body.items() if name not in NOT_DECLARED}
     metadata = body.get("metadata") or {}
-    kept = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
-    declared = {**declared, **({"metadata": kept} if kept else {})}
-    return as_served(_with_identity(declared, wanted), last, served) if isinstance(wanted, ResolvedVm) else declared
+    declared = {**declared, **_declared_metadata(metadata)}
+    if not isinstance(wanted, ResolvedVm):
+        return declared
+    return as_served(_with_identity(declared, wanted, served), last, served)
 
 
 def compared(wanted: Resolved, last: Mapping[str, Any], served: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,26 +43,35 @@ def declared_part(applied: Mapping[str, Any]) -> dict[str, Any]:
     """Of a last applied document what can be compared: the manifest's own part."""
     declared = {name: value for name, value in applied.items() if name not in NOT_DECLARED}
     metadata = applied.get("metadata") or {}
-    kept = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
-    if kept.get("annotations"):
-        kept["annotations"] = {name: value for name, value in kept["annotations"].items() if name not in RECORDED}
-        if not kept["annotations"]:
-            del kept["annotations"]
-    return {**declared, **({"metadata": kept} if kept else {})}
+    return {**declared, **_declared_metadata(metadata)}
 
 
-RECORDED = ("gitvirt.io/source", "gitvirt.io/key")
-"""Annotations that the applied document has and the object has not."""
+RECORDED = ("gitvirt.io/source", "gitvirt.io/key", ADOPT)
+"""Annotations that the manifest or the applied document has and the object has not."""
 
 
-def _with_identity(declared: dict[str, Any], wanted: ResolvedVm) -> dict[str, Any]:
-    """Law 9: UUID, serial number and MACs are those that every engine derives."""
+def _declared_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """``{"metadata": …}`` with labels and annotations; nothing where there are none."""
+    annotations = {name: value for name, value in (metadata.get("annotations") or {}).items() if name not in RECORDED}
+    kept = {"labels": metadata.get("labels"), "annotations": annotations}
+    said = {name: value for name, value in kept.items() if value}
+    return {"metadata": said} if said else {}
+
+
+def _with_identity(declared: dict[str, Any], wanted: ResolvedVm, served: Mapping[str, Any]) -> dict[str, Any]:
+    """Law 9: UUID, serial number and MACs are those that every engine derives. A VM that was adopted has its own; only NICs that it gets
+    anew have none yet.
+    """
     made = copy.deepcopy(declared)
     domain = made.setdefault("spec", {}).setdefault("template", {}).setdefault("spec", {}).setdefault("domain", {})
-    firmware = domain["firmware"] = dict(domain.get("firmware") or {})
-    firmware["uuid"] = firmware.get("uuid") or wanted.domain.uuid
-    firmware["serial"] = firmware.get("serial") or wanted.domain.serial
     macs = {nic.name: nic.mac for nic in wanted.domain.interfaces}
+    if ADOPTED in annotations_of(served):
+        there = (template_of(served).get("domain") or {}).get("devices") or {}
+        macs = {name: mac for name, mac in macs.items() if name not in by_name(there.get("interfaces") or [])}
+    else:
+        firmware = domain["firmware"] = dict(domain.get("firmware") or {})
+        firmware["uuid"] = firmware.get("uuid") or wanted.domain.uuid
+        firmware["serial"] = firmware.get("serial") or wanted.domain.serial
     for nic in (domain.get("devices") or {}).get("interfaces") or ():
         if not nic.get("macAddress") and nic.get("name") in macs:
             nic["macAddress"] = macs[nic["name"]]

@@ -26,13 +26,18 @@ OWNER = "gitvirt.io/owner"
 TRASH = "gitvirt.io/trash"
 TRASH_AGE = "gitvirt.io/trash-age"
 TRACKING = "gitvirt.io/tracking"
+ADOPTED = "gitvirt.io/adopted"
+"""When a VM that somebody else made was taken over: its identity is as it was found."""
+
 APPLIED = "gitvirt.io/applied"
 REVISION = "gitvirt.io/revision"
 OVERRIDE = "gitvirt.io/override"
 SUSPENDED = "gitvirt.io/suspended"
 STOPPING = "gitvirt.io/stopping"
 RESTARTED = "gitvirt.io/restarted-at"
-OWN = frozenset({OWNER, TRASH, TRASH_AGE, TRACKING, APPLIED, REVISION, OVERRIDE, SUSPENDED, STOPPING, RESTARTED})
+OWN = frozenset(
+    {OWNER, TRASH, TRASH_AGE, TRACKING, ADOPTED, APPLIED, REVISION, OVERRIDE, SUSPENDED, STOPPING, RESTARTED}
+)
 _LONG_BYTES = 32 << 10
 _LONGEST = 8 << 20
 _PACKED = "zlib:"

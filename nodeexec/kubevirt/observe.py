@@ -43,7 +43,8 @@ class Observer:
     def __init__(
         self, caches: Caches, *, owner: str, deletions: Deletions, host: str, clock: Clock, boot_id: str
     ) -> None:
-        self._caches, self._owner, self._host, self._clock = caches, owner, host, clock
+        self._caches, self._owner, self._clock = caches, owner, clock
+        self.host = host
         self._deletions = deletions
         self._boot_id = boot_id
         self.version = ""
@@ -63,7 +64,7 @@ class Observer:
             gaps = self._caches.gaps()
             return Observation(
                 taken_at=self._clock.now(),
-                host=HostFacts(hostname=self._host, accelerator="kubevirt", hypervisor=self.version),
+                host=HostFacts(hostname=self.host, accelerator="kubevirt", hypervisor=self.version),
                 objects=objects,
                 asked=asked,
                 trash=tuple(self._trash(asked)),
@@ -108,7 +109,7 @@ class Observer:
         settled: tuple[KeptField, ...],
         users: tuple[ObjectKey, ...],
     ) -> LiveObject:
-        host = self._host
+        host = self.host
         match key.kind:
             case k if k == VM:
                 return live_vm(key, document, beside, host=host, settled=settled)
@@ -149,7 +150,7 @@ class Observer:
             for name, document in names:
                 key = ObjectKey(kind, *name)
                 if is_kept_trash(document, key, self._owner):
-                    yield trash_item(key, document, self._beside(key, name, document), host=self._host, now=now)
+                    yield trash_item(key, document, self._beside(key, name, document), host=self.host, now=now)
 
     def _asked_for(self, kind: str, asked: frozenset[ObjectKey]) -> Iterator[tuple[Name, Mapping[str, Any]]]:
         for key in sorted(asked):

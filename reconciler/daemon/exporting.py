@@ -25,6 +25,7 @@ from reconciler.model.policy import Policy, StorageClassPolicy
 from reconciler.model.problem import Severity
 from reconciler.model.resolved import ResolvedVm
 from reconciler.planning.adoption import Findings, findings, match
+from reconciler.planning.export_cluster import export_documents
 from reconciler.planning.export_vm import Documents, Exported, export_vm
 from reconciler.planning.resolve import resolve
 from reconciler.ports import Engine
@@ -69,13 +70,15 @@ def export(
 def _export(
     engine: Engine, name: str, taken: Documents, *, namespace: str, policy: Policy, digest: Digest, now: datetime
 ) -> ExportedVm:
-    found = engine.survey(name)
+    found = engine.survey(qualified(engine, name, namespace))
     if found is None:
-        raise EngineError(
-            f"there is no domain {one_line(name)!r} on this host; `virsh list --all` names those there are."
-        )
-    exported = export_vm(found, namespace=namespace, policy=policy, taken=taken)
-    loaded = load_blob(_stream(exported.documents.values()).encode(), f"{exported.vm.name}.yaml")
+        raise EngineError(not_there(engine, name))
+    if found.documents:
+        name, exported = found.name, export_documents(found, taken)
+    else:
+        exported = export_vm(found, namespace=namespace, policy=policy, taken=taken)
+    whole = {**exported.documents, **exported.read_back}
+    loaded = load_blob(_stream(whole.values()).encode(), f"{exported.vm.name}.yaml")
     together = DeclaredSet(served(engine.check, engine.is_platform), is_open=engine.is_platform)
     together.update((), [loaded])
     faults = tuple(f"{p.path or p.place}: {p.message}" for p in together.problems if p.severity is Severity.ERROR)
@@ -91,9 +94,23 @@ def _export(
     matching = match(wanted, desired.objects, found, ())
     live = engine.as_adopted(matching.adoption)
     if live is None:
-        raise EngineError(f"domain {one_line(name)!r} went away while it was read.")
+        raise EngineError(f"{one_line(name)} went away while it was read.")
     read_back = findings(wanted, matching, found, live, engine.compare, now)
     return ExportedVm(name=name, exported=exported, findings=read_back, faults=faults)
+
+
+def qualified(engine: Engine, name: str, namespace: str) -> str:
+    """The name that `Engine.survey` takes: on a platform a VM is named with its namespace."""
+    return f"{namespace}/{name}" if engine.is_platform and "/" not in name else name
+
+
+def not_there(engine: Engine, name: str) -> str:
+    """That there is no such VM, and where to look."""
+    if engine.is_platform:
+        return (
+            f"there is no VirtualMachine {one_line(name)} on this cluster; `kubectl get vm -A` names those there are."
+        )
+    return f"there is no domain {one_line(name)!r} on this host; `virsh list --all` names those there are."
 
 
 def _with_settings(policy: Policy, exported: Exported) -> Policy:
@@ -164,8 +181,8 @@ def _commented(entry: ExportedVm, key: ObjectKey) -> str:
     lines = list(entry.exported.notes.get(key, ()))
     if key == entry.exported.vm:
         lines += [
-            f"Exported from the domain {one_line(entry.name)}. Once this is in the repository,",
-            f"`gitvirt adopt {one_line(entry.name)}` takes the domain over as it is, without a restart.",
+            f"Exported from {one_line(entry.name)}. Once this is in the repository,",
+            f"`gitvirt adopt {one_line(entry.name)}` takes it over as it is, without a restart.",
             *remarks(entry),
         ]
     comments = "".join(f"# {line}\n" for line in lines)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.daemon.arguments import Arguments
-from reconciler.daemon.exporting import kept_line
+from reconciler.daemon.exporting import kept_line, not_there, qualified
 from reconciler.daemon.operations_frame import Frame, Json
 from reconciler.daemon.refusals import refuse_fault
 from reconciler.model.adoption import FoundVm
@@ -39,20 +39,18 @@ class AdoptVerbs(Frame):
         desired, observation = self._cycle.desired, self._cycle.observation
         if desired is None or observation is None:
             raise DaemonError("the repository or the host could not be read; `gitvirt status` says why.")
-        wanted = _wanted(desired, name, namespace)
+        wanted = _wanted(desired, name, namespace, by_own_name=self._engine.is_platform)
         self._refuse_owned(wanted, observation.objects.get(wanted.key))
         self._refuse_switching_to_enforce(observation.foreign_vms, observation.objects)
-        found = self._engine.survey(wanted.adopt or wanted.domain.name)
+        existing = wanted.adopt or (wanted.key.name if self._engine.is_platform else wanted.domain.name)
+        found = self._engine.survey(qualified(self._engine, existing, wanted.key.namespace))
         if found is None:
-            raise DaemonError(
-                f"there is no domain {wanted.adopt or wanted.domain.name!r} on this host, which {wanted.key} says it is; "
-                "`virsh list --all` names those there are."
-            )
+            raise DaemonError(f"{wanted.key} says that it is {existing}: {not_there(self._engine, existing)}")
         owned = [key for key, live in observation.objects.items() if self._is_ours(live)]
         matching = match(wanted, desired.objects, found, owned)
         live = self._engine.as_adopted(matching.adoption)
         if live is None:
-            raise DaemonError(f"domain {found.name} went away while it was read.")
+            raise DaemonError(f"{found.name} went away while it was read.")
         between = findings(wanted, matching, found, live, self._engine.compare, self._clock.now())
         view = _view(wanted, found, between)
         if between.obstacles or (between.differences and accepted != between.digest):
@@ -90,8 +88,8 @@ class AdoptVerbs(Frame):
             )
 
 
-def _wanted(desired: DesiredState, name: str, namespace: str) -> ResolvedVm:
-    """The VM of the repository that is the domain.
+def _wanted(desired: DesiredState, name: str, namespace: str, *, by_own_name: bool) -> ResolvedVm:
+    """The VM of the repository that is the existing one. ``by_own_name``: on a platform it has the name of its manifest.
 
     Raises:
         DaemonError: none is, several are, or it is not valid.
@@ -102,7 +100,8 @@ def _wanted(desired: DesiredState, name: str, namespace: str) -> ResolvedVm:
     fitting = [
         vm
         for vm in vms
-        if inside in ("", vm.key.namespace) and (last in (vm.adopt, vm.domain.name) or (vm.key.name == last and inside))
+        if inside in ("", vm.key.namespace)
+        and (last in (vm.adopt, vm.domain.name) or (vm.key.name == last and (inside or by_own_name)))
     ]
     if len(fitting) > 1:
         raise DaemonError(

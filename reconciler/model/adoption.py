@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from reconciler.model.domain import ClaimSource, DiskSpec, InterfaceSpec
 from reconciler.model.keys import ObjectKey
@@ -47,7 +48,8 @@ class FoundInterface:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundVm:
     """A domain by its own name. ``owner`` is whose marks it carries (empty: nobody's). ``obstacles`` are reasons why it
-    cannot be adopted at all. ``live`` is it as it stands, under a key without namespace.
+    cannot be adopted at all. ``live`` is it as it stands, under a key without namespace. ``documents`` are, on a platform, its own
+    document and those of the claims that it stands on, as they are served; there a VM is told from others by them alone.
     """
 
     name: str
@@ -58,6 +60,7 @@ class FoundVm:
     disks: tuple[FoundDisk, ...] = ()
     interfaces: tuple[FoundInterface, ...] = ()
     obstacles: tuple[str, ...] = ()
+    documents: Mapping[ObjectKey, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

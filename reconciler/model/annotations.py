@@ -23,6 +23,7 @@ WRITTEN = frozenset(
         "trash",
         "trash-age",
         "tracking",
+        "adopted",
         "applied",
         "override",
         "stopping",

@@ -24,20 +24,13 @@ from reconciler.model.plan import Difference, Impact
 from reconciler.model.power import PowerStep
 from reconciler.model.quantity import format_bytes
 from reconciler.model.resolved import Resolved, ResolvedNetwork, ResolvedVm, ResolvedVolume, RestartPolicy
+from reconciler.planning.adoption_cluster import match_documents
+from reconciler.planning.matching import Matching
 from reconciler.planning.power import decide_power
 
 _NEVER_KEPT = ("spec.template.spec.volumes", "spec.template.spec.networks")
 _PART = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 _DISK_OBSTACLE = "disk {target} ({text}): {why}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matching:
-    """``adoption`` maps the domain to the manifest; ``claims`` are the volumes that become gitvirt's with it."""
-
-    adoption: Adoption
-    claims: tuple[ResolvedVolume, ...]
-    obstacles: tuple[str, ...]
 
 
 def match(
@@ -46,6 +39,8 @@ def match(
     """Map a domain to a VM. ``objects`` are the resolved claims and networks that the VM names, ``owned`` those of them
     that are gitvirt's already.
     """
+    if found.documents:
+        return match_documents(wanted, objects, found, owned)
     obstacles = [*found.obstacles]
     if found.owner:
         obstacles.append(f"it is owned by {found.owner!r} already")
@@ -211,7 +206,7 @@ def findings(
     power = decide_power(wanted.run_strategy, live, now)
     if power.step in (PowerStep.STOP, PowerStep.RESTART):
         obstacles.append(f"the guest runs and would be stopped ({power.reason}); adoption never stops one")
-    elif power.step is not None:
+    elif power.step is not None and not found.documents:
         differences.append(
             Difference(path=wanted.run_strategy_path, before="Stopped", after="Running", impact=Impact.LIVE,
                        reason=f"{power.reason}: the guest is off and would be started")

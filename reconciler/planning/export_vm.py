@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -26,7 +26,8 @@ _HYPERV_VALUES = {"spinlocks": ("spinlocks", int), "vendorid": ("vendorid", str)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
     """Manifests, and what a person has to know of each: ``notes`` maps an object to lines that go above it. ``classes``
-    (StorageClass → pool) and ``bridges`` have to be in the settings and are not; ``missing`` is what no manifest can have.
+    (StorageClass → pool) and ``bridges`` have to be in the settings and are not; ``missing`` is what is not in the manifests. ``read_back``
+    are those of the documents, with it, that are looked at but never shown.
     """
 
     vm: ObjectKey
@@ -35,6 +36,7 @@ class Exported:
     classes: Mapping[str, str]
     bridges: tuple[str, ...]
     missing: tuple[str, ...]
+    read_back: Mapping[ObjectKey, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def settings(self) -> tuple[str, ...]:

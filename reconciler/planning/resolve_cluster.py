@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from reconciler.model.adoption import ADOPT
 from reconciler.model.document import Document
 from reconciler.model.keys import POD_NETWORK, ObjectKey
 from reconciler.model.packed import packed
@@ -48,7 +49,8 @@ class _Everything:
 
 
 def vm_of_cluster(document: Document, references: References, *, policy: Policy, digest: Digest) -> ResolvedVm:
-    """A VirtualMachine. ``claims`` and ``networks`` are those of the repository alone: of others only the cluster knows.
+    """A VirtualMachine. ``claims`` and ``networks`` are those of the repository alone: of others only the cluster knows. To say of a VM
+    that it is the existing one of its own name holds nothing back: there can be no second one.
 
     Raises:
         UnresolvableError: its restart policy is none.
@@ -59,6 +61,7 @@ def vm_of_cluster(document: Document, references: References, *, policy: Policy,
     vm = resolve_vm(document, of_cluster, policy=policy, digest=digest)
     return replace(
         vm,
+        adopt="" if vm.adopt in (vm.key.name, f"{vm.key.namespace}/{vm.key.name}") else vm.adopt,
         claims=tuple(key for key in vm.claims if key in references.volumes),
         networks=tuple(key for key in vm.networks if key != POD_NETWORK and key in references.networks),
     )
@@ -83,6 +86,7 @@ def volume_of_cluster(document: Document, digest: Digest, owner_vm: ObjectKey | 
         source=volume_source(document, claim, digest),
         fresh_disk=document.annotations.get(FRESH_DISK, ""),
         owner_vm=owner_vm,
+        adopt=document.annotations.get(ADOPT, ""),
     )
 
 

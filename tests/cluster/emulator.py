@@ -117,6 +117,8 @@ class Store:
         if made == have:
             return have
         owners = self._managers[key]
+        if "managedFields" in change.get("metadata", {}):
+            owners.clear()
         for path, value in _leaves(change).items():
             if _value(have, path) != value:
                 for paths in owners.values():

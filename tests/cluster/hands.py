@@ -87,10 +87,11 @@ class Hands:
         """All objects of a kind in a namespace."""
         return list(self.call("GET", KINDS[kind].path(namespace))["items"])
 
-    def create(self, document: Mapping[str, Any]) -> dict[str, Any]:
+    def create(self, document: Mapping[str, Any], *, manager: str = "kubectl-create") -> dict[str, Any]:
         """Make an object as written."""
         kind, metadata = KINDS[document["kind"]], document["metadata"]
-        return dict(self.call("POST", kind.path(metadata.get("namespace", "")), dict(document)))
+        path = kind.path(metadata.get("namespace", ""))
+        return dict(self.call("POST", path, dict(document), {"fieldManager": manager}))
 
     def patch(
         self,

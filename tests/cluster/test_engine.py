@@ -231,6 +231,8 @@ def test_a_claim_goes_to_the_trash_and_comes_back_untouched(site: ClusterSite) -
     assert served(site, CLAIM, "data")["metadata"]["uid"] == uid
     assert site.engine.compare(claim, site.look(claim.key)) == ()  # type: ignore[arg-type]
     assert site.engine.observe(None).trash == ()
+    noted = site.claim("data", annotations={"note": "mine"})
+    assert site.engine.apply(update(noted, site.look(claim.key))).result is Result.APPLIED  # type: ignore[arg-type]
 
 
 def test_only_emptying_by_name_deletes_a_volume_and_not_one_in_use(site: ClusterSite) -> None:

@@ -54,7 +54,6 @@ class KubevirtWorld:
         takes_over=False,
         mirrors_spec=False,
         absent={
-            "adoption": "VMs of a cluster are not adopted yet",
             "generated volumes": _GENERATED,
             "lost volumes": _LOSS,
         },
