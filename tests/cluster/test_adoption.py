@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -258,4 +259,6 @@ def test_an_export_is_committed_and_adopted_as_it_is(site: ClusterSite, either: 
     assert set(claim["spec"]) <= {"accessModes", "resources", "storageClassName"}
     place.commit("the VM that is there")
     assert "in the way" not in place.gitvirt("adopt", "web")
-    assert "there is nothing to adopt" in place.gitvirt("adopt", "web", code=16)
+    place.gitvirt("adopt", "web", code=16)
+    plan = json.loads(place.gitvirt("plan", "-o", "json"))
+    assert (plan["changes"], plan["held"], plan["blocked"]) == ([], [], [])
