@@ -70,19 +70,29 @@ def _remove_volumes(connection: Any, owner: str) -> list[str]:
         target = etree.fromstring(pool.XMLDesc().encode()).findtext("target/path")
         if not target or not Path(target).is_dir():
             continue
-        for file in Path(target).iterdir():
-            if file.is_file() and _volume_owner(file) == owner:
-                file.unlink()
-                removed.append(f"volume {file.name}")
-        for file in (Path(target) / ".gitvirt/incoming").glob("*"):
-            if _volume_owner(file) == owner:
-                file.unlink()
-        for item in (Path(target) / ".gitvirt/trash").glob("*/item.json"):
-            if json.loads(item.read_text()).get("owner") == owner:
-                shutil.rmtree(item.parent)
-                removed.append(f"trash {item.parent.name}")
+        removed += remove_from_directory(Path(target), owner)
         if pool.isActive():
             pool.refresh()
+    return removed
+
+
+def remove_from_directory(target: Path, owner: str) -> list[str]:
+    """The same for the directory of one pool. The entries of its register go too, or the volumes would count as lost."""
+    removed = []
+    for file in target.iterdir():
+        if file.is_file() and _volume_owner(file) == owner:
+            file.unlink()
+            removed.append(f"volume {file.name}")
+    for file in (target / ".gitvirt/incoming").glob("*"):
+        if _volume_owner(file) == owner:
+            file.unlink()
+    for entry in (target / ".gitvirt/marks").glob("*.json"):
+        if json.loads(entry.read_text()).get("owner") == owner:
+            entry.unlink()
+    for item in (target / ".gitvirt/trash").glob("*/item.json"):
+        if json.loads(item.read_text()).get("owner") == owner:
+            shutil.rmtree(item.parent)
+            removed.append(f"trash {item.parent.name}")
     return removed
 
 
