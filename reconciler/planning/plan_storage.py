@@ -78,7 +78,30 @@ def _create_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
     if item is not None:
         reason = f"taken back from the trash ({item.item}), its data as it was"
         return Proposal(change=_creation(wanted, around, reason, restore=item.item))
+    if (taken := _name_in_trash(wanted, around)) is not None:
+        return Proposal(blocked=taken)
     return _new_volume(wanted, around, f"{around.not_there}; {wanted.source}")
+
+
+def _name_in_trash(wanted: ResolvedVolume, around: Circumstances) -> Blocked | None:
+    """On a cluster a disk keeps its name in the trash, so that a new one of that name waits for a person: nothing else than destroying the
+    old one makes room, and that nobody does but a person or the time that a person set.
+    """
+    name = (wanted.key.namespace, wanted.key.name)
+    items = [
+        item
+        for item in around.observation.trash
+        if (item.key.namespace, item.key.name) == name and item.key.kind in CLAIM_KINDS
+    ]
+    if not around.policy.on_cluster or not items:
+        return None
+    item = max(items, key=lambda one: one.trashed_at)
+    was = f"{item.key.kind}, {item.source}" if item.source is not None else item.key.kind
+    said = (
+        f"`gitvirt trash empty {item.item}` first: the trash has a disk of that name ({was}), and this one is {wanted.key.kind}, "
+        f"{wanted.source}. That destroys the old disk for good; the old manifest takes it back; another name needs neither"
+    )
+    return Blocked(key=wanted.key, by=said)
 
 
 def _new_volume(wanted: ResolvedVolume, around: Circumstances, reason: str, *, expected: str = "") -> Proposal:
