@@ -90,8 +90,7 @@ class Faults:
 
     ``points`` holds the label of every point passed, so that a first run without a fault tells a second one where
     faults can go; ``places`` is how many of them came before the `end` of faults. ``foreign_edit`` is what somebody else
-    does, given the point's label; ``clock`` is what passes or jumps. ``at_point`` is asked at each point, by number and label, as
-    long as no fault is planned: what it answers is planned from then on.
+    does, given the point's label; ``clock`` is what passes or jumps.
     """
 
     def __init__(
@@ -104,7 +103,6 @@ class Faults:
         self.points: list[str] = []
         self.places = 0
         self.happened = False
-        self.at_point: Callable[[int, str], Fault | None] = lambda _at, _label: None
         self._foreign_edit = foreign_edit
         self._clock = clock
         self._stuck = ""
@@ -126,8 +124,6 @@ class Faults:
         self.points.append(label)
         if label == self._stuck:
             raise HostError(f"{label}: the simulated host refuses this", transient=False)
-        if self.fault is None and not self._ended:
-            self.fault = self.at_point(len(self.points) - 1, label)
         if self._ended or self.fault is None or len(self.points) - 1 != self.fault.at:
             return None
         self.happened = True

@@ -32,9 +32,9 @@ GITVIRT = "gitvirt"
 OUTSIDE = "outside"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StepRecord:
-    """One side effect. ``actor`` is ``gitvirt`` or ``outside`` (guests, operators, other tools). ``reason`` is why
+    """One side effect, equal to itself alone. ``actor`` is ``gitvirt`` or ``outside`` (guests, operators, other tools). ``reason`` is why
     gitvirt did it; both states are whole and must not be written to. ``at`` is the time of day, ``monotonic`` seconds that
     never jump.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -167,8 +167,8 @@ class HostState:
 
     def copy(self) -> HostState:
         """Another state with the same frozen values."""
-        return replace(
-            self,
+        return HostState(
+            boot_id=self.boot_id,
             domains=dict(self.domains),
             volumes=dict(self.volumes),
             incoming=dict(self.incoming),
@@ -177,6 +177,7 @@ class HostState:
             trash=dict(self.trash),
             pools=dict(self.pools),
             unreadable=dict(self.unreadable),
+            contents=self.contents,
         )
 
     def new_content(self, what: str) -> str:

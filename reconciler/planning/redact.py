@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -20,6 +21,8 @@ MASK = "digest:"
 SOURCE = "gitvirt.io/source"
 """Annotation of the applied document: the identity of the source that it came from (`Origin.identity`)."""
 
+_KEPT = 256
+"""An object is resolved again whenever it changes on the host; its manifest is the same one."""
 _MAPPINGS = (dict, Mapping)  # nearly everything is a dictionary, which is quicker to tell than a Mapping
 _USER_PART = re.compile(r"(?<=://)[^\s/?#]*@")
 _SERVER_WRITTEN = frozenset(
@@ -29,8 +32,13 @@ _SERVER_WRITTEN = frozenset(
 
 def applied_document(document: Document, digest: Digest) -> dict[str, Any]:
     """What the live object remembers of its manifest: without status and server-written metadata, without secrets, and
-    with the source it came from.
+    with the source it came from. It is never written to: what is made of one document now and again is one thing.
     """
+    return _applied_document(document, digest)
+
+
+@lru_cache(maxsize=_KEPT)
+def _applied_document(document: Document, digest: Digest) -> dict[str, Any]:
     body = {name: value for name, value in document.body.items() if name != "status"}
     metadata = body.get("metadata")
     if isinstance(metadata, Mapping):

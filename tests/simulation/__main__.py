@@ -19,7 +19,7 @@ from tests.simulation.crew import CORES, Crew, Job, WorkerDiedError
 from tests.simulation.histories import make_history
 from tests.simulation.planting import planted
 from tests.simulation.result import Result
-from tests.simulation.run import run_once
+from tests.simulation.runs import run_to_its_end
 from tests.simulation.schedule import Choice, by_turns, every
 from tests.simulation.tally import Tally
 
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.fault:
         fault = None if options.fault == NO_FAULT else Fault.parse(options.fault)
-        return tell_one(run_once(options.seed, fault))
+        return tell_one(run_to_its_end(make_history(options.seed), fault))
     until = time.monotonic() + options.seconds
     jobs = _jobs(options.seed, until, choose=every if options.every else by_turns, plant=options.plant)
     with planted(options.plant):

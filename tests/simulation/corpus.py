@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from nodeexec.simulated.faults import FaultKind
-from tests.simulation.branches import run_branches
 from tests.simulation.events import Commit, Event
 from tests.simulation.histories import History, make_history
 from tests.simulation.plain_values import plain, revived
 from tests.simulation.result import Result
-from tests.simulation.run import run_once
+from tests.simulation.runs import run_history, run_to_its_end
 from tests.simulation.schedule import Choice, Only, no_fault
 
 DIRECTORY = Path(__file__).parent / "corpus"
@@ -91,7 +90,7 @@ def case_of(result: Result) -> Case:
     said = broke[0] if len(broke) == 1 else f"{broke[0]} {broke[-1]}"
     if result.fault is None:
         return Case(broke=said, history=history)
-    label = run_once(result.seed).points[result.fault.at]
+    label = run_to_its_end(history, None).points[result.fault.at]
     return Case(broke=said, history=history, kind=result.fault.kind, label=label)
 
 
@@ -111,12 +110,12 @@ def without(history: History, place: int) -> History:
     """A history with one event less."""
     events: tuple[Event, ...] = (*history.events[:place], *history.events[place + 1 :])
     assert any(isinstance(event, Commit) for event in events)
-    return replace(history, events=events)
+    return replace(history, events=events, pace=(*history.pace[:place], *history.pace[place + 1 :]))
 
 
 def _breaks(case: Case, sort: str) -> bool:
     found: list[Result] = []
-    run_branches(case.history, case.choose, found.append)
+    run_history(case.history, case.choose, found.append)
     return any(sort_of(violation) == sort for result in found for violation in result.violations)
 
 

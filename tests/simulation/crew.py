@@ -14,15 +14,17 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Self
 
-from tests.simulation.branches import run_branches
 from tests.simulation.histories import History
 from tests.simulation.kept_files import LOADED_BEFORE
 from tests.simulation.planting import planted
 from tests.simulation.result import Result
+from tests.simulation.runs import run_history
 from tests.simulation.schedule import Choice
 
 CORES = len(os.sched_getaffinity(0))
 FOREVER = float("inf")
+OBJECTS_A_COLLECTION = 50_000
+"""Some four runs: what one leaves behind goes as a whole, so looking for it more often costs a seventh of the time and finds nothing."""
 
 
 class WorkerDiedError(Exception):
@@ -55,7 +57,6 @@ class Crew:
     """As many workers as there are cores. Use it as a context: leaving it ends them."""
 
     def __init__(self, size: int = CORES) -> None:
-        # Spawned, not forked: a worker divides itself, which wants a process without threads.
         context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
         with _interrupts_ignored():
@@ -149,6 +150,7 @@ def _work(pipe: Connection) -> None:
     """A worker's life: jobs, until there is nobody to give one."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(OBJECTS_A_COLLECTION)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             job = pipe.recv()
@@ -157,7 +159,7 @@ def _work(pipe: Connection) -> None:
             LOADED_BEFORE.clear()
             with planted(job.plant):
                 over = _end_of(job, pipe)
-                run_branches(job.history, job.choose, pipe.send, is_over=over, traced=job.traced)
+                run_history(job.history, job.choose, pipe.send, is_over=over, traced=job.traced)
             pipe.send(None)
 
 

@@ -26,16 +26,29 @@ from tests.simulation.fleet import NAMESPACE, Fleet, VmDraft
 
 DAY_S = 86400.0
 EXPIRES = "expires"
+LENGTHS = (1, 2, 2, 3, 3, 4, 5, 7)
+"""Events after the first commit: most bugs need few, some need many."""
+CYCLES_AN_EVENT = 2
+"""Where nothing says otherwise."""
+PACES = (0, 1, 1, 2)
+"""Cycles after an event: two that come at once, one look at it, or a second one to what came of the first."""
 YEARS_S = 10 * 365 * DAY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """A story: ``events`` in order, ``fleet`` is what the last commit declares. ``expires``: the settings let trash expire."""
+    """A story: ``events`` in order, ``fleet`` is what the last commit declares. ``expires``: the settings let trash expire.
+    ``pace`` says how many cycles gitvirt gets after each event; without it `CYCLES_AN_EVENT`.
+    """
 
     seed: int
     events: tuple[Event, ...]
     expires: bool = False
+    pace: tuple[int, ...] = ()
+
+    def cycles_after(self, place: int) -> int:
+        """How many cycles follow the event of that number."""
+        return self.pace[place] if self.pace else CYCLES_AN_EVENT
 
     @property
     def fleet(self) -> Fleet:
@@ -44,9 +57,9 @@ class History:
 
 
 def first_fleet(chance: random.Random) -> Fleet:
-    """Three or four VMs with their disks and networks."""
+    """Two to four VMs with their disks and networks."""
     fleet = Fleet(nets=("front", "back"))
-    for number in range(chance.choice((3, 4))):
+    for number in range(chance.choice((2, 3, 4))):
         name = f"vm{number}"
         imported = number == 0 or chance.random() < 0.2
         disk = f"{name}-root"
@@ -67,17 +80,18 @@ def first_fleet(chance: random.Random) -> Fleet:
     return fleet
 
 
-def make_history(seed: int, length: int = 7, favours: tuple[str, ...] = ()) -> History:
-    """The history of a seed: always the same. ``favours`` are words (of `commits.CHANGES`, of `HAPPENINGS`, or ``revert``)
-    that two thirds of its events are about; with `EXPIRES` among them its trash expires.
+def make_history(seed: int, favours: tuple[str, ...] = ()) -> History:
+    """The history of a seed, always the same: a first commit, events after it by one of the `LENGTHS`, and as many cycles after each as its pace
+    says. ``favours`` are words (of `commits.CHANGES`, of `HAPPENINGS`, or ``revert``) that two thirds of its events are about; it
+    is a long one then, at an even pace. With `EXPIRES` among them its trash expires.
     """
-    chance = random.Random(seed)
+    chance, pace = random.Random(seed), random.Random(f"pace {seed}")
     expires = seed % 4 == 3 or EXPIRES in favours
     favours = tuple(word for word in favours if word != EXPIRES)
     fleet = first_fleet(chance)
     events: list[Event] = [Commit(fleet=fleet, subject="first")]
     fleets = [fleet]
-    for number in range(length):
+    for number in range(max(LENGTHS) if favours else pace.choice(LENGTHS)):
         word = chance.choice(favours) if favours and chance.random() < 0.67 else ""
         if word in HAPPENINGS or (not word and chance.random() < 0.45):
             events.append(_happening(fleet, chance, word))
@@ -89,7 +103,14 @@ def make_history(seed: int, length: int = 7, favours: tuple[str, ...] = ()) -> H
         fleets.append(fleet)
         rewrites, approves = chance.random() < 0.06, chance.random() < 0.1
         events.append(Commit(fleet=fleet, subject=subject, rewrites=rewrites, approves=approves))
-    return History(seed=seed, events=tuple(events), expires=expires)
+    paces = () if favours else tuple(_cycles_after(event, pace) for event in events)
+    return History(seed=seed, events=tuple(events), expires=expires, pace=paces)
+
+
+def _cycles_after(event: Event, pace: random.Random) -> int:
+    """What lasts until the next event has to be met by one cycle at least."""
+    cycles = pace.choice(PACES)
+    return max(cycles, 1) if isinstance(event, RemoteTrouble | PoolTrouble) else cycles
 
 
 def _happening(fleet: Fleet, chance: random.Random, word: str) -> Event:

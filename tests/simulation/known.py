@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from nodeexec.simulated.host import StepRecord
@@ -130,18 +131,18 @@ def vm_of(domain: HostDomain) -> ObjectKey:
     return ObjectKey(VM, namespace, name)
 
 
-def changed_domains(record: StepRecord) -> Iterable[tuple[HostDomain, HostDomain | None]]:
+@lru_cache(maxsize=_REMEMBERED)
+def changed_domains(record: StepRecord) -> tuple[tuple[HostDomain, HostDomain | None], ...]:
     """The domains that are others after a step, or gone, as (before, after)."""
-    for name, before in record.before.domains.items():
-        after = record.after.domains.get(name)
-        if after is not before:
-            yield before, after
+    after = record.after.domains
+    return tuple((was, after.get(name)) for name, was in record.before.domains.items() if after.get(name) is not was)
 
 
 Thing = HostDomain | HostVolume | HostIncoming | HostNetwork
 
 
-def changed_things(record: StepRecord) -> Iterable[tuple[str, Thing | None, Thing | None]]:
+@lru_cache(maxsize=_REMEMBERED)
+def changed_things(record: StepRecord) -> tuple[tuple[str, Thing | None, Thing | None], ...]:
     """What somebody can own and is another after a step, new or gone: (name, before, after)."""
     had, has = record.before, record.after
     kinds: tuple[tuple[str, Mapping[Any, Thing], Mapping[Any, Thing]], ...] = (
@@ -150,11 +151,13 @@ def changed_things(record: StepRecord) -> Iterable[tuple[str, Thing | None, Thin
         ("copy", had.incoming, has.incoming),
         ("network", had.networks, has.networks),
     )
-    for noun, before, after in kinds:
-        for name in {**before, **after}:
-            if before.get(name) is not after.get(name):
-                said = name if isinstance(name, str) else "/".join(name)
-                yield f"{noun} {said}", before.get(name), after.get(name)
+    return tuple(
+        (f"{noun} {name if isinstance(name, str) else '/'.join(name)}", before.get(name), after.get(name))
+        for noun, before, after in kinds
+        if before != after
+        for name in {**before, **after}
+        if before.get(name) is not after.get(name)
+    )
 
 
 def marks_of(thing: Thing) -> Marks | None:

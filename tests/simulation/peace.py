@@ -26,6 +26,8 @@ WINDOW_S = 4000.0
 """Longer than the window of the blast radius, and than every ``--for``."""
 A_PERSONS = ("blast-radius", "prune-confirm", "prune-disabled", "not-by-itself", "suspended")
 """Rules under which something may wait while nobody decides."""
+THOROUGH = 16
+"""One run of so many settles to the last cycle, and so does every one without a fault."""
 FOR_GOOD = ("prune-disabled", "not-by-itself")
 """Rules under which something still waits after every decision that gitvirt takes."""
 ALL = Wake(fetch=True, everything=True)
@@ -39,17 +41,18 @@ class Peace:
 
     def hold(self) -> None:
         """Let it settle, decide what waits, let it settle again, and see. Where nothing waits for a person the second time is
-        for every fourth run.
+        for one run of `THOROUGH`.
         """
         self._run.clock.advance(WINDOW_S)
-        plan = self._settled()
+        plan = self._settled(rules=A_PERSONS)
         if plan is not None:
             self._only_decisions_are_left(plan, A_PERSONS)
         if self._is_thorough or plan is None or self._waits_for_a_person(plan):
-            self._run.ask(Operation(verb="resume-all"))
+            if self._run.suspension.held is not None:
+                self._run.ask(Operation(verb="resume-all"))
             for vm in self._suspended():
                 self._run.ask(Operation(verb="resume", vm=vm))
-            plan = self._settled(approving=True)
+            plan = self._settled(rules=FOR_GOOD, approving=True)
         if plan is None:
             self._run.violation("no plan although faults had ended")
             return
@@ -59,16 +62,17 @@ class Peace:
         for wrong in Accounts(self._run, plan).wrong():
             self._run.violation(f"after the end: {wrong}")
 
-    def _settled(self, *, approving: bool = False) -> Plan | None:
+    def _settled(self, *, rules: tuple[str, ...], approving: bool = False) -> Plan | None:
         """The plan after as many cycles as dependencies are deep, and two; each with time enough for every wait. A cycle that has
-        nothing to do, wait for or decide would be the same again: one more has to show that, in every fourth run all.
+        nothing to do or wait for but what is held by these rules would be the same again: one more has to show that, in one run of
+        `THOROUGH` all.
         """
         report: CycleReport | None = None
         for _ in range(CYCLES):
             if approving:
                 self._run.ask(Operation(verb="approve"))
             report = self._run.cycle_once(ALL)
-            is_at_rest = report is not None and _is_at_rest(report) and not self._run.workers.step()
+            is_at_rest = report is not None and _is_at_rest(report, rules) and not self._run.workers.step()
             self._run.workers.run_all()
             self._run.clock.advance(DEADLINE_S)
             if is_at_rest and not self._is_thorough:
@@ -85,7 +89,7 @@ class Peace:
     def _is_thorough(self) -> bool:
         """Whether this run goes through all cycles, come what may."""
         fault = self._run.result.fault
-        return fault is None or (self._run.result.seed + fault.at) % 4 == 0
+        return fault is None or (self._run.result.seed + fault.at) % THOROUGH == 0
 
     def _suspended(self) -> Iterator[str]:
         for domain in tuple(self._run.host.state.domains.values()):
@@ -105,13 +109,13 @@ class Peace:
                 self._run.violation(f"{entry.key} waits for nothing that is so: {entry.by!r}")
 
 
-def _is_at_rest(report: CycleReport) -> bool:
-    """Whether everything is as declared, and neither time nor a person would change that."""
+def _is_at_rest(report: CycleReport, rules: tuple[str, ...]) -> bool:
+    """Whether everything is as declared but for what is held by these rules, and time would not change that."""
     plan = report.plan
     if plan is None or plan.changes or report.record.applied or report.retry_after_s is not None:
         return False
     is_waiting = any(entry.waiting or entry.retry_after_s is not None for entry in plan.blocked)
-    return not is_waiting and all(hold.rule in FOR_GOOD for hold in plan.held)
+    return not is_waiting and all(hold.rule in rules for hold in plan.held)
 
 
 def _keys(changes: tuple[object, ...]) -> list[ObjectKey]:

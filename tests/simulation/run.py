@@ -22,7 +22,7 @@ from reconciler.model.revision import SourceState
 from tests.simulation import events as story
 from tests.simulation.commits import IMAGE
 from tests.simulation.fleet import NAMESPACE, key
-from tests.simulation.histories import History, make_history
+from tests.simulation.histories import History
 from tests.simulation.kept_files import LOADED_BEFORE, FilesInMemory
 from tests.simulation.known import Known
 from tests.simulation.laws import Laws
@@ -35,7 +35,6 @@ from tests.simulation.result import Result
 from tests.simulation.secrecy import Secrecy
 
 OWNER = "simulation"
-CYCLES_AN_EVENT = 2
 TICK_S = 4.0
 POOL = "default"
 EXPIRE_AFTER_S = 7200.0
@@ -88,10 +87,10 @@ class Simulation:
     def run(self) -> Result:
         """The whole story, then peace, then what must be true."""
         try:
-            for event in self.history.events:
+            for place, event in enumerate(self.history.events):
                 self.result.begun.append(len(self.faults.points))
                 self._happen(event)
-                for _ in range(CYCLES_AN_EVENT):
+                for _ in range(self.history.cycles_after(place)):
                     self.cycle_once(Wake(fetch=True))
                     self.tick(TICK_S)
             self._end_troubles()
@@ -221,8 +220,3 @@ class Simulation:
         """Between observation and application somebody edits the object that is about to be changed."""
         if f" {VM}/" in label:
             meddle(self.host, "memory", label.rpartition("/")[2])
-
-
-def run_once(seed: int, fault: Fault | None = None) -> Result:
-    """One run from its seed and fault."""
-    return Simulation(make_history(seed), fault).run()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import orjson
 from structlog.testing import capture_logs
 
 from reconciler.daemon.cycle import Cycle, CycleReport
@@ -16,38 +17,58 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.status import ObjectStatus
 from tests.simulation.fleet import CANARY
 
+_CANARY = CANARY.encode()
+
 
 class Secrecy:
-    """One run's looks. A plan or status that was found clean, and is the very same one, is not looked through again."""
+    """One run's looks. After a cycle that did nothing and plans what the one before it planned there is nothing new to look
+    through; nor is there in a status that is the very same one. Statuses are made to be looked through: every second time.
+    """
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self._report = report
         self._log = CycleLog()
         self._plan_id = ""
+        self._looks = 0
         self._statuses: dict[ObjectKey, ObjectStatus] = {}
 
     def look(self, report: CycleReport, cycle: Cycle) -> None:
         """All that one cycle shows."""
-        for place, text in self._shown(report, cycle):
-            if CANARY in text:
-                self._report(f"a secret is in {place}")
-
-    def _shown(self, report: CycleReport, cycle: Cycle) -> Iterator[tuple[str, str]]:
-        record = report.record
-        for status in cycle.status():
-            if self._statuses.get(status.key) is not status:
-                self._statuses[status.key] = status
-                yield f"the status of {status.key}", str(status)
-        plan_id = report.plan.plan_id if report.plan is not None else ""
+        record, plan = report.record, report.plan
+        plan_id = plan.plan_id if plan is not None else ""
         if plan_id == self._plan_id and not record.applied and not record.operator:
             return
         self._plan_id = plan_id
-        yield "the plan", json.dumps(report.plan.to_dict(), default=str) if report.plan is not None else ""
-        yield "the answer to a command", json.dumps(report_view(report), default=str)
+        for place, shown in self._shown(report, cycle):
+            if _CANARY in _text(shown):
+                self._report(f"a secret is in {place}")
+
+    def _shown(self, report: CycleReport, cycle: Cycle) -> Iterator[tuple[str, Any]]:
+        record, plan = report.record, report.plan
+        self._looks += 1
+        if self._looks % 2:
+            yield "the statuses", self._fresh(cycle.status())
+        yield "the plan", plan.to_dict() if plan is not None else None
+        yield "the answer to a command", report_view(report)
         news = Seen().news(record)
         yield "the journal's message", compose_message(record, news) if news else ""
         # The values of the journal's files; written as YAML they would be the same words, at ten times the cost.
-        yield "the journal's files", "".join(repr(live) for live in record.live.values() if live is not None)
+        yield "the journal's files", [live for live in record.live.values() if live is not None]
         with capture_logs() as logs:
             self._log(report)
-        yield "the log", repr(logs)
+        yield "the log", logs
+
+    def _fresh(self, statuses: tuple[ObjectStatus, ...]) -> list[ObjectStatus]:
+        found = [status for status in statuses if self._statuses.get(status.key) is not status]
+        self._statuses.update((status.key, status) for status in found)
+        return found
+
+
+def _text(shown: Any) -> bytes:
+    """Whatever is in it, in one text; values that JSON does not have are told as people are told them."""
+    return orjson.dumps(shown, default=_said, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _said(value: Any) -> str:
+    """As people are told it. What would make a document when asked is not shown until then."""
+    return "" if callable(value) else str(value)

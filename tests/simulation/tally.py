@@ -10,7 +10,7 @@ PROGRESS_S = 10.0
 
 
 class Tally:
-    """``runs`` with a fault; those without one, one a history, are where others branch off and are not counted."""
+    """``runs`` with a fault; those without one, one a history, say where faults can go and are not counted."""
 
     def __init__(self) -> None:
         self.runs = self.violations = 0

@@ -6,23 +6,25 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nodeexec.simulated.faults import CALL, Fault, FaultKind
-from tests.simulation import corpus
+from tests.simulation import corpus, runs
 from tests.simulation.__main__ import main
 from tests.simulation.crew import Crew, Job, WorkerDiedError
+from tests.simulation.events import PoolTrouble, RemoteTrouble
 from tests.simulation.fleet import VM
-from tests.simulation.histories import make_history
+from tests.simulation.histories import LENGTHS, PACES, make_history
+from tests.simulation.peace import Peace
 from tests.simulation.result import Result
-from tests.simulation.run import run_once
+from tests.simulation.runs import run_to_its_end
 from tests.simulation.schedule import by_turns, every, kinds_at, no_fault
-from tests.simulation.trace import run_traced
 
-HISTORIES = 6
+HISTORIES = 10
 CORPUS = sorted(corpus.DIRECTORY.glob("*.json"))
 
 
@@ -32,7 +34,7 @@ def test_no_fault_breaks_a_law(crew: Crew) -> None:
     assert not [str(result) for result in results if result.violations]
     assert {result.seed for result in results} == set(range(HISTORIES))
     assert {result.fault.kind for result in results if result.fault} == set(FaultKind)
-    assert len(results) > HISTORIES * 30
+    assert len(results) > HISTORIES * 15
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.stem)
@@ -43,19 +45,49 @@ def test_what_broke_once_holds(path: Path, crew: Crew) -> None:
     assert case.kind is None or len(results) > 1, f"no point is called {case.label!r} any more: what is it called now?"
 
 
-def test_a_branch_is_the_run_from_nothing(crew: Crew) -> None:
-    """In another process, with other hashes: the same points, the same states of the host after each step, the same end."""
-    branches = list(crew.run([Job(history=make_history(5), choose=by_turns, traced=True)]))
-    calm, *faulty = branches
-    assert calm.trace == run_traced(5, None).trace
-    assert len({branch.trace for branch in faulty}) > len(faulty) / 2
-    for branch in faulty[::8]:
-        alone = run_traced(5, branch.fault)
-        assert (alone.trace, alone.violations, alone.crashes) == (branch.trace, branch.violations, branch.crashes)
+def test_a_run_is_always_the_same(crew: Crew) -> None:
+    """In another process, with other hashes and other runs before it: the same points, the same states of the host after each step,
+    the same end.
+    """
+    calm, *faulty = crew.run([Job(history=make_history(5), choose=by_turns, traced=True)])
+    assert calm.trace == run_to_its_end(make_history(5), None, traced=True).trace
+    assert len({one.trace for one in faulty}) > len(faulty) / 2
+    for one in faulty[::8]:
+        alone = run_to_its_end(make_history(5), one.fault, traced=True)
+        assert (alone.trace, alone.violations, alone.crashes) == (one.trace, one.violations, one.crashes)
+
+
+def test_a_run_that_breaks_or_hangs_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(_peace: Peace) -> None:
+        while True:
+            time.sleep(0.01)
+
+    def fail(_peace: Peace) -> None:
+        raise OSError("no such thing")
+
+    monkeypatch.setattr(runs, "RUN_LIMIT_S", 1)
+    for broken, said in ((hang, "did not come to its end within 1 s"), (fail, "no such thing")):
+        monkeypatch.setattr(Peace, "hold", broken)
+        [violation] = run_to_its_end(make_history(1), None).violations
+        assert said in violation
+
+
+def test_histories_differ_in_length_and_pace() -> None:
+    histories = [make_history(seed) for seed in range(200)]
+    assert {len(one.events) - 1 for one in histories} == set(LENGTHS)
+    assert {cycles for one in histories for cycles in one.pace} == set(PACES)
+    troubles = (RemoteTrouble, PoolTrouble)
+    short = [
+        one
+        for one in histories
+        for place, event in enumerate(one.events)
+        if isinstance(event, troubles) and not one.cycles_after(place)
+    ]
+    assert not short
 
 
 def test_every_fault_at_every_point_is_one_run(crew: Crew) -> None:
-    points = run_once(3).points
+    points = run_to_its_end(make_history(3), None).points
     assert len(points) > 30
     results = list(crew.run([Job(history=make_history(3), choose=_of_the_first_points)]))
     wanted = [Fault(kind, at) for at in range(3) for kind in kinds_at(points[at])]
@@ -121,7 +153,9 @@ def test_a_violation_becomes_a_small_case_that_shows_it_again(tmp_path: Path, cr
         "-m",
         "tests.simulation",
         "--seconds",
-        "0.5",
+        "0",
+        "--seed",
+        "42",
         "--plant",
         plant,
         "--corpus",

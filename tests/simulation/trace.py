@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from nodeexec.simulated.faults import Fault
 from nodeexec.simulated.host import StepRecord
-from tests.simulation.histories import make_history
-from tests.simulation.result import Result
 from tests.simulation.run import Simulation
 
 
@@ -28,12 +25,3 @@ class Trace:
         whole = self._found.copy()
         whole.update(repr((self._simulation.faults.points, self._simulation.result.violations)).encode())
         return whole.hexdigest()
-
-
-def run_traced(seed: int, fault: Fault | None) -> Result:
-    """One run from its seed and fault, with its trace."""
-    simulation = Simulation(make_history(seed), fault)
-    trace = Trace(simulation)
-    result = simulation.run()
-    result.trace = trace.digest()
-    return result
