@@ -36,7 +36,7 @@ PROVOKED: Mapping[Plant, Provocation] = {
     core.retries_never_end_their_wait: Provocation(kind=FaultKind.TRANSIENT, step="call:apply"),
     core.suspension_of_a_vm_ignored: Provocation(favours=("suspend", "memory")),
     core.suspension_of_everything_forgotten: Provocation(favours=("suspend-all", "memory")),
-    core.prune_annotation_ignored: Provocation(favours=("prune", "delete-vm-only", "network")),
+    core.prune_annotation_ignored: Provocation(favours=("prune", "delete")),
     core.moved_file_read_as_deletion: Provocation(favours=("move", "rename-file", "merge")),
     core.secrets_in_documents: Provocation(favours=("secret",)),
     core.an_approval_releases_everything: Provocation(favours=("prune", "purge", "approve")),
