@@ -93,14 +93,17 @@ class ApiError(Exception):
         missing = _RIGHT.search(said)
         if missing is None:
             return f"may not {request.verb} {request.resource}: {said}; grant that verb in a Role of gitvirt's service account"
-        verb, plural, group, namespace = missing.groups()
+        who, verb, plural, group, namespace = missing.groups()
         name, _, subresource = plural.partition("/")
         resource = ".".join(filter(None, (name, group))) + (f"/{subresource}" if subresource else "")
-        where, role = (f" in namespace {namespace}", "Role") if namespace else (" of the whole cluster", "ClusterRole")
-        return f"may not {verb} {resource}{where}: {said}; grant that verb in a {role} of gitvirt's service account"
+        if namespace:
+            return f"{who} may not {verb} {resource} in namespace {namespace}: grant it that verb in a Role there"
+        return f"{who} may not {verb} {resource} of the whole cluster: grant it that verb in a ClusterRole, or set engine.kubevirt.namespaces"
 
 
-_RIGHT = re.compile(r'cannot ([a-z]+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]+)")?')
+_RIGHT = re.compile(
+    r'User "([^"]+)" cannot ([a-z]+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]+)")?'
+)
 _ENDING = re.compile(r"because it is being terminated")
 _QUOTA = re.compile(r"exceeded quota: |status unknown for quota: ")
 _ADMISSION = re.compile(r'is forbidden: |^admission webhook "')

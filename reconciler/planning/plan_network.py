@@ -21,7 +21,9 @@ def plan_network(wanted: ResolvedNetwork | ResolvedResource, around: Circumstanc
         return Proposal(blocked=obstacle)
     if not isinstance(live, LiveNetwork | LiveResource):
         if around.observation.is_unknown(wanted.key):
-            return Proposal(blocked=Blocked(key=wanted.key, by="it could not be read on the host", waiting=True))
+            return Proposal(
+                blocked=Blocked(key=wanted.key, by=around.observation.why_unknown(wanted.key), waiting=True)
+            )
         return Proposal(change=_change(wanted, None, around, Action.CREATE, around.not_there))
     differences = around.engine.compare(wanted, live)
     notes = tuple(

@@ -34,7 +34,7 @@ def plan_vm(wanted: ResolvedVm, around: Circumstances) -> Proposal:
 
 def _create(wanted: ResolvedVm, around: Circumstances) -> Proposal:
     if around.observation.is_unknown(wanted.key):
-        return Proposal(blocked=Blocked(key=wanted.key, by="it could not be read on the host", waiting=True))
+        return Proposal(blocked=Blocked(key=wanted.key, by=around.observation.why_unknown(wanted.key), waiting=True))
     trash = [item for item in around.observation.trash if item.key == wanted.key and item.owner == around.policy.owner]
     if wanted.adopt and not trash:
         return Proposal(blocked=waits_for_adoption(wanted))
