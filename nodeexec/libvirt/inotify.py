@@ -43,6 +43,7 @@ class Inotify:
         self._descriptor = -1
         self._handle = -1
         self._lock = threading.Lock()
+        self._refused: set[Path] = set()
 
     def begin(self) -> bool:
         """Make it, once; False when the kernel refuses, which is logged."""
@@ -60,17 +61,20 @@ class Inotify:
             return True
 
     def add(self, directory: Path, events: int) -> int | None:
-        """Watch a directory for those events; the watch's number, the same one as before for one that is watched already. None,
-        with a line in the log, when it cannot be watched, and before `begin`.
+        """Watch a directory for those events; the watch's number, the same one as before for one that is watched already. None
+        when it cannot be watched, which is logged once, and before `begin`.
         """
         with self._lock:
             if self._descriptor < 0:
                 return None
             number: int = _libc.inotify_add_watch(self._descriptor, os.fsencode(directory), events)
-            if number < 0:
+            if number >= 0:
+                self._refused.discard(directory)
+                return number
+            if directory not in self._refused:
+                self._refused.add(directory)
                 _log.warning("files.not_watched", path=str(directory), error=os.strerror(ctypes.get_errno()))
-                return None
-            return number
+            return None
 
     def end(self) -> None:
         """Watch no more."""

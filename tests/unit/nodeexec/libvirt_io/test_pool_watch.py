@@ -89,10 +89,12 @@ def test_one_that_is_back_before_anybody_missed_it_is_told(watch: PoolWatch, tol
 
 
 def test_a_directory_that_goes_is_told_and_one_that_was_never_there_is_no_fault(
-    watch: PoolWatch, told: Told, pool: Path, tmp_path: Path
+    watch: PoolWatch, told: Told, pool: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     watch.begin()
-    watch.keep([tmp_path / "absent", pool])
+    for _ in range(3):
+        watch.keep([tmp_path / "absent", pool])
+    assert capsys.readouterr().out.count("files.not_watched") == 1
     shutil.rmtree(pool)
     assert [told.get(timeout=5), told.get(timeout=5)] == ["default_data.qcow2", UNSURE]
     pool.mkdir()
