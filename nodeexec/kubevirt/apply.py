@@ -11,7 +11,7 @@ from nodeexec.kubevirt.access import FIELD_MANAGER
 from nodeexec.kubevirt.compare import SECRET, Rules, compare
 from nodeexec.kubevirt.errors import MISSING_RETRY_S, ApiError
 from nodeexec.kubevirt.finalizers import kept_by_finalizers
-from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, KINDS, UNDERSTOOD, Kind
+from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, KINDS, UNDERSTOOD, Kind, not_served
 from nodeexec.kubevirt.manifest import POWER_FIELDS, needs_plain, sent
 from nodeexec.kubevirt.marks import OVERRIDE, metadata_of
 from nodeexec.kubevirt.normal_form import renamed
@@ -48,10 +48,10 @@ class Applier:
         kind = self._kind(change)
         if kind is None:
             said = change.wanted.document.api_version if change.wanted and change.wanted.document else ""
-            return _missing(key.kind, said, "")
+            return _missing(not_served(key.kind, said, ""))
         unread = tools.caches.why_unread(kind)
         if tools.caches.is_missing(kind):
-            return _missing(kind.name, kind.api_version, kind.needs)
+            return _missing(not_served(kind.name, kind.api_version, kind.needs))
         if unread:
             return Outcome(result=Result.RETRY, reason=unread, retry_after_s=UNREAD_RETRY_S)
         if change.action is Action.CREATE and kind not in UNDERSTOOD:
@@ -264,7 +264,5 @@ def _has_power(live: LiveVm, step: PowerStep | None) -> bool:
     return True
 
 
-def _missing(kind: str, api_version: str, needs: str) -> Outcome:
-    hint = f"install {needs} in the cluster" if needs else "install what serves it, or take it out of the repository"
-    text = f"the cluster has no kind {kind.partition('.')[0]} ({api_version}): {hint}"
-    return Outcome(result=Result.RETRY, reason=text, retry_after_s=MISSING_RETRY_S)
+def _missing(why: str) -> Outcome:
+    return Outcome(result=Result.RETRY, reason=why, retry_after_s=MISSING_RETRY_S)

@@ -9,7 +9,7 @@ from typing import Any
 
 from nodeexec.kubevirt.cache import Cache, Name
 from nodeexec.kubevirt.client import ApiClient
-from nodeexec.kubevirt.kinds import CLAIM, CLAIM_KINDS, DATA_VOLUME, INSTANCE, UNDERSTOOD, VM, Kind
+from nodeexec.kubevirt.kinds import CLAIM, CLAIM_KINDS, DATA_VOLUME, INSTANCE, UNDERSTOOD, VM, Kind, not_served
 from nodeexec.kubevirt.marks import OWNER, TRACKING, annotations_of
 from nodeexec.kubevirt.settings import KubevirtSettings
 from nodeexec.kubevirt.vm_references import claims_of, networks_of
@@ -53,7 +53,15 @@ class Caches:
             selector = "" if kind in UNDERSTOOD else f"{OWNER}={self._owner}"
             namespaces = (self._settings.namespaces if kind.namespaced else ()) or ("",)
             watches = tuple(
-                Watch(self._client, cache, self._clock, namespace=one, selector=selector) for one in namespaces
+                Watch(
+                    self._client,
+                    cache,
+                    self._clock,
+                    namespace=one,
+                    selector=selector,
+                    on_served=self.look_everywhere,
+                )
+                for one in namespaces
             )
             self._watches[kind.name] = watches
         for watch in watches:
@@ -93,6 +101,11 @@ class Caches:
     def is_missing(self, kind: Kind) -> bool:
         """Whether the cluster does not serve a kind."""
         return any(watch.missing for watch in self._watches.get(kind.name, ()))
+
+    def unserved(self) -> dict[str, str]:
+        """Kinds that are watched for and that the cluster does not have, and what to do about each."""
+        kinds = [kind for kind in self.kinds if self.is_missing(kind)]
+        return {kind.name: not_served(kind.name, kind.api_version, kind.needs) for kind in kinds}
 
     def find(self, key: ObjectKey) -> Mapping[str, Any] | None:
         """An object as it is known."""

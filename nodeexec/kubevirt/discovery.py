@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from nodeexec.kubevirt.client import ApiClient
-from nodeexec.kubevirt.errors import MISSING_RETRY_S, ApiError, Request
-from nodeexec.kubevirt.kinds import KINDS, Kind
+from nodeexec.kubevirt.errors import ApiError, Request
+from nodeexec.kubevirt.kinds import KINDS, Kind, not_served
 from reconciler.model.keys import ObjectKey
 from reconciler.ports import Clock
 
 _GONE = 404
+_AGAIN_S = 5.0
 
 
 class Discovery:
-    """Finds kinds. What is not served now is asked for again a minute later."""
+    """Finds kinds. What is not served now is asked for again a little later, when somebody needs it."""
 
     def __init__(self, client: ApiClient, clock: Clock) -> None:
         self._client, self._clock = client, clock
@@ -43,8 +44,13 @@ class Discovery:
         path = f"/apis/{group}/{version}" if group else f"/api/{version}"
         for resource in self._read(path).get("resources") or () if version else ():
             self._note(group, version, resource)
-        self._again_at[key.kind] = self._clock.monotonic() + MISSING_RETRY_S
+        self._again_at[key.kind] = self._clock.monotonic() + _AGAIN_S
         return self._found.get(key.kind)
+
+    def unserved(self) -> dict[str, str]:
+        """Kinds that were asked for and are not there, and what to do about each."""
+        names = [name for name in tuple(self._again_at) if name not in self._found]
+        return {name: not_served(name, name.partition(".")[2] or "v1", "") for name in names}
 
     def _read(self, path: str) -> Mapping[str, Any]:
         """What the server says of a group or a version; nothing of one that it does not serve."""

@@ -122,7 +122,8 @@ class KubevirtEngine:
         gaps = self._caches.gaps()
         if len(gaps) == len(self._caches.kinds):
             raise EngineError(f"the cluster cannot be read: {next(iter(gaps.values()))}.")
-        return self._health.judged(self._observer.observation(keys))
+        unserved = {**self._caches.unserved(), **self._discovery.unserved()}
+        return replace(self._health.judged(self._observer.observation(keys)), unserved=unserved)
 
     def _start(self) -> None:
         """Watch what is understood; the first call waits for the lists, and so does whoever comes meanwhile."""

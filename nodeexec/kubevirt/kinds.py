@@ -77,3 +77,9 @@ PLAIN: tuple[Kind, ...] = (
 """Known to be served everywhere; watched by the owner's label. All other kinds are found by discovery."""
 
 KINDS = {kind.name: kind for kind in (*UNDERSTOOD, *PLAIN)}
+
+
+def not_served(name: str, api_version: str, needs: str) -> str:
+    """What to say of a kind that the cluster does not have; ``needs`` is what brings it, empty where nobody knows."""
+    hint = f"install {needs} in the cluster" if needs else "install what serves it, or take it out of the repository"
+    return f"the cluster has no kind {name.partition('.')[0]} ({api_version}): {hint}"

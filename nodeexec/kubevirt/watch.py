@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -38,9 +38,17 @@ class Watch:
     """
 
     def __init__(
-        self, client: ApiClient, cache: Cache, clock: Clock, *, namespace: str = "", selector: str = ""
+        self,
+        client: ApiClient,
+        cache: Cache,
+        clock: Clock,
+        *,
+        namespace: str = "",
+        selector: str = "",
+        on_served: Callable[[], None] = lambda: None,
     ) -> None:
-        self._client, self._cache, self._clock = client, cache, clock
+        """``on_served`` is called when a kind that was missing is there."""
+        self._client, self._cache, self._clock, self._on_served = client, cache, clock, on_served
         self._namespace, self._selector = namespace, selector
         self.kind = cache.kind
         self._closed = threading.Event()
@@ -174,8 +182,10 @@ class Watch:
         self._cache.replace(items, self._namespace, version=number, anew=number < self._newest)
         self._version, self._newest = version, number
         self._listed_at = self._clock.monotonic()
-        self.missing, self.fault = False, ""
+        was_missing, self.missing, self.fault = self.missing, False, ""
         self.synced.set()
+        if was_missing:
+            self._on_served()
 
     def _pages(self) -> Iterator[Mapping[str, Any]]:
         """What there is, page by page; in one piece after a list that took so long that the server forgot where it was."""

@@ -51,6 +51,7 @@ def merged(old: Observation | None, fresh: Observation) -> tuple[Observation, fr
         old,
         taken_at=fresh.taken_at,
         host=fresh.host,
+        unserved=fresh.unserved,
         objects=with_changes(persistent(old.objects), {key: fresh.objects.get(key) for key in moved}),
         trash=(*kept_trash, *fresh.trash),
         deletions=fresh.deletions,

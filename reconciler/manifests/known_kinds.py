@@ -53,7 +53,8 @@ def identity_of(body: Any, default_namespace: str) -> Identity:
     if kind in KNOWN_KINDS:
         kind, namespace = intern(kind), "" if kind in CLUSTER_SCOPED_KINDS else intern(namespace)
         return Identity(ObjectKey(kind, namespace, name), intern(version))
-    return Identity(ObjectKey(f"{kind}.{group}" if group else kind, namespace, name), version)
+    kind = f"{kind}.{group}" if group else kind
+    return Identity(ObjectKey(kind, "" if kind in CLUSTER_SCOPED_KINDS else namespace, name), version)
 
 
 def _text(value: Any) -> str:

@@ -28,6 +28,7 @@ WRITTEN = frozenset(
         "override",
         "stopping",
         "restarted-at",
+        "look-asked",
     )
 )
 """What gitvirt writes on live objects itself; in a manifest it means nothing."""

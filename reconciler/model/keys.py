@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-CLUSTER_SCOPED_KINDS = frozenset({"Namespace", "StorageClass", "PodNetwork"})
+CLUSTER_SCOPED_KINDS = frozenset(
+    {
+        "Namespace",
+        "StorageClass",
+        "PodNetwork",
+        "VirtualMachineClusterInstancetype.instancetype.kubevirt.io",
+        "VirtualMachineClusterPreference.instancetype.kubevirt.io",
+    }
+)
 """Kinds without a namespace. ``PodNetwork`` is gitvirt's own: the one network behind every ``pod: {}``."""
 
 TRASH_ITEM = "TrashItem"

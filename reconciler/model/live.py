@@ -279,7 +279,8 @@ class Deletion:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """One reading. ``asked`` are the keys it answers for, None for all owned and all named ones. ``deletions`` are those that the trash
-    does not tell; ``deletions_unknown`` says why they are not known, empty when they are.
+    does not tell; ``deletions_unknown`` says why they are not known, empty when they are. ``unserved`` maps a kind that the platform
+    does not have to what a person can do about it.
     """
 
     taken_at: datetime
@@ -291,6 +292,7 @@ class Observation:
     foreign_vms: tuple[str, ...] = ()
     deletions: tuple[Deletion, ...] = ()
     deletions_unknown: str = ""
+    unserved: Mapping[str, str] = field(default_factory=dict)
 
     def is_unknown(self, key: ObjectKey) -> bool:
         """Whether absence of ``key`` from ``objects`` would say nothing."""

@@ -20,12 +20,12 @@ from reconciler.model.policy import Policy
 from reconciler.model.resolved import DesiredState, ResolvedNetwork, ResolvedResource, ResolvedVm, ResolvedVolume
 from reconciler.planning.host_rules import cpu_strain, strain
 from reconciler.planning.inventory import Inventory
-from reconciler.planning.namespaces import in_their_namespaces
 from reconciler.planning.plan_absent import is_absent, is_leaving, plan_absent
 from reconciler.planning.plan_network import plan_network
 from reconciler.planning.plan_storage import plan_volume
 from reconciler.planning.plan_trash import plan_trash
 from reconciler.planning.plan_vm import plan_vm
+from reconciler.planning.platform_order import in_platform_order
 from reconciler.planning.proposal import SILENT, Circumstances, Proposal
 from reconciler.planning.readiness import why_not_ready
 from reconciler.planning.reads import Reads
@@ -43,6 +43,8 @@ _TIER = {
     "VirtualMachine": 4,
 }
 _OTHER_TIER = 3
+UNSERVED_LOOK_S = 10.0
+"""How often to ask whether a platform serves a kind by now."""
 
 NO_APPROVALS = Approvals()
 
@@ -123,7 +125,7 @@ class Planner:
     def _look(self, around: Circumstances, touched: Collection[ObjectKey] | None) -> None:
         """Bring what is remembered up to date."""
         live, last = around.observation, self._last
-        if last is None or touched is None or last.unreadable != live.unreadable or last.host.cpus != live.host.cpus:
+        if last is None or touched is None or _is_another_host(last, live):
             old = last.objects if last is not None else {}
             dirty = {*around.desired.objects, *live.objects, *old, *self._speaking}
             self._reads = Reads()
@@ -161,6 +163,12 @@ class Planner:
             self._unready.pop(key, None)
 
 
+def _is_another_host(before: Observation, after: Observation) -> bool:
+    """Whether other things can be read or had than before."""
+    pairs = ((one.unreadable, one.unserved, one.host.cpus) for one in (before, after))
+    return next(pairs) != next(pairs)
+
+
 def _in_other_trash(before: Sequence[TrashItem], after: Sequence[TrashItem]) -> set[ObjectKey]:
     """The objects of items that came or went."""
     items = [{item.item: item.key for item in trash} for trash in (before, after)]
@@ -168,6 +176,11 @@ def _in_other_trash(before: Sequence[TrashItem], after: Sequence[TrashItem]) -> 
 
 
 def _proposal(key: ObjectKey, around: Circumstances) -> Proposal:
+    why = around.observation.unserved.get(key.kind) if key in around.desired.objects else None
+    if why is not None and around.live(key) is None:
+        # Nobody tells when the kind is served.
+        blocked = Blocked(key=key, by=why, retry_after_s=UNSERVED_LOOK_S)
+        return Proposal(blocked=blocked, retry_after_s=UNSERVED_LOOK_S)
     match around.desired.objects.get(key):
         case (ResolvedNetwork() | ResolvedResource()) as plain:
             return plan_network(plain, around)
@@ -201,7 +214,7 @@ def _assembled(
     waiting = [key for key, p in proposals.items() if p.blocked is not None and is_leaving(key, around)]
     free, blast_holds, let_go = hold_large_classes(free, around, approvals=approvals, waiting=waiting)
     if around.policy.on_cluster:
-        free = in_their_namespaces(free)
+        free = in_platform_order(free)
     holds = [*own_holds, *mode_holds, *blast_holds]
     if unready is not None:
         said = {key: p.blocked for key, p in proposals.items() if p.blocked is not None}

@@ -54,6 +54,11 @@ class Hands:
             path = f"/apis/{one['spec']['group']}/{version}/{one['spec']['names']['plural']}"
             wait_until(lambda path=path: self._is_served(path), f"{path} is served")
 
+    def remove_definition(self, plural_and_group: str, path: str) -> None:
+        """A kind that is served no more, with all its objects."""
+        self.call("DELETE", f"{_DEFINITIONS}/{plural_and_group}")
+        wait_until(lambda: not self._is_served(path), f"{path} is not served")
+
     def _is_served(self, path: str) -> bool:
         try:
             self.call("GET", path)
