@@ -14,6 +14,7 @@ from nodeexec.kubevirt.marks import OWNER, TRACKING, annotations_of
 from nodeexec.kubevirt.settings import KubevirtSettings
 from nodeexec.kubevirt.vm_references import claims_of, networks_of
 from nodeexec.kubevirt.watch import Watch
+from reconciler.model.instancetype import instancetype_of, preference_of
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import KeptField
 from reconciler.model.multimap import MultiMap
@@ -32,6 +33,7 @@ class Caches:
         self._watches: dict[str, tuple[Watch, ...]] = {}
         self._users: MultiMap[Name, Name] = MultiMap()
         self._plugged: MultiMap[Name, Name] = MultiMap()
+        self._sized: MultiMap[ObjectKey, Name] = MultiMap()
         self._settled: dict[ObjectKey, tuple[KeptField, ...]] = {}
         self._queue: SimpleQueue[ObjectKey | None] = SimpleQueue()
         self._was_faulty = False
@@ -85,6 +87,8 @@ class Caches:
         found: dict[str, str] = {}
         for name, watches in tuple(self._watches.items()):
             for watch in watches:
+                if watch.kind.optional and watch.is_refused:
+                    continue
                 if not watch.synced.is_set():
                     found[name] = watch.fault or f"{watch.kind.resource} were not listed yet"
                 elif watch.fault and self._clock.monotonic() - watch.fault_at > self._settings.stale_after_s:
@@ -140,6 +144,11 @@ class Caches:
         with self.lock:
             return tuple(sorted(self._plugged.of(network)))
 
+    def sized_by(self, instancetype: ObjectKey) -> tuple[Name, ...]:
+        """The VMs that name an instancetype or a preference."""
+        with self.lock:
+            return tuple(sorted(self._sized.of(instancetype)))
+
     def settle(self, key: ObjectKey, fields: tuple[KeptField, ...]) -> None:
         """The server keeps these fields in another form than they were sent."""
         with self.lock:
@@ -182,12 +191,21 @@ class Caches:
             told += [ObjectKey(one, *claim) for claim in was ^ now for one in CLAIM_KINDS]
             plugged, plugs = networks_of(before, name[0]), networks_of(after, name[0])
             self._plugged.move(name, plugged, plugs)
+            sized, sizes = _sizing_names(before, name[0]), _sizing_names(after, name[0])
+            self._sized.move(name, sized, sizes)
+            told += sized ^ sizes
+        told += [ObjectKey(VM, *user) for user in self._sized.of(told[0])]
         if kind.name == CLAIM:
             told.append(ObjectKey(DATA_VOLUME, *name))
         if kind.name in CLAIM_KINDS:
             told += [ObjectKey(VM, *user) for user in self._users.of(name)]
         for key in told:
             self._queue.put(key)
+
+
+def _sizing_names(vm: Mapping[str, Any] | None, namespace: str) -> frozenset[ObjectKey]:
+    found = (instancetype_of(vm, namespace), preference_of(vm, namespace)) if vm is not None else ()
+    return frozenset(key for key in found if key is not None)
 
 
 def key_of(kind: Kind, name: Name, document: Mapping[str, Any]) -> ObjectKey:

@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, INSTANCE, VM
+from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, INSTANCE, POOL, SNAPSHOT, VM
 from nodeexec.kubevirt.leaves import MASK
 
 _METADATA = (
@@ -26,7 +26,16 @@ _METADATA = (
     "ownerReferences",
 )
 _STATUS = {
-    VM: ("printableStatus", "ready", "conditions", "startFailure"),
+    VM: (
+        "printableStatus",
+        "ready",
+        "conditions",
+        "startFailure",
+        "instancetypeRef",
+        "preferenceRef",
+        "snapshotInProgress",
+        "restoreInProgress",
+    ),
     INSTANCE: (
         "phase",
         "reason",
@@ -41,6 +50,8 @@ _STATUS = {
     ),
     DATA_VOLUME: ("phase", "progress", "conditions", "claimName", "restartCount"),
     CLAIM: ("phase", "capacity", "conditions"),
+    SNAPSHOT: ("phase", "error"),
+    POOL: ("replicas", "readyReplicas"),
 }
 _FOREIGN_ANNOTATIONS = frozenset({"kubectl.kubernetes.io/last-applied-configuration"})
 _KEY = secrets.token_bytes(32)

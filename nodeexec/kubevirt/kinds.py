@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reconciler.model.instancetype import GROUP
 from reconciler.model.keys import ObjectKey
 
 VM = "VirtualMachine"
@@ -15,11 +16,15 @@ DATA_VOLUME = "DataVolume"
 CLAIM = "PersistentVolumeClaim"
 NETWORK = "NetworkAttachmentDefinition"
 CLAIM_KINDS = (CLAIM, DATA_VOLUME)
+SNAPSHOT = "VirtualMachineSnapshot.snapshot.kubevirt.io"
+POOL = "VirtualMachinePool.pool.kubevirt.io"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind as it is served. ``name`` is its kind in an `ObjectKey`, ``kind`` in a document. ``needs`` is what brings it to a cluster, for people."""
+    """One kind as it is served. ``name`` is its kind in an `ObjectKey`, ``kind`` in a document. ``needs`` is what brings it to a cluster, for people.
+    ``optional`` kinds only add to what is shown: not to be allowed to read them is no gap.
+    """
 
     name: str
     kind: str
@@ -28,6 +33,7 @@ class Kind:
     plural: str
     namespaced: bool = True
     needs: str = ""
+    optional: bool = False
 
     @property
     def api_version(self) -> str:
@@ -54,9 +60,14 @@ class Kind:
         return (key.namespace if self.namespaced else ""), key.name
 
 
-def _kind(name: str, api_version: str, plural: str, *, namespaced: bool = True, needs: str = "") -> Kind:
+def _kind(
+    name: str, api_version: str, plural: str, *, namespaced: bool = True, needs: str = "", optional: bool = False
+) -> Kind:
     group, _, version = api_version.rpartition("/")
-    return Kind(name=name, kind=name, group=group, version=version, plural=plural, namespaced=namespaced, needs=needs)
+    return Kind(
+        name=name, kind=name.partition(".")[0], group=group, version=version, plural=plural, namespaced=namespaced,
+        needs=needs, optional=optional,
+    )  # fmt: skip
 
 
 UNDERSTOOD: tuple[Kind, ...] = (
@@ -65,6 +76,18 @@ UNDERSTOOD: tuple[Kind, ...] = (
     _kind(DATA_VOLUME, "cdi.kubevirt.io/v1beta1", "datavolumes", needs="CDI"),
     _kind(CLAIM, "v1", "persistentvolumeclaims"),
     _kind(NETWORK, "k8s.cni.cncf.io/v1", "network-attachment-definitions", needs="Multus"),
+    *(
+        _kind(
+            f"VirtualMachine{scope}{what}.{GROUP}",
+            f"{GROUP}/v1beta1",
+            f"virtualmachine{scope}{what}s".lower(),
+            namespaced=not scope,
+            needs="KubeVirt",
+            optional=True,
+        )
+        for scope in ("", "Cluster")
+        for what in ("Instancetype", "Preference")
+    ),
 )
 """Watched as a whole, because what is foreign among them matters too."""
 

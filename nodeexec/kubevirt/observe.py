@@ -12,10 +12,11 @@ from nodeexec.kubevirt.deletions import Deletions
 from nodeexec.kubevirt.kinds import CLAIM, CLAIM_KINDS, DATA_VOLUME, INSTANCE, NETWORK, VM
 from nodeexec.kubevirt.marks import OWNER, is_tracked, labels_of, metadata_of
 from nodeexec.kubevirt.project_network import live_network, live_resource
-from nodeexec.kubevirt.project_vm import live_vm
+from nodeexec.kubevirt.project_vm import is_of_pool, live_vm, sized
 from nodeexec.kubevirt.project_volume import is_trash, live_volume, trash_item
+from reconciler.model.instancetype import instancetype_of
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import HostFacts, KeptField, LiveObject, Observation, TrashItem, Unreadable
+from reconciler.model.live import HostFacts, KeptField, LiveObject, LiveVm, Observation, TrashItem, Unreadable
 from reconciler.model.moment import Moment
 from reconciler.ports import Clock
 
@@ -28,6 +29,7 @@ class _Projected:
     beside: Mapping[str, Any] | None
     settled: tuple[KeptField, ...]
     users: tuple[ObjectKey, ...]
+    sizing: Mapping[str, Any] | None
     live: LiveObject
 
 
@@ -77,7 +79,7 @@ class Observer:
                 foreign_vms=tuple(
                     f"{name[0]}/{name[1]}"
                     for name, document in self._caches.items(VM)
-                    if labels_of(document).get(OWNER) != self._owner
+                    if labels_of(document).get(OWNER) != self._owner and not is_of_pool(document)
                 ),
             )
 
@@ -90,15 +92,19 @@ class Observer:
             return None
         beside, settled = self._beside(key, name, document), self._caches.settled(key)
         users, known = self._users(key, name), self._known.get(key)
+        sizing = self._sizing(key, document)
         if (
             known is not None
             and known.document is document
             and known.beside is beside
+            and known.sizing is sizing
             and (known.settled, known.users) == (settled, users)
         ):
             return known.live
         live = self._projected(key, document, beside, settled, users)
-        self._known[key] = _Projected(document, beside, settled, users, live)
+        if isinstance(live, LiveVm):
+            live = sized(live, sizing)
+        self._known[key] = _Projected(document, beside, settled, users, sizing, live)
         return live
 
     def _projected(
@@ -117,7 +123,12 @@ class Observer:
                 return live_volume(key, document, beside, users, host=host, settled=settled)
             case k if k == NETWORK:
                 return live_network(key, document, users, host=host, settled=settled)
-        return live_resource(key, document, host=host, settled=settled)
+        return live_resource(key, document, users, host=host, settled=settled)
+
+    def _sizing(self, key: ObjectKey, document: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The instancetype of a VM, where it is known."""
+        named = instancetype_of(document, key.namespace) if key.kind == VM else None
+        return self._caches.find(named) if named is not None else None
 
     def _beside(self, key: ObjectKey, name: Name, document: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """A VM's instance; the claim that a volume's bytes are in."""
@@ -132,7 +143,7 @@ class Observer:
             return tuple(ObjectKey(VM, *user) for user in self._caches.users_of(name))
         if key.kind == NETWORK:
             return tuple(ObjectKey(VM, *user) for user in self._caches.plugged_into(name))
-        return ()
+        return tuple(ObjectKey(VM, *user) for user in self._caches.sized_by(key))
 
     def _owned(self) -> Iterator[ObjectKey]:
         for kind in self._caches.kinds:

@@ -33,12 +33,28 @@ def live_network(
 
 
 def live_resource(
-    key: ObjectKey, document: Mapping[str, Any], *, host: str, settled: tuple[KeptField, ...] = ()
+    key: ObjectKey,
+    document: Mapping[str, Any],
+    users: tuple[ObjectKey, ...] = (),
+    *,
+    host: str,
+    settled: tuple[KeptField, ...] = (),
 ) -> LiveResource:
     """An object of another kind."""
     return LiveResource(
         key=key,
         fingerprint=fingerprint(document),
         marks=read_marks(document, key, host),
+        reported=_reported(document),
+        used_by=users,
         served=Served(document=document, settled=settled),
     )
+
+
+def _reported(document: Mapping[str, Any]) -> str:
+    """The phase of a snapshot, how many VMs of a pool are ready; nothing of what reports nothing that is understood."""
+    status = document.get("status") or {}
+    if "replicas" in status:
+        return f"{status.get('readyReplicas', 0)}/{status['replicas']} ready"
+    failed = (status.get("error") or {}).get("message")
+    return f"{status.get('phase', '')}: {failed}" if failed else str(status.get("phase", ""))

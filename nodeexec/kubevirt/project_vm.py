@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from nodeexec.kubevirt.conditions import condition
 from nodeexec.kubevirt.marks import annotations_of, labels_of, metadata_of, read_history, read_marks, read_time
 from nodeexec.kubevirt.vm_references import claim_names, template_of
 from reconciler.model.domain import ClaimSource, CpuSpec, DiskSpec, DomainSpec, InterfaceSpec, NoMedia
+from reconciler.model.instancetype import sizing_of
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import KeptField, LiveInterface, LiveVm, Served
 from reconciler.model.power import PowerState, StopReason
@@ -58,8 +60,45 @@ def live_vm(
         accelerator="kubevirt",
         machine=str((((guest or {}).get("spec") or {}).get("domain") or {}).get("machine", {}).get("type", "")),
         reported=str(status.get("printableStatus", "")),
+        under_way=_under_way(document, guest),
+        controller=_controller(key, document),
         served=Served(document=document, instance=guest, settled=settled),
     )
+
+
+def sized(vm: LiveVm, instancetype: Mapping[str, Any] | None) -> LiveVm:
+    """With the CPUs and memory of its instancetype, which a VM that has one may not say itself."""
+    sizing = sizing_of(instancetype) if instancetype is not None else None
+    if sizing is None or vm.stored is None:
+        return vm
+    return replace(vm, stored=replace(vm.stored, cpu=CpuSpec(sockets=sizing.cpus), memory_mib=sizing.memory_mib))
+
+
+def is_of_pool(document: Mapping[str, Any]) -> bool:
+    """Whether a pool made a VM: it is the pool's, whoever's that is."""
+    owners = metadata_of(document).get("ownerReferences") or ()
+    return any(one.get("controller") and one.get("kind") == "VirtualMachinePool" for one in owners)
+
+
+def _under_way(document: Mapping[str, Any], guest: Mapping[str, Any] | None) -> str:
+    """What KubeVirt is doing with a VM at somebody's request."""
+    status, said = document.get("status") or {}, []
+    move = ((guest or {}).get("status") or {}).get("migrationState") or {}
+    if move and not (move.get("completed") or move.get("failed") or move.get("endTimestamp")):
+        to = f" to {move['targetNode']}" if move.get("targetNode") else ""
+        said.append(f"it migrates from {move.get('sourceNode') or 'its node'}{to}")
+    if status.get("snapshotInProgress"):
+        said.append(f"the snapshot {status['snapshotInProgress']} is being taken")
+    if status.get("restoreInProgress"):
+        said.append(f"the restore {status['restoreInProgress']} is under way")
+    return "; ".join(said)
+
+
+def _controller(key: ObjectKey, document: Mapping[str, Any]) -> ObjectKey | None:
+    """What makes and unmakes the VM: a VirtualMachinePool."""
+    owners = (one for one in metadata_of(document).get("ownerReferences") or () if one.get("controller"))
+    owner = next(owners, None)
+    return ObjectKey(str(owner.get("kind", "")), key.namespace, str(owner.get("name", ""))) if owner else None
 
 
 def fingerprint(document: Mapping[str, Any], guest: Mapping[str, Any] | None = None) -> str:

@@ -29,12 +29,13 @@ CALM_S = 10.0
 """A watch that lasted so long, or brought something, is begun again at once; the others ever later."""
 
 _GONE = 410
-_NOT_FOUND = 404
+_NOT_FOUND, _FORBIDDEN = 404, 403
 
 
 class Watch:
     """A thread that keeps a `Cache` in step, in one namespace or (empty) in all. ``missing`` says that the cluster never had such
-    a kind (one that it had and has no more is unread, not empty); ``fault`` is why it is out of step now, since the monotonic time ``fault_at``.
+    a kind (one that it had and has no more is unread, not empty); ``fault`` is why it is out of step now, since the monotonic time ``fault_at``;
+    ``is_refused`` that it may not be read.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Watch:
         self._listed_at: float | None = None
         self.synced = threading.Event()
         self.missing = False
+        self.is_refused = False
         self.fault = ""
         self.fault_at = 0.0
         self.lists = 0
@@ -110,6 +112,7 @@ class Watch:
             self.missing, self.fault, self._version = True, "", ""
             self.synced.set()
             return LONGEST_DELAY_S
+        self.is_refused = error.status == _FORBIDDEN
         gone = f"{self.kind.resource} were served before and are not now"
         self._note(gone if error.status == _NOT_FOUND else error.outcome.reason)
         if error.status == _NOT_FOUND:
@@ -182,7 +185,7 @@ class Watch:
         self._cache.replace(items, self._namespace, version=number, anew=number < self._newest)
         self._version, self._newest = version, number
         self._listed_at = self._clock.monotonic()
-        was_missing, self.missing, self.fault = self.missing, False, ""
+        was_missing, self.missing, self.fault, self.is_refused = self.missing, False, "", False
         self.synced.set()
         if was_missing:
             self._on_served()

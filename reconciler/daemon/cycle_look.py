@@ -22,6 +22,7 @@ from reconciler.model.plan import Action, Change, Plan
 from reconciler.model.policy import Policy
 from reconciler.model.resolved import DesiredState
 from reconciler.model.status import ObjectStatus
+from reconciler.planning.missing_references import observable_references
 from reconciler.planning.planner import Planner
 from reconciler.planning.resolve import Resolver
 from reconciler.planning.safety import Approvals
@@ -173,7 +174,7 @@ class Lookout:
         old = self._observation
         if scope is not None and not scope:
             return frozenset()
-        fresh = self._engine.observe(None if scope is None else self._of_trash(scope))
+        fresh = self._engine.observe(None if scope is None else self._with_references(self._of_trash(scope)))
         if scope is None and self._sources.declared is not None:
             fresh = self._with_named(fresh, self._sources.declared)
         self.is_blind = self.is_blind and scope is not None
@@ -206,13 +207,23 @@ class Lookout:
             elif key not in desired.present:
                 self._seen.pop(key, None)
 
+    def _with_references(self, keys: Collection[ObjectKey]) -> frozenset[ObjectKey]:
+        """And what VMs among them name on a platform, which may be there without being declared."""
+        declared = self._sources.declared
+        if not self._policy.on_cluster or declared is None:
+            return frozenset(keys)
+        documents = (declared.documents.get(key) for key in keys if key.kind == "VirtualMachine")
+        references = (one for document in documents if document is not None for one in observable_references(document))
+        return frozenset((*keys, *(key for one in references for key in one.keys)))
+
     def _is_observed(self, key: ObjectKey) -> bool:
         """Whether something that can be looked at stands for an object."""
         return self._policy.on_cluster or key.kind in HOST_KINDS
 
     def _with_named(self, fresh: Observation, declared: Declared) -> Observation:
         """A full look finds what is owned; what is declared and not among it may be there as somebody else's."""
-        missing = {key for key in declared.present if self._is_observed(key)} - set(fresh.objects)
+        named = {key for key in declared.present if self._is_observed(key)}
+        missing = self._with_references(named) - set(fresh.objects)
         if not missing:
             return fresh
         whole, _ = merged(fresh, self._engine.observe(missing))

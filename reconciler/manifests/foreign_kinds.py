@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from reconciler.manifests.known_kinds import KNOWN_KINDS, kind_meant
 from reconciler.model.document import Document
@@ -12,6 +12,10 @@ from reconciler.model.problem_codes import problem
 
 Check = Callable[[Document], tuple[Problem, ...]]
 
+_ACTS = {
+    "VirtualMachineInstanceMigration.kubevirt.io": "`virtctl migrate VM` moves a guest; take the manifest out",
+    "VirtualMachineRestore.snapshot.kubevirt.io": "`kubectl create -f` it once by hand, while the VM is off; take the manifest out",
+}
 _KIND = re.compile(r"[A-Z][A-Za-z0-9]{0,62}")
 _API_VERSION = re.compile(r"([a-z0-9.-]{1,253}/)?v[a-z0-9]{1,62}")
 
@@ -46,12 +50,20 @@ def unknown_kind(document: Document) -> Problem:
     return problem("kind-unknown", document.place(("kind",)), text, object=document.key, path="kind", hint=hint)
 
 
+def _acts(document: Document) -> Iterator[Problem]:
+    """Kinds that do something once: kept in Git they would do it again whenever they are gone."""
+    hint = _ACTS.get(document.key.kind)
+    if hint is not None:
+        text = f"{document.body['kind']} is an act, not a state: applied from Git it would be done again whenever somebody removes it"
+        yield problem("kind-is-an-act", document.place(("kind",)), text, object=document.key, path="kind", hint=hint)
+
+
 def served(check: Check, serves_any_kind: bool) -> Check:
     """An engine's check; where it serves the known kinds alone, all others are a problem."""
 
     def judged(document: Document) -> tuple[Problem, ...]:
         if is_foreign(document):
-            return () if serves_any_kind else (unknown_kind(document),)
+            return tuple(_acts(document)) if serves_any_kind else (unknown_kind(document),)
         return check(document)
 
     return judged

@@ -81,7 +81,8 @@ class LiveVm:
     guest since it started (`GuestAccess.digest`). ``foreign_fields`` names what stands in the domain and no field of
     `DomainSpec` can say (an added host device), as (path, text), for each half. ``kept`` are fields of
     an adopted VM that stay as they were found. ``reported`` is the platform's own word for its state (printableStatus), empty
-    where gitvirt tells it; ``fault`` is what is wrong as far as the platform tells, ``pending`` what it is still about.
+    where gitvirt tells it; ``fault`` is what is wrong as far as the platform tells, ``pending`` what it is still about, ``under_way`` what it
+    does with the VM at somebody's request (a migration, a snapshot). ``controller`` is what makes and unmakes the VM on a platform (a pool), None for nothing.
     """
 
     key: ObjectKey
@@ -106,6 +107,8 @@ class LiveVm:
     reported: str = ""
     fault: str = ""
     pending: str = ""
+    under_way: str = ""
+    controller: ObjectKey | None = None
     served: Served | None = None
 
 
@@ -186,11 +189,15 @@ class LiveNetwork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveResource:
-    """An object of any other kind, on a platform that serves such."""
+    """An object of any other kind, on a platform that serves such. ``reported`` is the platform's word for its state, empty for none; ``used_by``
+    are the VMs that name it, as far as that is known (of an instancetype).
+    """
 
     key: ObjectKey
     fingerprint: str
     marks: Marks | None
+    reported: str = ""
+    used_by: tuple[ObjectKey, ...] = ()
     served: Served | None = None
 
 

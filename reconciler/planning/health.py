@@ -60,7 +60,7 @@ def statuses_of(
             continue
         state, message = _state(key, desired, observation, said, outcomes.get(key), now)
         if isinstance(live, LiveVm) and ours and key not in said.holds:
-            message = "; ".join(filter(None, (message, *_by_hand(live, now))))
+            message = "; ".join(filter(None, (message, live.under_way, *_by_hand(live, now))))
         result[key] = ObjectStatus(
             key=key,
             state=state,
@@ -192,7 +192,7 @@ def _printable(
         case LiveNetwork():
             return "Active" if live.active else "Inactive"
         case LiveResource():
-            return "Present"
+            return live.reported or "Present"
         case LiveVm():
             return _vm_status(live, desired, change, now)
     if key.kind == "VirtualMachine":

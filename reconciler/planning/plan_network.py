@@ -11,6 +11,7 @@ from reconciler.planning.proposal import Circumstances, Proposal, ownership_obst
 
 _KEPT = {LiveNetwork: "network-kept", LiveResource: "resource-kept"}
 """Codes of the notes on what is not put right."""
+_SHOWN = 5
 
 
 def plan_network(wanted: ResolvedNetwork | ResolvedResource, around: Circumstances) -> Proposal:
@@ -34,12 +35,25 @@ def plan_network(wanted: ResolvedNetwork | ResolvedResource, around: Circumstanc
     to_do = tuple(d for d in differences if not d.refused)
     if not to_do:
         return Proposal(notes=notes)
+    if isinstance(live, LiveResource) and live.used_by and any(d.path.startswith("spec") for d in to_do):
+        notes += (_in_use(live),)
     reason = to_do[0].reason if len(to_do) == 1 else f"{len(to_do)} fields differ"
     change = _change(wanted, live, around, Action.UPDATE, reason)
     return Proposal(
         notes=notes,
         change=replace(change, impact=worst([d.impact for d in to_do]), differences=to_do),
     )
+
+
+def _in_use(live: LiveResource) -> Note:
+    """What a change of an instancetype or a preference does to VMs that name it: nothing yet."""
+    named = ", ".join(str(user) for user in live.used_by[:_SHOWN])
+    more = f" and {len(live.used_by) - _SHOWN} more" if len(live.used_by) > _SHOWN else ""
+    message = (
+        f"{named}{more} name it and stay as they are: KubeVirt keeps what each of them began with (a ControllerRevision) "
+        "until its reference is set anew"
+    )
+    return Note(key=live.key, code="instancetype-in-use", message=message)
 
 
 def _change(

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from reconciler.model.instancetype import instancetype_of
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LOST, LiveNetwork, LiveVm, LiveVolume
 from reconciler.model.plan import UNWELL, Action, Blocked, Cause, Change, Difference, Hold, Impact, Note, worst
 from reconciler.model.power import PowerState, PowerStep
 from reconciler.model.resolved import ResolvedVm
 from reconciler.planning.hold_id import hold_id
+from reconciler.planning.missing_references import missing_references
 from reconciler.planning.other_key import UNKNOWN
 from reconciler.planning.plan_absent import is_absent, is_leaving
 from reconciler.planning.power import PowerDecision, decide_power, platform_power, seconds_to_expiry
@@ -23,6 +25,12 @@ _OFF = (PowerState.OFF, PowerState.CRASHED)
 
 def plan_vm(wanted: ResolvedVm, around: Circumstances) -> Proposal:
     """What to do about one wanted VM."""
+    proposal = _plan(wanted, around)
+    missing = tuple(missing_references(wanted.document, around)) if around.policy.on_cluster else ()
+    return replace(proposal, notes=(*proposal.notes, *missing)) if missing else proposal
+
+
+def _plan(wanted: ResolvedVm, around: Circumstances) -> Proposal:
     live = around.live(wanted.key)
     obstacle = ownership_obstacle(wanted.key, live, around.policy)
     if obstacle is not None:
@@ -49,7 +57,7 @@ def _create(wanted: ResolvedVm, around: Circumstances) -> Proposal:
             action=Action.CREATE,
             cause=around.cause(wanted, None),
             impact=Impact.NONE,
-            reason=f"{around.not_there}; {power.reason}",
+            reason=f"{around.not_there}; {power.reason}{_size_text(wanted)}",
             expected="",
             revision=around.reading(wanted).revision,
             source=around.reading(wanted).source,
@@ -58,6 +66,16 @@ def _create(wanted: ResolvedVm, around: Circumstances) -> Proposal:
             restore=max(trash, key=lambda item: item.trashed_at).item if keeps_firmware else "",
             needs=(*wanted.networks, *wanted.claims),
         )
+    )
+
+
+def _size_text(wanted: ResolvedVm) -> str:
+    """What an instancetype makes of a VM, where it can be told: the manifest does not say it."""
+    named = instancetype_of(wanted.document.body, wanted.key.namespace)
+    if named is None or not wanted.domain.memory_mib:
+        return ""
+    return (
+        f"; {named.kind.partition('.')[0]} {named.name}: {wanted.domain.cpu.count} CPUs, {wanted.domain.memory_mib}Mi"
     )
 
 

@@ -117,6 +117,7 @@ class Planner:
             asked=asked,
             seen=seen or {},
             up_to_date=up_to_date,
+            in_the_end=in_the_end,
         )
         self._look(around, touched)
         unready = None if in_the_end else self._unready

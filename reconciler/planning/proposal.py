@@ -25,6 +25,7 @@ class Circumstances:
     """Everything a decision may look at. ``failed`` are objects whose last attempt did not end well (cause ``retry``),
     ``restarts`` VMs a person asked to restart, ``asked`` objects an operator acts on just now, ``seen`` the applied documents of objects as they were last seen here.
     ``up_to_date`` says that every repository could be looked at lately: what nobody may undo in time is not done without.
+    ``in_the_end`` asks for all that is to be done at last, without a platform to look at: nothing is waited for, nothing missed.
     ``looked_at`` collects the objects that a decision looked at: it holds until one of them changes.
     """
 
@@ -39,6 +40,7 @@ class Circumstances:
     asked: frozenset[ObjectKey] = frozenset()
     seen: Mapping[ObjectKey, Mapping[str, Any]] = field(default_factory=dict)
     up_to_date: bool = True
+    in_the_end: bool = False
     looked_at: set[ObjectKey] = field(default_factory=set)
 
     @property
@@ -129,6 +131,10 @@ def ownership_obstacle(key: ObjectKey, live: LiveObject | None, policy: Policy) 
     """Law 6: an object that is there and not ours is not touched."""
     if live is None:
         return None
+    maker = live.controller if isinstance(live, LiveVm) and live.marks is None else None
+    if maker is not None:
+        by = f"{key} belongs to {maker}, which makes and unmakes it; change that one, or rename this one"
+        return Blocked(key=key, by=by, by_keys=(key,))
     if live.marks is None:
         return Blocked(
             key=key,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from reconciler.model.live import LiveObject, LiveVm, LiveVolume
+from reconciler.model.live import LiveObject, LiveResource, LiveVm, LiveVolume
 from reconciler.model.power import OverrideAction, PowerState, RunStrategy, StopReason
 from reconciler.model.resolved import Resolved, ResolvedVm
 from reconciler.planning.power import current_override, decide_power, is_backing_off
@@ -13,6 +13,8 @@ from reconciler.planning.proposal import Circumstances
 
 _UP = ("Running", "Paused", "Migrating")
 _BY_HAND = (RunStrategy.HALTED, RunStrategy.MANUAL)
+_UNFINISHED = ("InProgress", "Failed")
+"""Phases of a snapshot."""
 _WAITS_FOR_ITS_USER = ("WaitForFirstConsumer", "PendingPopulation")
 """Phases in which a volume stays until a VM is there: whoever waited for more would wait for ever."""
 
@@ -22,9 +24,13 @@ def why_not_ready(wanted: Resolved | None, live: LiveObject | None, around: Circ
     match live:
         case LiveVm() if isinstance(wanted, ResolvedVm):
             return _of_platform(wanted, live, around) if around.policy.on_cluster else _of_host(wanted, live, around)
+        case LiveVolume() if wanted is not None and live.fault:
+            return live.fault.partition(":")[0]
         case LiveVolume() if wanted is not None and live.phase != "Succeeded":
             waits = live.phase in _WAITS_FOR_ITS_USER or (live.phase == "Pending" and live.key.kind != "DataVolume")
             return "" if live.fills_itself and waits else live.phase
+        case LiveResource() if wanted is not None and live.reported.startswith(_UNFINISHED):
+            return live.reported
     return ""
 
 
@@ -37,7 +43,7 @@ def _of_host(wanted: ResolvedVm, live: LiveVm, around: Circumstances) -> str:
 def _of_platform(wanted: ResolvedVm, live: LiveVm, around: Circumstances) -> str:
     """A platform starts guests by itself, and says how far it came."""
     if live.fault:
-        return live.reported or live.fault.partition(":")[0]
+        return live.fault.partition(":")[0]
     override = current_override(live, around.now)
     if wanted.run_strategy in _BY_HAND or (override is not None and override.action is not OverrideAction.START):
         return ""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler.model.document import Document
+from reconciler.model.instancetype import instancetype_of, preference_of
 from reconciler.model.keys import ObjectKey
 from reconciler.planning.resolve_volume import CLAIM_KINDS, claim_spec
 
-INSTANCETYPES = "instancetype.kubevirt.io"
 _SPEC = "spec.template.spec"
 _NETWORK = "NetworkAttachmentDefinition"
 
@@ -38,16 +38,13 @@ def references_of(document: Document) -> Iterator[Reference]:
             yield from _class(document)
 
 
-def instancetype_of(spec: Mapping[str, Any], namespace: str) -> ObjectKey | None:
-    """The instancetype that a VM's ``spec`` names."""
-    return _sizing(spec, namespace, "instancetype", "Instancetype")
-
-
 def _of_vm(document: Document) -> Iterator[Reference]:
     spec, namespace = document.spec, document.key.namespace
     template: Mapping[str, Any] = (spec.get("template") or {}).get("spec") or {}
-    for field, kind in (("instancetype", "Instancetype"), ("preference", "Preference")):
-        named = _sizing(spec, namespace, field, kind)
+    for field, named in (
+        ("instancetype", instancetype_of(document.body, namespace)),
+        ("preference", preference_of(document.body, namespace)),
+    ):
         if named is not None:
             yield Reference(keys=(named,), path=f"spec.{field}.name")
     for index, one in enumerate(spec.get("dataVolumeTemplates") or ()):
@@ -103,12 +100,3 @@ def _class(document: Document) -> Iterator[Reference]:
 def _named(kind: str, namespace: str, name: object, path: str) -> Iterator[Reference]:
     if name:
         yield Reference(keys=(ObjectKey(kind, namespace, str(name)),), path=path)
-
-
-def _sizing(spec: Mapping[str, Any], namespace: str, field: str, kind: str) -> ObjectKey | None:
-    said = spec.get(field) or {}
-    if not said.get("name"):
-        return None
-    of_cluster = str(said.get("kind") or "").lower() != f"virtualmachine{kind.lower()}"
-    name = f"VirtualMachine{'Cluster' if of_cluster else ''}{kind}.{INSTANCETYPES}"
-    return ObjectKey(name, "" if of_cluster else namespace, str(said["name"]))

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from reconciler.model.adoption import ADOPT
 from reconciler.model.document import Document
+from reconciler.model.domain import CpuSpec
+from reconciler.model.instancetype import instancetype_of, sizing_of
 from reconciler.model.keys import POD_NETWORK, ObjectKey
 from reconciler.model.packed import packed
 from reconciler.model.policy import Policy
@@ -59,9 +61,16 @@ def vm_of_cluster(document: Document, references: References, *, policy: Policy,
         references, volumes=_ClaimsOfCluster(references.volumes), networks=_Everything(), kept_seeds={}
     )
     vm = resolve_vm(document, of_cluster, policy=policy, digest=digest)
+    named = instancetype_of(document.body, document.key.namespace)
+    instancetype = references.documents.get(named) if named is not None else None
+    sizing = sizing_of(instancetype.body) if instancetype is not None else None
+    domain = vm.domain
+    if sizing is not None:
+        domain = replace(domain, cpu=CpuSpec(sockets=sizing.cpus), memory_mib=sizing.memory_mib)
     return replace(
         vm,
         adopt="" if vm.adopt in (vm.key.name, f"{vm.key.namespace}/{vm.key.name}") else vm.adopt,
+        domain=domain,
         claims=tuple(key for key in vm.claims if key in references.volumes),
         networks=tuple(key for key in vm.networks if key != POD_NETWORK and key in references.networks),
     )

@@ -16,6 +16,14 @@ _MINIMAL = (
     ("kubevirt.io", "v1", "KubeVirt", "kubevirts", True),
     ("cdi.kubevirt.io", "v1beta1", "DataVolume", "datavolumes", True),
     ("k8s.cni.cncf.io", "v1", "NetworkAttachmentDefinition", "network-attachment-definitions", False),
+    ("instancetype.kubevirt.io", "v1beta1", "VirtualMachineInstancetype", "virtualmachineinstancetypes", False),
+    (
+        "instancetype.kubevirt.io",
+        "v1beta1",
+        "VirtualMachineClusterPreference",
+        "virtualmachineclusterpreferences",
+        False,
+    ),
 )
 """(group, version, kind, plural, status is a subresource)."""
 
@@ -54,7 +62,7 @@ def _minimal(group: str, version: str, kind: str, plural: str, status: bool) -> 
         "metadata": {"name": f"{plural}.{group}"},
         "spec": {
             "group": group,
-            "scope": "Namespaced",
+            "scope": "Cluster" if "Cluster" in kind else "Namespaced",
             "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
             "versions": [served],
         },

@@ -45,6 +45,11 @@ class Exchange(BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    """An engine opens a watch for each kind, all at once."""
+
+
 class Loopback:
     """Listens until `close`; each request goes to ``serve``, on a thread of its own."""
 
@@ -54,7 +59,7 @@ class Loopback:
             serve(exchange)
 
         methods = dict.fromkeys((f"do_{verb}" for verb in ("GET", "POST", "PUT", "PATCH", "DELETE")), handle)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Served", (Exchange,), methods))
+        self._server = _Server(("127.0.0.1", 0), type("Served", (Exchange,), methods))
         self._server.daemon_threads = True
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)

@@ -236,11 +236,19 @@ def test_the_rights_are_enough_and_are_used(account: Account, asked: set[tuple[s
     assert not {one for one in unused if one[1].partition(".")[0] in _PLURALS}, unused
 
 
-IN_VAIN = {("list", "kubevirts.kubevirt.io")}
-"""Of the whole cluster: who may not ask takes changes to be staged."""
+IN_VAIN = {
+    ("list", "kubevirts.kubevirt.io"),
+    ("list", "virtualmachineclusterinstancetypes.instancetype.kubevirt.io"),
+    ("list", "virtualmachineclusterpreferences.instancetype.kubevirt.io"),
+}
+"""Of the whole cluster: who may not ask takes changes to be staged, and shows no sizes of the cluster's."""
 
 LEASE_RIGHTS = {(verb, "leases.coordination.k8s.io") for verb in ("get", "create", "update")}
-_PLURALS = {kind.plural for kind in KINDS.values() if kind.name not in ("ConfigMap", "Namespace", "StorageClass")}
+_PLURALS = {
+    kind.plural
+    for kind in KINDS.values()
+    if kind.name not in ("ConfigMap", "Namespace", "StorageClass") and not kind.optional
+}
 
 
 def test_the_rights_are_no_more(account: Account) -> None:

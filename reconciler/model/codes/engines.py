@@ -18,6 +18,12 @@ ENGINE = (
         "Leave it for the cluster that reads the same manifest, or take it out.",
     ),
     ProblemCode(
+        "kind-is-an-act",
+        ERROR,
+        "The kind does something once (a migration, a restore of a snapshot); kept in Git it would be done again whenever its object is gone, on data that is newer by then.",
+        "Do it by hand, and take the manifest out.",
+    ),
+    ProblemCode(
         "network-needs-root",
         ERROR,
         "The settings name `qemu:///session`, where an ordinary user's guests have a way out of their own and no bridges.",
