@@ -54,12 +54,14 @@ def daemon_of(
     """
     leadership, signals = led.leadership, led.signals
     with ExitStack() as ending:
+        # The last push may take a while: the next one leads meanwhile.
+        pushing = ending.enter_context(ExitStack())
         ending.callback(leadership.release)
         make_directory(settings.runtime_directory, "runtimeDirectory", 0o755)
         core = build_core(settings, on_late=lambda: loop.wake(Wake()), leadership=leadership)
         _tell_of_new_key(core, settings)
         if core.pushed is not None:
-            ending.callback(core.pushed.finish)
+            pushing.callback(core.pushed.finish)
         core.begin_to_push()
         metrics = Metrics(now=core.clock.now, leads=leadership.is_held)
         book = EventBook(core.clock.now())

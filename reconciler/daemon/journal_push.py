@@ -58,10 +58,8 @@ class PushedJournal:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(patience_s)
-            if self._thread.is_alive() or self._fault:
-                _log.warning(
-                    events.JOURNAL_NOT_PUSHED, reason=self._fault or "it took too long", remote=self._remote.shown
-                )
+            if self._thread.is_alive():
+                _log.warning(events.JOURNAL_NOT_PUSHED, reason="it took too long", remote=self._remote.shown)
 
     def write(self, record: CycleRecord) -> str:
         """See `Journal.write`."""
