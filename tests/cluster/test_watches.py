@@ -100,6 +100,17 @@ def test_a_list_that_is_gone_is_asked_for_again_ever_later(site: ClusterSite, fr
     assert lists(front, "persistentvolumeclaims") == before + 4
 
 
+def test_all_is_listed_anew_now_and_then(
+    site: ClusterSite, front: Front, short: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short().observe(None)
+    before = lists(front, "virtualmachines")
+    wait_until(lambda: front.watches >= 20, "both engines watch")
+    monkeypatch.setattr(watches, "RELIST_S", 0.0)
+    front.cut_watches()
+    wait_until(lambda: lists(front, "virtualmachines") > before, "it is listed again")
+
+
 def test_a_server_that_asks_for_time_gets_it(site: ClusterSite, front: Front, short: Any) -> None:
     claim = site.claim("data")
     site.engine.apply(create(claim))
