@@ -65,17 +65,15 @@ class Access:
         )  # fmt: skip
         return self._taken(kind, key, "patch", answer)
 
-    def delete(
-        self, kind: Kind, key: ObjectKey, document: Mapping[str, Any], *, orphan: bool, unmoved: bool = False
-    ) -> bool:
-        """Delete exactly the object that was looked at; with ``orphan`` what belongs to it is left, with ``unmoved`` not if anything of it was
-        written since. Whether it is gone already; finalizers may keep it for a while.
+    def delete(self, kind: Kind, key: ObjectKey, document: Mapping[str, Any], *, unmoved: bool = False) -> bool:
+        """Delete exactly the object that was looked at, with what belongs to it; with ``unmoved`` not if anything of it was written since.
+        Whether it is gone already; finalizers may keep it for a while.
 
         Raises:
             ApiError, UnreachableError: see `ApiClient.call`.
         """
         options = {
-            "propagationPolicy": "Orphan" if orphan else "Background",
+            "propagationPolicy": "Background",
             "preconditions": {
                 "uid": metadata_of(document).get("uid"),
                 **({"resourceVersion": metadata_of(document).get("resourceVersion")} if unmoved else {}),

@@ -10,15 +10,15 @@ from nodeexec.kubevirt import trash
 from nodeexec.kubevirt.access import FIELD_MANAGER
 from nodeexec.kubevirt.compare import SECRET, Rules, compare
 from nodeexec.kubevirt.errors import MISSING_RETRY_S, ApiError
-from nodeexec.kubevirt.finalizers import kept_by_finalizers
+from nodeexec.kubevirt.finalizers import is_held, kept_by_finalizers
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, KINDS, UNDERSTOOD, Kind, not_served
 from nodeexec.kubevirt.manifest import POWER_FIELDS, needs_plain, sent
-from nodeexec.kubevirt.marks import OVERRIDE, metadata_of
+from nodeexec.kubevirt.marks import OVERRIDE, STOPPING, metadata_of
 from nodeexec.kubevirt.normal_form import renamed
-from nodeexec.kubevirt.owner_references import detach_disks
 from nodeexec.kubevirt.power import Power
 from nodeexec.kubevirt.refusals import refusal
 from nodeexec.kubevirt.steps import Steps, Tools
+from nodeexec.kubevirt.vm_removal import remove_vm
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import KeptField, LiveNetwork, LiveObject, LiveVm, LiveVolume
 from reconciler.model.outcome import Outcome, Result
@@ -92,6 +92,8 @@ class Applier:
 
     def _put(self, change: Change, wanted: Resolved, live: LiveObject | None, kind: Kind) -> Outcome:
         steps = Steps()
+        if live is not None and live.served is not None and is_held(live.served.document):
+            return remove_vm(self._tools, change.key, live.served.document, steps)
         if change.restore:
             if not trash.take_back(self._tools, change.key, change.restore, steps):
                 return steps.outcome(Result.CONFLICT, f"trash item {change.restore} is gone; the next plan looks again")
@@ -179,7 +181,8 @@ class Applier:
         spec = {**({name: declared.get(name) for name in POWER_FIELDS} if differs else {}), **renamed(declared, served)}
         if not spec:
             return live
-        change = {"metadata": {"resourceVersion": _version(live)}, "spec": spec}
+        begun = {"annotations": {STOPPING: None}} if live.history.stop_asked_by == "delete" else {}
+        change = {"metadata": {"resourceVersion": _version(live), **begun}, "spec": spec}
         self._tools.access.patch(KINDS[live.key.kind], live.key, change)
         return self._tools.observer.live(live.key)
 
@@ -224,9 +227,10 @@ class Applier:
             stopped = self._power.stop(live, steps, purpose="delete")
             if stopped.result is Result.PROGRESSING:
                 return stopped
-            still = detach_disks(self._tools, document, steps)
-            if still:
-                return steps.outcome(Result.RETRY, f"{still} still belong to the VM; it is not deleted before", 5.0)
+            noted = None if metadata_of(document).get("deletionTimestamp") else self._tools.deletions.note(change.key)
+            if noted is not None:
+                return replace(noted, steps=tuple(steps.done))
+            return remove_vm(self._tools, change.key, document, steps)
         if isinstance(live, LiveNetwork):
             users = self._tools.caches.plugged_into((change.key.namespace, change.key.name))
             if users:
@@ -234,9 +238,7 @@ class Applier:
                 return steps.outcome(Result.RETRY, f"{change.key} is used by {named}; it goes after them", 5.0)
         if metadata_of(document).get("deletionTimestamp"):
             return steps.outcome(*kept_by_finalizers(document, self._tools.clock.now()))
-        if isinstance(live, LiveVm) and (refused := self._tools.deletions.note(change.key)) is not None:
-            return replace(refused, steps=tuple(steps.done))
-        gone = self._tools.access.delete(kind, change.key, document, orphan=isinstance(live, LiveVm))
+        gone = self._tools.access.delete(kind, change.key, document)
         steps.note("deleted" if gone else "asked for deletion")
         if gone:
             return steps.outcome()

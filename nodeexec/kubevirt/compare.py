@@ -10,10 +10,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from nodeexec.kubevirt.circumstances import Circumstances
 from nodeexec.kubevirt.conditions import condition, is_true
+from nodeexec.kubevirt.finalizers import is_held
 from nodeexec.kubevirt.impacts import impact_of
 from nodeexec.kubevirt.kinds import CLAIM_KINDS, DATA_VOLUME
 from nodeexec.kubevirt.leaves import ABSENT, MASK, Unlike, unlike
 from nodeexec.kubevirt.manifest import POWER_FIELDS, compared, declared_part
+from nodeexec.kubevirt.marks import metadata_of
 from nodeexec.kubevirt.rollout import Rollout
 from nodeexec.kubevirt.vm_references import template_of
 from reconciler.model.live import KeptField, LiveObject, LiveVm, LiveVolume
@@ -64,6 +66,7 @@ def compare(wanted: Resolved, live: LiveObject, rules: Rules = Rules()) -> tuple
             found.append(difference)
     if isinstance(live, LiveVm) and isinstance(wanted, ResolvedVm):
         found += _waiting_for_restart(want, live, explained=any(d.path.startswith(_TEMPLATE) for d in found))
+        found += _going(live)
     if isinstance(live, LiveVolume) and isinstance(wanted, ResolvedVolume):
         found = [*(d for d in found if not d.path.endswith(".requests.storage")), *_size(wanted, live)]
     if not found and marks is not None and marks.applied is not None and marks.applied != wanted.applied:
@@ -108,9 +111,9 @@ def _difference(
 
 def _is_somebody_s(wanted: Resolved, live: LiveVm) -> bool:
     """Whether neither Git nor gitvirt moved the run strategy: Git asks for the same as when the VM was last applied, and no act
-    of an operator at gitvirt is over that left it so.
+    of an operator at gitvirt is over that left it so, nor a deletion that was begun before the VM was declared again.
     """
-    if live.marks is not None and live.marks.override is not None:
+    if (live.marks is not None and live.marks.override is not None) or live.history.stop_asked_by == "delete":
         return False
     applied = (live.marks.applied if live.marks else None) or {}
     spec, was = wanted.applied.get("spec") or {}, applied.get("spec") or {}
@@ -155,6 +158,15 @@ def _waiting_for_restart(want: Mapping[str, Any], live: LiveVm, *, explained: bo
         yield Difference(
             path="spec.template", before=None, after=None, impact=Impact.RESTART, reason=reason, stored=False
         )
+
+
+def _going(live: LiveVm) -> Iterator[Difference]:
+    """A deletion that was begun and is declared again meanwhile: it cannot be taken back, so it is ended and the VM made anew."""
+    if live.served is not None and is_held(live.served.document):
+        yield Difference(
+            path="metadata.deletionTimestamp", before=metadata_of(live.served.document)["deletionTimestamp"], after=None,
+            impact=Impact.NONE, reason="it is being deleted; it is made anew on its disks once it is gone", running=False,
+        )  # fmt: skip
 
 
 def _recorded() -> Difference:

@@ -9,10 +9,18 @@ from typing import Any
 from nodeexec.kubevirt.marks import metadata_of, read_time, time_text
 from reconciler.model.outcome import Result
 
+DISKS = "gitvirt.io/disks"
+"""Our own: the disks of this VM are not out of its hands yet."""
 SOON_S = 2.0
 LONGEST_S = 60.0
 LONG_S = 300.0
 """Whoever has a finalizer on something and has not taken it off by then has to be looked at by a person."""
+
+
+def is_held(document: Mapping[str, Any]) -> bool:
+    """Whether a VM that is being deleted waits for its disks to be taken out of its hands."""
+    metadata = metadata_of(document)
+    return bool(metadata.get("deletionTimestamp")) and DISKS in (metadata.get("finalizers") or ())
 
 
 def kept_by_finalizers(document: Mapping[str, Any], now: datetime) -> tuple[Result, str, float]:

@@ -64,7 +64,7 @@ class Power:
     def stop(self, live: LiveVm, steps: Steps, *, purpose: str) -> Outcome:
         """A graceful stop; KubeVirt forces it after the VM's own grace period."""
         if live.running is None and self._stays_off(live, purpose):
-            if live.served is not None and STOPPING in annotations_of(live.served.document):
+            if purpose != "delete" and live.served is not None and STOPPING in annotations_of(live.served.document):
                 self._mark(live.key, {STOPPING: None})
             return steps.outcome()
         if not _is_asked(live, purpose):

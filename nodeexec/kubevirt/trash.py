@@ -192,7 +192,7 @@ def _destroy(
         return steps.outcome(Result.CONFLICT, f"{item} was taken back and put into the trash anew", 1.0)
     if age_s and age_at(trash_age(current), tools.observer.moment()) < age_s:
         return steps.outcome(Result.CONFLICT, f"{item} is younger than it was when this was planned", 1.0)
-    gone = tools.access.delete(KINDS[key.kind], key, current, orphan=False, unmoved=True)
+    gone = tools.access.delete(KINDS[key.kind], key, current, unmoved=True)
     steps.note(f"deleted {key}" if gone else f"asked for the deletion of {key}")
     return None
 

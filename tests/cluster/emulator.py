@@ -253,7 +253,9 @@ class Emulator:
                 case "PATCH":
                     return store.merge(key, body, manager)
                 case "DELETE":
-                    return store.delete(key, body or {})
+                    for one in [key[2]] if key[2] else [have["metadata"]["name"] for have in store.items(*key[:2])]:
+                        said = store.delete((*key[:2], one), body or {})
+                    return said if key[2] else {"kind": "Status", "status": "Success"}
         raise Refusal(405, f"{method} is not served")
 
     def watch(self, path: str, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:

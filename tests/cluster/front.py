@@ -64,6 +64,8 @@ class Front:
         self._act = act
         self._watches: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self.reacts: Callable[[], None] = lambda: None
+        """What a controller does at once after each write, before its answer goes out: the least favourable moment."""
         self.is_silent = False
         """Whether watches are kept open and nothing is passed on."""
         self._server = Loopback("front", self._serve)
@@ -151,7 +153,10 @@ class Front:
                 self._stream(exchange, to, answer)
             else:
                 kept = {"Retry-After": value} if (value := answer.headers.get("Retry-After")) else {}
-                exchange.answer(answer.status, answer.read(), kept)
+                said = answer.read()
+                if exchange.command != "GET":
+                    self.reacts()
+                exchange.answer(answer.status, said, kept)
         except (OSError, http.client.HTTPException):
             exchange.close_connection = True
         finally:

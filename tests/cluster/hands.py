@@ -120,17 +120,6 @@ class Hands:
             if error.status != 404:
                 raise
 
-    def collect(self, namespace: str, name: str) -> None:
-        """What the garbage collector does of a VM that was deleted as an orphan maker: its dependents are let go, then it goes.
-        A bare API server has none.
-        """
-        vm = self.get(VM, namespace, name)
-        if vm is None:
-            return
-        assert vm["metadata"].get("deletionTimestamp"), f"{name} was not deleted"
-        assert vm["metadata"].get("finalizers") == ["orphan"]
-        self.patch(VM, namespace, name, {"metadata": {"finalizers": None}})
-
     def set_status(self, kind: str, namespace: str, name: str, status: Mapping[str, Any]) -> dict[str, Any]:
         """What a controller would report."""
         try:

@@ -30,14 +30,9 @@ def made(site: ClusterSite, wanted: Resolved) -> LiveObject:
 def delete_vm(site: ClusterSite, live: LiveObject) -> tuple[str, ...]:
     """A VM that is deleted and gone; what was done."""
     outcome = site.engine.apply(delete(live))
-    assert outcome.result is Result.PROGRESSING, outcome
-    going = site.look(live.key)
-    assert going is not None
-    before = site.writes()
-    assert site.engine.apply(delete(going)).result is Result.PROGRESSING
-    assert site.writes() == before
-    site.hands.collect(site.namespace, live.key.name)
-    wait_until(lambda: site.look(live.key) is None, "the VM is gone")
+    assert outcome.result is Result.APPLIED, outcome
+    assert site.look(live.key) is None
+    assert site.hands.get(VM, site.namespace, live.key.name) is None
     return outcome.steps
 
 

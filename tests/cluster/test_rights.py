@@ -218,8 +218,6 @@ def test_the_rights_are_enough_and_are_used(account: Account, asked: set[tuple[s
     for _ in range(4):
         gone = applied(home.settings)
         assert not [said for said in gone.values() if "may not" in said], gone
-        if (account.hands.get(VM, account.vms, "web") or {}).get("metadata", {}).get("deletionTimestamp"):
-            account.hands.collect(account.vms, "web")
     assert account.hands.get(VM, account.vms, "web") is None
     items = ask_here(home.settings, "trash-list", {})["items"]
     assert {item["object"].rpartition("/")[2] for item in items} == {"web-root", "data"}

@@ -163,10 +163,11 @@ def test_what_a_vm_or_a_copy_needs_is_not_destroyed(site: ClusterSite) -> None:
     spec = {"runStrategy": "Halted", "template": {"spec": {"domain": {"devices": {}}, "volumes": volumes}}}
     metadata = {"name": "theirs", "namespace": site.namespace}
     site.hands.create({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "metadata": metadata, "spec": spec})
-    used = wait_until(
-        lambda: (said := site.engine.empty_trash(item.item)).result is Result.REFUSED and said, "the VM is seen"
-    )
-    assert f"is used by {site.namespace}/theirs" in used.reason
+    seen_one = f"{site.namespace}/theirs"
+    wait_until(lambda: seen_one in site.engine.observe(None).foreign_vms, "the VM is seen")
+    used = site.engine.empty_trash(item.item)
+    assert used.result is Result.REFUSED
+    assert f"is used by {seen_one}" in used.reason
     assert site.engine.apply(expire(item, aged_s=0)).result is Result.REFUSED
     assert site.hands.get(CLAIM, site.namespace, claim.key.name)
 
@@ -199,7 +200,6 @@ def test_with_the_commands_of_a_user(tmp_path: Path, emulated: Cluster) -> None:
     place.home.git("rm", "-q", "-r", "vms/db.yaml")
     place.commit("no db")
     place.gitvirt("apply")
-    emulated.hands.collect("expiry", "db")
     place.gitvirt("apply")
     rows = {row["object"]: row for row in json.loads(place.gitvirt("trash", "list", "-o", "json"))["items"]}
     row = rows[f"{CLAIM}/expiry/db-data"]
