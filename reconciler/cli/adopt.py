@@ -27,7 +27,9 @@ def register(app: typer.Typer) -> None:
 
 def adopt(
     context: typer.Context,
-    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="As `virsh list --all` names it.")],
+    domain: Annotated[
+        str, typer.Argument(metavar="DOMAIN", help="As `virsh list --all` names it; on a cluster the VM's name.")
+    ],
     namespace: Namespace = "",
     accept: Annotated[
         str,

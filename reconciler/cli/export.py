@@ -27,9 +27,12 @@ def register(app: typer.Typer) -> None:
 def export(
     context: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[DOMAIN...]", help="As `virsh list --all` names them.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[DOMAIN...]", help="As `virsh list --all` names them; on a cluster VMs, as NAME or NAMESPACE/NAME."
+        ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every domain that nobody owns.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every one that nobody owns.")] = False,
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the manifests.")] = "",
     directory: Annotated[
         Path | None,
