@@ -13,7 +13,7 @@ from typing import Any
 from nodeexec.kubevirt import adoption as taking_over
 from nodeexec.kubevirt import trash
 from nodeexec.kubevirt.access import Access
-from nodeexec.kubevirt.apply import Applier
+from nodeexec.kubevirt.apply import UNREAD_RETRY_S, Applier
 from nodeexec.kubevirt.caches import Caches
 from nodeexec.kubevirt.client import ApiClient
 from nodeexec.kubevirt.cluster_facts import rollout, server_version
@@ -232,7 +232,6 @@ class KubevirtEngine:
         expected: str,
     ) -> Outcome:
         """Write marks on a VM and its claims; see `ports.Engine`."""
-        self._start()
         return self._answered(
             lambda: taking_over.adopt(self._tools, adoption, wanted, claims, revision=revision, expected=expected)
         )
@@ -248,7 +247,6 @@ class KubevirtEngine:
 
     def note_trash_ages(self) -> Outcome:
         """Write on the oldest notes how long their volumes were seen; see `ports.Engine`."""
-        self._start()
         return self._answered(lambda: trash.note_ages(self._tools))
 
     def restore_trash(self, item: str) -> Outcome:
@@ -272,10 +270,12 @@ class KubevirtEngine:
         self._caches.close()
         self._client.close()
 
-    @staticmethod
-    def _answered(act: Callable[[], Outcome]) -> Outcome:
-        """What the server answered, as an outcome."""
+    def _answered(self, act: Callable[[], Outcome]) -> Outcome:
+        """What the server answered, as an outcome. Nothing is done to what was not read."""
         try:
+            self._start()
             return act()
+        except EngineError as error:
+            return Outcome(result=Result.RETRY, reason=str(error), retry_after_s=UNREAD_RETRY_S)
         except (ApiError, UnreachableError) as error:
             return error.outcome

@@ -82,6 +82,6 @@ def _tell(view: Mapping[str, Any]) -> None:
         if view["accept_mismatch"]:
             tell_note("what differs is not what was accepted; look at it again")
         tell_note(
-            f"{view['domain']} is not adopted and was not touched: change its manifest, or accept that the domain becomes "
-            f"what the manifest says with --accept-differences {view['accept']}"
+            f"{view['domain']} is not adopted and was not touched: change its manifest, or accept that it becomes what "
+            f"the manifest says with --accept-differences {view['accept']}"
         )

@@ -152,6 +152,8 @@ def ownership_obstacle(key: ObjectKey, live: LiveObject | None, policy: Policy) 
 
 
 def _what_to_do(key: ObjectKey) -> str:
+    if key.kind in ("PersistentVolumeClaim", "DataVolume"):
+        return "take over the VM that stands on it with `gitvirt adopt`, or rename one of them"
     if key.kind != "VirtualMachine":
         return "rename one of them"
     return f"take it over with `gitvirt adopt {key.namespace}/{key.name}`, or rename one of them"

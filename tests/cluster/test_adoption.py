@@ -262,3 +262,6 @@ def test_an_export_is_committed_and_adopted_as_it_is(site: ClusterSite, either: 
     place.gitvirt("adopt", "web", code=16)
     plan = json.loads(place.gitvirt("plan", "-o", "json"))
     assert (plan["changes"], plan["held"], plan["blocked"]) == ([], [], [])
+    place.gitvirt("release", "web", "-n", site.namespace)
+    for kind, name in ((VM, "web"), (CLAIM, "root")):
+        assert "gitvirt" not in yaml.safe_dump(served(site, kind, name))
