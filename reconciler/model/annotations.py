@@ -29,6 +29,7 @@ WRITTEN = frozenset(
         "stopping",
         "restarted-at",
         "look-asked",
+        "disks",
     )
 )
 """What gitvirt writes on live objects itself; in a manifest it means nothing."""
