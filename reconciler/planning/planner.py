@@ -30,7 +30,7 @@ from reconciler.planning.proposal import SILENT, Circumstances, Proposal
 from reconciler.planning.readiness import why_not_ready
 from reconciler.planning.reads import Reads
 from reconciler.planning.safety import Approvals, hold_large_classes, release_approved, split_by_mode
-from reconciler.planning.waves import Unsettled, hold_later_waves, wave_for_order
+from reconciler.planning.waves import Unsettled, hold_later_waves, turns_of
 from reconciler.ports import Engine
 
 _TIER = {
@@ -223,7 +223,8 @@ def _assembled(
         free, wave_holds, go_ahead = hold_later_waves(free, around, beside, approvals)
         holds, let_go = [*holds, *wave_holds], [*let_go, *go_ahead]
     free, deferred = defer_the_unready(free, around)
-    changes = tuple(sorted(free, key=lambda change: _order(change, wave_for_order(change, around))))
+    turns = turns_of(free, around)
+    changes = tuple(sorted(free, key=lambda change: _order(change, turns[change.key])))
     holds.sort(key=lambda hold: (hold.rule, hold.hold_id))
     blocked = tuple(_blocked(around, proposals, deferred))
     notes = tuple(note for p in proposals.values() for note in p.notes)

@@ -68,8 +68,21 @@ def hold_later_waves(
     return [change for change in changes if (change.key, change.action) not in waiting], held, released
 
 
-def wave_for_order(change: Change, around: Circumstances) -> int:
-    """Where a change stands in the order of waves: deletions run the other way."""
+def turns_of(changes: Sequence[Change], around: Circumstances) -> dict[ObjectKey, int]:
+    """Where each change stands in the order of waves: deletions run the other way, and what another one needs is not later than it."""
+    turns = {change.key: _own_turn(change, around) for change in changes}
+    needs = {change.key: change.needs for change in changes}
+    todo = list(needs)
+    while todo:
+        key = todo.pop()
+        for need in needs[key]:
+            if turns.get(need, turns[key]) > turns[key]:
+                turns[need] = turns[key]
+                todo.append(need)
+    return turns
+
+
+def _own_turn(change: Change, around: Circumstances) -> int:
     found = _leaving_wave(change.key, around) if change.action is Action.DELETE else _wave(change.key, around)
     number = found.number if found is not None else 0
     return -number if change.action is Action.DELETE else number

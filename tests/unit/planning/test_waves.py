@@ -124,8 +124,8 @@ def test_what_an_earlier_wave_needs_goes_with_it() -> None:
     text = machine("db", -1, disk=9) + machine("web", 5)
     found = plan(text, {})
     assert [change.key for change in found.changes if change.key.kind != "PodNetwork"] == [
-        key("db"),
         key("db-root", PVC),
+        key("db"),
     ]
     assert set(waits(found)) == {"web"} and found.blocked == ()
 
