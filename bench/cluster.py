@@ -148,7 +148,7 @@ spec:
       networks:
       - {{name: default, pod: {{}}}}
       volumes:
-      - {{name: root, persistentVolumeClaim: {{claimName: {name}-root}}}}
+      - {{name: root, containerDisk: {{image: registry.example.org/disks/{name}}}}}
       - name: seed
         cloudInitNoCloud:
           userData: |

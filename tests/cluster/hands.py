@@ -77,7 +77,8 @@ class Hands:
                 name = document["metadata"]["name"]
                 if document["metadata"].get("finalizers"):
                     self.patch(kind, namespace, name, {"metadata": {"finalizers": None}})
-            self.call("DELETE", KINDS[kind].path(namespace))
+            path = KINDS[kind].path(namespace)
+            self.client.call("DELETE", path, Request(verb="deletecollection", resource=path), timeout_s=600.0)
 
     def get(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """One object, None when it is not there."""
