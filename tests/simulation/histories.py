@@ -26,11 +26,14 @@ from tests.simulation.fleet import NAMESPACE, Fleet, VmDraft
 
 DAY_S = 86400.0
 EXPIRES = "expires"
-LENGTHS = (1, 2, 2, 3, 3, 4, 5, 7)
+LENGTHS = (1, 1, 2, 2, 3, 3, 4, 7)
 """Events after the first commit: most bugs need few, some need many."""
 CYCLES_AN_EVENT = 2
 """Where nothing says otherwise."""
-PACES = (0, 1, 1, 2)
+SIZES = (1, 2, 2, 3, 4)
+"""VMs of the first commit."""
+SIZES_WITH_FAVOURS = (3, 4)
+PACES = (0, 0, 1, 1, 2)
 """Cycles after an event: two that come at once, one look at it, or a second one to what came of the first."""
 YEARS_S = 10 * 365 * DAY_S
 
@@ -56,10 +59,10 @@ class History:
         return next(event.fleet for event in reversed(self.events) if isinstance(event, Commit))
 
 
-def first_fleet(chance: random.Random) -> Fleet:
-    """Two to four VMs with their disks and networks."""
+def first_fleet(chance: random.Random, sizes: tuple[int, ...] = SIZES) -> Fleet:
+    """So many VMs with their disks and networks."""
     fleet = Fleet(nets=("front", "back"))
-    for number in range(chance.choice((2, 3, 4))):
+    for number in range(chance.choice(sizes)):
         name = f"vm{number}"
         imported = number == 0 or chance.random() < 0.2
         disk = f"{name}-root"
@@ -88,7 +91,7 @@ def make_history(seed: int, favours: tuple[str, ...] = ()) -> History:
     chance, pace = random.Random(seed), random.Random(f"pace {seed}")
     expires = seed % 4 == 3 or EXPIRES in favours
     favours = tuple(word for word in favours if word != EXPIRES)
-    fleet = first_fleet(chance)
+    fleet = first_fleet(chance, SIZES_WITH_FAVOURS if favours else SIZES)
     events: list[Event] = [Commit(fleet=fleet, subject="first")]
     fleets = [fleet]
     for number in range(max(LENGTHS) if favours else pace.choice(LENGTHS)):

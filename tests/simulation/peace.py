@@ -26,8 +26,6 @@ WINDOW_S = 4000.0
 """Longer than the window of the blast radius, and than every ``--for``."""
 A_PERSONS = ("blast-radius", "prune-confirm", "prune-disabled", "not-by-itself", "suspended")
 """Rules under which something may wait while nobody decides."""
-THOROUGH = 16
-"""One run of so many settles to the last cycle, and so does every one without a fault."""
 FOR_GOOD = ("prune-disabled", "not-by-itself")
 """Rules under which something still waits after every decision that gitvirt takes."""
 ALL = Wake(fetch=True, everything=True)
@@ -41,13 +39,13 @@ class Peace:
 
     def hold(self) -> None:
         """Let it settle, decide what waits, let it settle again, and see. Where nothing waits for a person the second time is
-        for one run of `THOROUGH`.
+        for thorough runs.
         """
         self._run.clock.advance(WINDOW_S)
         plan = self._settled(rules=A_PERSONS)
         if plan is not None:
             self._only_decisions_are_left(plan, A_PERSONS)
-        if self._is_thorough or plan is None or self._waits_for_a_person(plan):
+        if self._run.is_thorough or plan is None or self._waits_for_a_person(plan):
             if self._run.suspension.held is not None:
                 self._run.ask(Operation(verb="resume-all"))
             for vm in self._suspended():
@@ -63,20 +61,18 @@ class Peace:
             self._run.violation(f"after the end: {wrong}")
 
     def _settled(self, *, rules: tuple[str, ...], approving: bool = False) -> Plan | None:
-        """The plan after as many cycles as dependencies are deep, and two; each with time enough for every wait. A cycle that has
-        nothing to do or wait for but what is held by these rules would be the same again: one more has to show that, in one run of
-        `THOROUGH` all.
+        """The plan after as many cycles as dependencies are deep, and two; before each there was time enough for every wait. One that
+        finds nothing to do or wait for but what is held by these rules would be the same again: a run that is thorough shows it.
         """
-        report: CycleReport | None = None
         for _ in range(CYCLES):
             if approving:
                 self._run.ask(Operation(verb="approve"))
             report = self._run.cycle_once(ALL)
             is_at_rest = report is not None and _is_at_rest(report, rules) and not self._run.workers.step()
+            if report is not None and is_at_rest and not self._run.is_thorough:
+                return report.plan
             self._run.workers.run_all()
             self._run.clock.advance(DEADLINE_S)
-            if is_at_rest and not self._is_thorough:
-                break
         report = self._run.cycle_once(ALL)
         return report.plan if report is not None else None
 
@@ -84,12 +80,6 @@ class Peace:
         """Whether anything is held, suspended, or a rewritten history that nobody accepted."""
         held = any(hold.rule not in FOR_GOOD for hold in plan.held)
         return held or not self._run.remotes.is_followed or any(self._suspended())
-
-    @property
-    def _is_thorough(self) -> bool:
-        """Whether this run goes through all cycles, come what may."""
-        fault = self._run.result.fault
-        return fault is None or (self._run.result.seed + fault.at) % THOROUGH == 0
 
     def _suspended(self) -> Iterator[str]:
         for domain in tuple(self._run.host.state.domains.values()):

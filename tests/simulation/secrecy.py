@@ -22,14 +22,13 @@ _CANARY = CANARY.encode()
 
 class Secrecy:
     """One run's looks. After a cycle that did nothing and plans what the one before it planned there is nothing new to look
-    through; nor is there in a status that is the very same one. Statuses are made to be looked through: every second time.
+    through; nor is there in a status that is the very same one.
     """
 
     def __init__(self, report: Callable[[str], None]) -> None:
         self._report = report
         self._log = CycleLog()
         self._plan_id = ""
-        self._looks = 0
         self._statuses: dict[ObjectKey, ObjectStatus] = {}
 
     def look(self, report: CycleReport, cycle: Cycle) -> None:
@@ -45,9 +44,7 @@ class Secrecy:
 
     def _shown(self, report: CycleReport, cycle: Cycle) -> Iterator[tuple[str, Any]]:
         record, plan = report.record, report.plan
-        self._looks += 1
-        if self._looks % 2:
-            yield "the statuses", self._fresh(cycle.status())
+        yield "the statuses", self._fresh(cycle.status())
         yield "the plan", plan.to_dict() if plan is not None else None
         yield "the answer to a command", report_view(report)
         news = Seen().news(record)
