@@ -217,9 +217,10 @@ class Reading:
         history = domain.history
         if domain.boots == domain.boots_at_mark and domain.power is PowerState.OFF:
             history = domain.history_before_mark
-        if domain.boots != domain.boots_at_stop:
+        if domain.boots != domain.boots_at_stop and history.stop_requested_at is not None:
             history = history.stop_withdrawn()
-        return replace(history, ended_at=domain.ended_at or history.ended_at)
+        ended_at = domain.ended_at or history.ended_at
+        return history if ended_at == history.ended_at else replace(history, ended_at=ended_at)
 
     def _power(self, domain: HostDomain) -> PowerState:
         if domain.power is PowerState.RUNNING and self.history(domain).stop_requested_at is not None:

@@ -26,7 +26,7 @@ from tests.simulation.fleet import NAMESPACE, Fleet, VmDraft
 
 DAY_S = 86400.0
 EXPIRES = "expires"
-LENGTHS = (1, 1, 2, 2, 3, 3, 4, 7)
+LENGTHS = (1, 1, 2, 2, 2, 3, 4, 7)
 """Events after the first commit: most bugs need few, some need many."""
 CYCLES_AN_EVENT = 2
 """Where nothing says otherwise."""

@@ -13,6 +13,7 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.plan import Plan
 from tests.simulation.accounts import Accounts
 from tests.simulation.events import Operation
+from tests.simulation.fleet import OPEN_HOURS
 
 if TYPE_CHECKING:
     from tests.simulation.run import Simulation
@@ -64,6 +65,7 @@ class Peace:
         """The plan after as many cycles as dependencies are deep, and two; before each there was time enough for every wait. One that
         finds nothing to do or wait for but what is held by these rules would be the same again: a run that is thorough shows it.
         """
+        self._open_windows()
         for _ in range(CYCLES):
             if approving:
                 self._run.ask(Operation(verb="approve"))
@@ -75,6 +77,13 @@ class Peace:
             self._run.clock.advance(DEADLINE_S)
         report = self._run.cycle_once(ALL)
         return report.plan if report is not None else None
+
+    def _open_windows(self) -> None:
+        """Restart windows that open while it settles are open from its beginning: they would begin work at its end."""
+        now = self._run.clock.now()
+        opens_in_s = (now.replace(hour=OPEN_HOURS[0], minute=0, second=0, microsecond=0) - now).total_seconds()
+        if 0.0 < opens_in_s <= CYCLES * DEADLINE_S:
+            self._run.clock.advance(opens_in_s)
 
     def _waits_for_a_person(self, plan: Plan) -> bool:
         """Whether anything is held, suspended, or a rewritten history that nobody accepted."""

@@ -103,17 +103,17 @@ class Simulation:
 
     @property
     def is_thorough(self) -> bool:
-        """Whether this run settles to the last cycle, come what may: one of sixteen, and every one without a fault."""
-        return self._is_one_of(16)
+        """Whether this run settles to the last cycle, come what may."""
+        return self._is_one_of(24)
 
     @property
     def is_searched(self) -> bool:
-        """Whether secrets are looked for in what this run shows: one of four, and every one without a fault."""
-        return self._is_one_of(4)
+        """Whether secrets are looked for in what this run shows."""
+        return self.result.fault is None or self._is_one_of(4)
 
     def _is_one_of(self, many: int) -> bool:
         fault = self.result.fault
-        return fault is None or (self.result.seed + fault.at) % many == 0
+        return (self.result.seed + (fault.at if fault is not None else 0)) % many == 0
 
     def _start(self, accepted: Mapping[str, int | None]) -> None:
         """A new process: nothing in memory, perhaps the accepted revisions on disk."""

@@ -1,4 +1,4 @@
-"""Which faults a history is run with: at each point one kind, by turns, so that a short time sees much; or every one.
+"""Which faults a history is run with: at each point two kinds, by turns, so that a short time sees much; or every one.
 
 By turns, the next history begins with the next kind: every kind comes to every place there is, over the histories. And as all of
 them begin alike, with a first commit that makes everything, only some of the faults in that are taken.
@@ -35,7 +35,7 @@ def _is_of_use(kind: FaultKind, label: str) -> bool:
 
 
 def by_turns(calm: Result) -> Iterator[Fault]:
-    """One kind a point, another one there with the next seed."""
+    """Two kinds a point, others there with the next seed."""
     beginning = calm.begun[1] if len(calm.begun) > 1 else 0
     for at, label in enumerate(calm.points):
         turn, kinds = calm.seed + at, kinds_at(label)
@@ -43,7 +43,8 @@ def by_turns(calm: Result) -> Iterator[Fault]:
             turn, rest = divmod(turn, OF_THE_BEGINNING)
             if rest:
                 continue
-        yield Fault(kinds[turn % len(kinds)], at)
+        for kind in dict.fromkeys((kinds[turn % len(kinds)], kinds[(turn + len(kinds) // 2) % len(kinds)])):
+            yield Fault(kind, at)
 
 
 def every(calm: Result) -> Iterator[Fault]:
