@@ -69,6 +69,7 @@ class Resolver:
         self._wanted: dict[ObjectKey, Document] = {}
         self._general: dict[str, set[ObjectKey]] = {kind: set() for kind in (NETWORK_KIND, CLASS_KIND, *CLAIM_KINDS)}
         self._on_live: set[ObjectKey] = set()
+        self._stale: frozenset[ObjectKey] = frozenset()
         self._lost: Mapping[ObjectKey, str] = {}
         self._rejected: dict[ObjectKey, ResolvedVm] = {}
         self._why_rejected: Mapping[ObjectKey, str] = {}
@@ -100,7 +101,9 @@ class Resolver:
             (self._resolved_volumes, CLAIM_KINDS),
             (self._resolved_vms, (VM_KIND,)),
         ):
-            dirty |= {key for key in self._reads.readers(shown) if key.kind in kinds}
+            stale = self._reads.readers(shown)
+            dirty |= {key for key in stale if key.kind in kinds}
+            self._stale = frozenset(dirty if changed is None else shown | stale)
             verdicts = resolved([key for key in dirty if key.kind in kinds])
             shown |= {key for key, verdict in verdicts.items() if self._looks_new(key, verdict.thing)}
             self._take_in(verdicts)
@@ -208,7 +211,14 @@ class Resolver:
         return {key: self._resolved_volume(key) for key in keys}
 
     def _resolved_vms(self, keys: Collection[ObjectKey]) -> dict[ObjectKey, Verdict]:
-        return {key: self._resolved_vm(key) for key in keys}
+        return {key: self._as_before(key) or self._resolved_vm(key) for key in keys}
+
+    def _as_before(self, key: ObjectKey) -> Verdict | None:
+        """A VM that only moved on the host: nothing that it is made of is another."""
+        vm = self._state.objects.get(key)
+        if not isinstance(vm, ResolvedVm) or vm.of_another_key or key in self._stale or key in self._on_live:
+            return None
+        return Verdict(thing=vm if self._policy.on_cluster else heeding_key(vm, self._live(key)))
 
     def _resolved_network(self, key: ObjectKey) -> Verdict:
         document = self._wanted.get(key)

@@ -10,12 +10,12 @@ from nodeexec.simulated.state import HostState, domain_name
 from reconciler.model.keys import ObjectKey
 from reconciler.model.plan import Action
 from tests.simulation.fleet import CLAIM, DATA_VOLUME, VM
-from tests.simulation.known import Known, owned_keys, vm_of
+from tests.simulation.known import Known, changed_things, owned_keys, vm_of
 from tests.simulation.laws_guests import FEW, Begun
 
 
 def _removed(known: Known, record: StepRecord) -> frozenset[ObjectKey]:
-    if known.asks("release"):
+    if known.asks("release") or not any(before is not None for _, before, _ in changed_things(record)):
         return frozenset()
     return owned_keys(record.before, known) - owned_keys(record.after, known)
 

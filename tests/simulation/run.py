@@ -109,7 +109,7 @@ class Simulation:
     @property
     def is_searched(self) -> bool:
         """Whether secrets are looked for in what this run shows."""
-        return self.result.fault is None or self._is_one_of(4)
+        return self.result.fault is None or self._is_one_of(6)
 
     def _is_one_of(self, many: int) -> bool:
         fault = self.result.fault
