@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Any
 
 from nodeexec.kernel_times import with_told_deletion, with_told_restart
 from nodeexec.operator_ends import with_told_ends
+from nodeexec.simulated.fingerprints import digest_of, fingerprint
 from nodeexec.simulated.host import has_booted
 from nodeexec.simulated.known import Known
 from nodeexec.simulated.state import (
@@ -94,7 +94,7 @@ class Reading:
         name = network_name(key) if key.kind in (NETWORK, POD_NETWORK.kind) else domain_name(key)
         if name in self.state.unreadable:
             return self.state.unreadable[name]
-        if self.partial and int(_digest(str(key))[:2], 16) % 2:
+        if self.partial and int(digest_of(str(key).encode())[:2], 16) % 2:
             return "the simulated host did not answer for this object"
         return ""
 
@@ -203,7 +203,7 @@ class Reading:
             machine=domain.stored.machine if domain.stored else "",
             kept=domain.kept,
         )
-        live = replace(live, fingerprint=_digest(repr(live)))
+        live = replace(live, fingerprint=fingerprint(live))
         return replace(
             live,
             interfaces=self._interfaces(domain, up=up),
@@ -265,7 +265,7 @@ class Reading:
             if place[1] in names and self.state.pools[place[0]].readable:
                 live = replace(self._volume(key, volume, None), phase=LOST, size_bytes=0, allocated_bytes=0)
                 said = f"{volume.name} is gone, and gitvirt did not take it away"
-                return replace(live, fingerprint=_digest(repr(live)), reason=said)
+                return replace(live, fingerprint=fingerprint(live), reason=said)
         return None
 
     def _present_volume(self, key: ObjectKey) -> LiveVolume | None:
@@ -298,7 +298,7 @@ class Reading:
             size_bytes=volume.size_bytes,
             attached_to=volume.attached_to,
         )
-        return replace(live, fingerprint=_digest(repr(live)))
+        return replace(live, fingerprint=fingerprint(live))
 
     def _volume(self, key: ObjectKey, volume: HostVolume, incoming: HostIncoming | None) -> LiveVolume:
         under = ObjectKey(volume.kind, key.namespace, key.name) if self.owns(volume.marks) and volume.kind else key
@@ -331,9 +331,10 @@ class Reading:
             reason=incoming.reason if incoming else "",
             retry_at=incoming.retry_at if incoming else None,
         )
+        settled = live if incoming is None else replace(live, phase="", reason="", retry_at=None)
         return replace(
             live,
-            fingerprint=_digest(repr(replace(live, phase="" if incoming else live.phase, reason="", retry_at=None))),
+            fingerprint=fingerprint(settled),
             allocated_bytes=volume.size_bytes if incoming is None else int(volume.size_bytes * incoming.done),
             progress=incoming.done if incoming else None,
             used_by=users,
@@ -366,7 +367,7 @@ class Reading:
         return self.known.of(
             network,
             (key, leases, users),
-            lambda: replace(live, fingerprint=_digest(repr(live)), leases=leases, used_by=users),
+            lambda: replace(live, fingerprint=fingerprint(live), leases=leases, used_by=users),
         )
 
 
@@ -404,12 +405,8 @@ def left_behind_key(volume: HostVolume) -> ObjectKey:
 
 def lease_of(mac: str) -> str:
     """The address that the simulated DHCP server always gives a MAC."""
-    number = int(_digest(mac)[:4], 16)
+    number = int(digest_of(mac.encode())[:4], 16)
     return f"10.77.{number // 256 % 4}.{number % 240 + 10}"
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def plain(mapping: Mapping[str, Any]) -> dict[str, Any]:

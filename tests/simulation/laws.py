@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from nodeexec.simulated.host import GITVIRT, StepRecord
 from tests.simulation.known import Known
-from tests.simulation.laws_data import DATA_LAWS, Trash
+from tests.simulation.laws_data import DATA_LAWS, Trash, no_secret_on_the_host
 from tests.simulation.laws_deletion import BlastRadius, deletions_are_declared, prune_annotations_hold
 from tests.simulation.laws_guests import GUEST_LAWS, Grace, Identity, Restarts
 from tests.simulation.laws_owners import OWNER_LAWS
@@ -17,7 +17,8 @@ Law = Callable[[Known, StepRecord], Iterator[str]]
 class Laws:
     """Watches one host."""
 
-    def __init__(self, known: Known, report: Callable[[str], None]) -> None:
+    def __init__(self, known: Known, report: Callable[[str], None], *, searched: bool) -> None:
+        """``searched``: secrets are looked for as well."""
         self._known = known
         self._report = report
         self._blast_radius = BlastRadius()
@@ -32,6 +33,7 @@ class Laws:
             Grace(),
             Identity(),
             self._blast_radius,
+            *((no_secret_on_the_host,) if searched else ()),
         )
 
     def watch(self, record: StepRecord) -> None:

@@ -10,12 +10,17 @@ from nodeexec.simulated.state import HostState, domain_name
 from reconciler.model.keys import ObjectKey
 from reconciler.model.plan import Action
 from tests.simulation.fleet import CLAIM, DATA_VOLUME, VM
-from tests.simulation.known import Known, changed_things, owned_keys, vm_of
+from tests.simulation.known import Known, changed_things, marks_of, owned_keys, vm_of
 from tests.simulation.laws_guests import FEW, Begun
 
 
 def _removed(known: Known, record: StepRecord) -> frozenset[ObjectKey]:
-    if known.asks("release") or not any(before is not None for _, before, _ in changed_things(record)):
+    """Keys of ours that are not any more. To count them all is only needed where a thing of ours went, or its mark did."""
+    went = any(
+        before is not None and known.owns(marks_of(before)) and (after is None or not known.owns(marks_of(after)))
+        for _, before, after in changed_things(record)
+    )
+    if known.asks("release") or not went:
         return frozenset()
     return owned_keys(record.before, known) - owned_keys(record.after, known)
 
@@ -64,6 +69,7 @@ class BlastRadius:
 
     def __init__(self) -> None:
         self._gone: list[tuple[Begun, ObjectKey]] = []
+        self._begun: dict[ObjectKey, Begun] = {}
         self._by_others: set[ObjectKey] = set()
 
     def note_foreign(self, record: StepRecord) -> None:
@@ -72,7 +78,9 @@ class BlastRadius:
         self._by_others |= {vm_of(record.before.domains[name]) for name in gone if record.before.domains[name].marks}
 
     def __call__(self, known: Known, record: StepRecord) -> Iterator[str]:
-        """The law."""
+        """The law. A deletion counts from when it was begun, which puts a definition into the trash, however long the rest takes."""
+        for name in record.after.trash.keys() - record.before.trash.keys():
+            self._begun[record.after.trash[name].item.key] = Begun.of(known, record)
         if known.asks("trash-empty"):
             items = known.act.items if known.act is not None else frozenset()
             emptied = {record.before.trash[item].item.key for item in items if item in record.before.trash}
@@ -91,7 +99,7 @@ class BlastRadius:
                 yield from self._judge(gone, has, known, record)
 
     def _judge(self, gone: ObjectKey, left: frozenset[ObjectKey], known: Known, record: StepRecord) -> Iterator[str]:
-        self._gone.append((Begun.of(known, record), gone))
+        self._gone.append((self._begun.pop(gone, None) or Begun.of(known, record), gone))
         if (gone, Action.DELETE) in known.approved:
             known.approved.discard((gone, Action.DELETE))
             return

@@ -79,7 +79,7 @@ class Simulation:
             began_at=self.clock.now(),
             expire_after_s=self.policy.trash_expire_after_s,
         )
-        self.host.watchers.append(Laws(self.known, self.violation).watch)
+        self.host.watchers.append(Laws(self.known, self.violation, searched=self.is_searched).watch)
         self.operator = Operator(self.known, self.host, lambda: self.remotes.fleets[-1])
         self.secrecy = Secrecy(self.violation)
         self._start({})
