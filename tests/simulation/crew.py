@@ -23,8 +23,8 @@ from tests.simulation.schedule import Choice
 
 CORES = len(os.sched_getaffinity(0))
 FOREVER = float("inf")
-OBJECTS_A_COLLECTION = 50_000
-"""Some four runs: what one leaves behind goes as a whole, so looking for it more often costs a seventh of the time and finds nothing."""
+OBJECTS_A_COLLECTION = 100_000
+"""Some eight runs: what one leaves behind goes as a whole, so looking for it more often costs a seventh of the time and finds nothing."""
 
 
 class WorkerDiedError(Exception):

@@ -26,14 +26,14 @@ from tests.simulation.fleet import NAMESPACE, Fleet, VmDraft
 
 DAY_S = 86400.0
 EXPIRES = "expires"
-LENGTHS = (1, 1, 1, 2, 2, 3, 4, 7)
+LENGTHS = (1, 1, 1, 1, 2, 2, 2, 3, 4, 7)
 """Events after the first commit: most bugs need few, some need many."""
 CYCLES_AN_EVENT = 2
 """Where nothing says otherwise."""
-SIZES = (1, 1, 2, 2, 3, 4)
+SIZES = (1, 1, 1, 2, 2, 3, 4)
 """VMs of the first commit."""
 SIZES_WITH_FAVOURS = (3, 4)
-PACES = (0, 0, 1, 1, 2)
+PACES = (0, 0, 0, 1, 1, 2)
 """Cycles after an event: two that come at once, one look at it, or a second one to what came of the first."""
 YEARS_S = 10 * 365 * DAY_S
 
