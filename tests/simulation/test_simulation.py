@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.simulation.events import PoolTrouble, RemoteTrouble
 from tests.simulation.fleet import VM
 from tests.simulation.histories import LENGTHS, PACES, make_history
 from tests.simulation.peace import Peace
+from tests.simulation.planting import planted
 from tests.simulation.result import Result
 from tests.simulation.runs import run_to_its_end
 from tests.simulation.schedule import by_turns, every, kinds_at, no_fault
@@ -148,6 +150,9 @@ def test_a_case_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_violation_becomes_a_small_case_that_shows_it_again(tmp_path: Path, crew: Crew) -> None:
     plant = "trash_destroys"
+    with planted(plant):
+        long_ones = (seed for seed in count() if len(make_history(seed).events) > 4)
+        seed = next(seed for seed in long_ones if run_to_its_end(make_history(seed), None).violations)
     command = [
         sys.executable,
         "-m",
@@ -155,7 +160,7 @@ def test_a_violation_becomes_a_small_case_that_shows_it_again(tmp_path: Path, cr
         "--seconds",
         "0",
         "--seed",
-        "42",
+        str(seed),
         "--plant",
         plant,
         "--corpus",
