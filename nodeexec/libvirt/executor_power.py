@@ -104,6 +104,10 @@ class PowerControl:
             self.force_off(guest, steps)
             return None
         self._press(guest, steps)
+        begins_now = asked.stop_since_s == now_s
+        heard = asked.stop_heard(self._clock.now(), self._clock.monotonic()) if begins_now else asked
+        if heard != asked:
+            self._write(guest, steps, "marked stop", replace(guest.marks, history=heard))
         return steps.outcome(
             Result.PROGRESSING,
             f"waiting for the guest to shut down, {left_s:.0f} s left before it is forced off",

@@ -72,12 +72,12 @@ class PowerControl:
 
     def stop(self, key: ObjectKey, steps: Steps, asked_by: str, grace_s: float) -> Outcome | None:
         """One look at a graceful stop; None when the guest is off, otherwise ``progressing``."""
-        domain = self._domain(key)
+        domain, clock = self._domain(key), self._executor.clock
         if domain.power is PowerState.OFF:
             return None
-        monotonic = self._executor.clock.monotonic()
+        monotonic = clock.monotonic()
         history = self._executor.reading().history(domain)
-        asked = history.stop_asked(asked_by, self._executor.clock.now(), monotonic)
+        asked = history.stop_asked(asked_by, clock.now(), monotonic)
         if asked != history:
             steps.do("mark stop", changed(domain.name, history=asked, boots_at_stop=domain.boots))
             domain = self._domain(key)
@@ -87,7 +87,11 @@ class PowerControl:
             return None
         if monotonic - self._pressed.get(key, float("-inf")) >= BUTTON_EVERY_S:
             self._pressed[key] = monotonic
-            steps.do("press power button", lambda state: _press(state, key, self._executor.clock))
+            steps.do("press power button", lambda state: _press(state, key, clock))
+        begins_now = asked.stop_since_s == monotonic
+        heard = asked.stop_heard(clock.now(), clock.monotonic()) if begins_now else asked
+        if heard != asked:
+            steps.do("mark stop", changed(domain.name, history=heard))
         return steps.outcome(
             Result.PROGRESSING,
             f"waiting for the guest to shut down, {left:.0f} s left before it is forced off",

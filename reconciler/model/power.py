@@ -80,6 +80,9 @@ SHORT_RUN_S = 60.0
 GOOD_RUN_S = 600.0
 """A run that lasted so long was a good one: what failed before it is forgotten. Twice the longest back-off."""
 
+PROMPT_S = 1.0
+"""An answer that took longer was slow."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHistory:
@@ -113,6 +116,13 @@ class RunHistory:
             stop_since_s=since_s if is_under_way else now_s,
             stop_asked_by=asked_by,
         )
+
+    def stop_heard(self, now: datetime, now_s: float) -> RunHistory:
+        """The same once the guest heard of it: where writing the mark down or pressing the button took long, its time begins only
+        now.
+        """
+        took_s = now_s - self.stop_since_s if self.stop_since_s is not None else 0.0
+        return self if took_s < PROMPT_S else replace(self, stop_requested_at=now, stop_since_s=now_s)
 
     def stop_withdrawn(self) -> RunHistory:
         """The same without a stop under way."""
