@@ -168,6 +168,11 @@ class Fleet:
         source = self.imports[declared.name][0] if declared.kind == DATA_VOLUME else ""
         return (self.disk(source.removeprefix(CLONE)),) if source.startswith(CLONE) else ()
 
+    def can_be_read(self, vm: ObjectKey) -> bool:
+        """Whether a VM's manifest is valid, with all that it names."""
+        needs = {vm, *self.needs(vm)}
+        return not self.vms[vm.name].broken and needs <= self.present() and not any(map(self.is_spoilt, needs))
+
     def metadata(self, declared: ObjectKey, annotation: str = "") -> str:
         """An object's metadata, with its prune annotation if it has one."""
         said = ", ".join(filter(None, (annotation, PRUNE_WORDS.get(self.prune.get(_short(declared), ""), ""))))

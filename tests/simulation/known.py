@@ -114,10 +114,10 @@ class Known:
         return fleet.vms.get(vm.name) if fleet is not None else None
 
     def said(self, domain: HostDomain) -> tuple[str, str]:
-        """(run strategy, restart policy) that count: what is declared, and where that cannot be read, what was applied last."""
+        """(run strategy, restart policy) that count: what is declared, and where that cannot be read or lacks something, what was applied last."""
         vm, draft = vm_of(domain), self.draft(domain)
         fleet = self.accepted(vm)
-        if draft is not None and fleet is not None and not draft.broken and not fleet.is_spoilt(vm):
+        if draft is not None and fleet is not None and fleet.can_be_read(vm):
             return draft.strategy, "Immediate" if draft.immediate else "Window" if draft.windowed else "Manual"
         applied = (domain.marks.applied if domain.marks is not None else None) or {}
         annotations = applied.get("metadata", {}).get("annotations") or {}
