@@ -69,7 +69,6 @@ def remove(place: Place) -> None:
     place.home.git("rm", "-q", "web.yaml")
     place.commit("no web")
     place.gitvirt("apply")
-    place.hands.collect(place.namespace, "web")
     place.gitvirt("apply")
 
 

@@ -65,7 +65,7 @@ class Site:
     ) -> ResolvedVolume:
         """A PersistentVolumeClaim."""
         spec = self._claim_spec(size) | ({"volumeMode": "Block"} if block else {})
-        return self._declared(document("PersistentVolumeClaim", self.namespace, name, spec, annotations))
+        return self.declared(document("PersistentVolumeClaim", self.namespace, name, spec, annotations))
 
     def data_volume(
         self,
@@ -77,13 +77,13 @@ class Site:
     ) -> ResolvedVolume:
         """A DataVolume from ``source`` as its manifest says it; blank by itself."""
         spec = {"source": dict(source or {"blank": {}}), "storage": self._claim_spec(size)}
-        return self._declared(document("DataVolume", self.namespace, name, spec, annotations))
+        return self.declared(document("DataVolume", self.namespace, name, spec, annotations))
 
     def _claim_spec(self, size: str) -> dict[str, Any]:
         named = {"storageClassName": self.storage_class} if self.storage_class else {}
         return {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}, **named}
 
-    def _declared(self, manifest: Document) -> ResolvedVolume:
+    def declared(self, manifest: Document) -> ResolvedVolume:
         resolved = self.volumes[manifest.key] = self._resolve_volume(manifest)
         return resolved
 

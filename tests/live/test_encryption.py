@@ -38,7 +38,7 @@ class Vault:
         kind = "DataVolume" if source else "PersistentVolumeClaim"
         claim = {"storageClassName": "vault", "resources": {"requests": {"storage": size}}}
         spec = {"source": source, "storage": claim} if source else {"accessModes": ["ReadWriteOnce"], **claim}
-        return self.host.site._volume(document(kind, self.host.site.namespace, name, spec))
+        return self.host.site.declared(document(kind, self.host.site.namespace, name, spec))
 
     def path(self, volume: ResolvedVolume) -> Path:
         return self.host.pool / self.host.volume(volume.key).volume

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import time
 from pathlib import Path
 
 from tests.remotes.authority import Authority
@@ -113,8 +114,12 @@ class WebServer:
         return f"http://127.0.0.1:{self.http_port}/{place}/{name}"
 
     def requests(self) -> list[str]:
-        """The request lines that were answered so far."""
-        return [line.split('"')[1] for line in (self.directory / "nginx.access").read_text().splitlines()]
+        """The request lines that were answered so far. nginx writes a line after the answer went out, so it is given a moment."""
+        log, seen = self.directory / "nginx.access", -1
+        while (text := log.read_text()).count("\n") != seen:
+            seen = text.count("\n")
+            time.sleep(0.2)
+        return [line.split('"')[1] for line in text.splitlines()]
 
     def stop(self) -> None:
         for running in reversed(self._running):

@@ -35,6 +35,8 @@ PARENT = Path("/var/tmp")
 PREFIX = "gitvirt-e2e-"
 URI = "qemu:///system"
 PATIENCE_S = 90.0
+BOOTS_S = 200.0
+"""Until an emulated guest's agent answers, with four of them on two cores beside other tests."""
 OUTSIDE = 7
 """Number of the one bridge that is not gitvirt's and that manifests may use."""
 _RUN = "run-of"
@@ -287,7 +289,7 @@ class World:
             return False
         return True
 
-    def until_agent(self, name: str, limit_s: float = PATIENCE_S) -> None:
+    def until_agent(self, name: str, limit_s: float = BOOTS_S) -> None:
         """The guest has booted as far as its agent."""
 
         self.until(f"the agent of {name} answers", lambda: self.answers(name), limit_s)
