@@ -83,7 +83,7 @@ class LiveHost:
         assert outcome.result in (Result.APPLIED, Result.UNCHANGED), outcome
         return outcome
 
-    def until(self, true: Callable[[], Any], limit_s: float = 60.0, every_s: float = 0.2) -> Any:
+    def until(self, true: Callable[[], Any], limit_s: float = 180.0, every_s: float = 0.2) -> Any:
         """Wait until something is true and return it."""
         deadline = time.monotonic() + limit_s
         while not (value := true()):
@@ -92,7 +92,7 @@ class LiveHost:
         return value
 
     def settle(
-        self, make: Callable[[LiveObject | None], Change], key: ObjectKey, limit_s: float = 60.0
+        self, make: Callable[[LiveObject | None], Change], key: ObjectKey, limit_s: float = 180.0
     ) -> list[Outcome]:
         """Observe and apply as the cycle does until it is done."""
         outcomes: list[Outcome] = []
@@ -105,7 +105,7 @@ class LiveHost:
             assert time.monotonic() < deadline, outcomes[-3:]
             time.sleep(min(outcomes[-1].retry_after_s or 0.5, 1.0))
 
-    def made(self, volume: ResolvedVolume, limit_s: float = 60.0) -> ResolvedVolume:
+    def made(self, volume: ResolvedVolume, limit_s: float = 180.0) -> ResolvedVolume:
         """The volume, ready."""
         live = self.look(volume.key)
         self.engine.apply(update(volume, live) if live else create(volume))
