@@ -214,9 +214,11 @@ class Resolver:
         return {key: self._as_before(key) or self._resolved_vm(key) for key in keys}
 
     def _as_before(self, key: ObjectKey) -> Verdict | None:
-        """A VM that only moved on the host: nothing that it is made of is another."""
+        """A VM that only moved on the host: its document and nothing that it is made of is another."""
         vm = self._state.objects.get(key)
-        if not isinstance(vm, ResolvedVm) or vm.of_another_key or key in self._stale or key in self._on_live:
+        if not isinstance(vm, ResolvedVm) or vm.of_another_key or key in self._stale:
+            return None
+        if vm.document is not self._wanted.get(key):  # held at what was applied last: that is judged each time
             return None
         return Verdict(thing=vm if self._policy.on_cluster else heeding_key(vm, self._live(key)))
 
