@@ -12,7 +12,7 @@ from reconciler.model.policy import Policy, StorageClassPolicy
 from reconciler.model.power import RunStrategy
 from reconciler.model.resolved import DesiredState, ResolvedNetwork, ResolvedVm, ResolvedVolume, SourceKind
 from reconciler.planning.offline import as_if_live
-from reconciler.planning.resolve import resolve
+from reconciler.planning.resolve import Resolver, resolve
 from tests.unit.planning.building import POLICY, claim, declared, digest, observed, vm
 
 WEBSERVER = """
@@ -235,6 +235,20 @@ def test_an_invalid_vm_is_held_at_its_last_applied_document() -> None:
     held = resolve(declared(claim("a-root"), invalid={key: "bad"}), observed(live), policy=POLICY, digest=digest)
     assert key in held.objects and held.invalid[key] == "bad"
     assert held.objects[key].applied == the_vm(good).applied
+
+
+def test_a_vm_that_lacks_a_claim_stays_blocked_when_it_only_moves_on_the_host() -> None:
+    live = as_if_live(the_vm(vm("a") + claim("a-root")), POLICY, "r0")
+    key = ObjectKey("VirtualMachine", "default", "a")
+    disk = as_if_live(
+        state(claim("a-root")).objects[ObjectKey("PersistentVolumeClaim", "default", "a-root")], POLICY, "r0"
+    )
+    lacking, resolver = declared(vm("a")), Resolver(POLICY, digest)
+    first = resolver.update(lacking, observed(live, disk), None)
+    assert key in first.objects and key in first.blocked
+    moved = resolver.update(lacking, observed(replace(live, fingerprint="moved"), disk), {key})
+    assert moved.blocked[key] == first.blocked[key]
+    assert moved.objects[key].applied == first.objects[key].applied
 
 
 def test_two_vms_with_one_mac_are_both_invalid_unless_one_has_it() -> None:
