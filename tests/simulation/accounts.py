@@ -34,12 +34,16 @@ class Accounts:
         self._fleet = simulation.remotes.accepted_fleet()
         self._kept = {c.key for hold in plan.held if hold.rule == "prune-disabled" for c in hold.changes}
         self._held = {change.key for hold in plan.held for change in hold.changes}
+        self._told = self._held | {entry.key for entry in plan.blocked} | {change.key for change in plan.changes}
 
     def wrong(self) -> Iterator[str]:
         """All that is not as it must be."""
         for declared in sorted(self._fleet.present()):
+            unlike = self._unlike(declared)
             if not self._may_wait(declared, ()):
-                yield from (f"{declared} {what}" for what in self._unlike(declared))
+                yield from (f"{declared} {what}" for what in unlike)
+            elif not self._is_spoilt(declared) and declared not in self._told and self._is_short(declared, unlike):
+                yield f"{declared} waits and nobody says why"
         yield from self._left_over()
         yield from self._kept_twice()
 
@@ -58,6 +62,10 @@ class Accounts:
         """Whether something really stands in the way of an object."""
         return self._may_wait(one, ())
 
+    def _is_short(self, one: ObjectKey, unlike: Iterator[str]) -> bool:
+        """Whether it names what is not declared, or is not as it is declared."""
+        return any(unlike) or any(need not in self._fleet.present() for need in self._fleet.needs(one))
+
     def _may_wait(self, one: ObjectKey, above: tuple[ObjectKey, ...]) -> bool:
         if one in above:
             return False
@@ -65,7 +73,7 @@ class Accounts:
             return self._is_partly_read(one) or bool(self._users(one)) or self._is_perhaps_used(one)
         if self._is_spoilt(one) or self.fails_for_good(one) or self._is_foreign(one):
             return True
-        if one.kind == VM and self._fleet.vms[one.name].broken:
+        if one.kind == VM and self._fleet.vms[one.name].is_refused:
             return True
         return any(
             need not in self._fleet.present()

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from tests.simulation.fleet import CLAIM, CLONE, NETWORK, PRUNE_WORDS, VM, Fleet, VmDraft, key
+from tests.simulation.fleet import CLAIM, CLONE, HOST_MIB, NETWORK, PRUNE_WORDS, VM, Fleet, VmDraft, key
 
 IMAGE = "http://images.example/base.img"
 MISSING_IMAGE = "http://images.example/missing.img"
@@ -80,6 +80,10 @@ def _delete_disk_in_use(fleet: Fleet, vm: VmDraft, _chance: random.Random, _numb
 
 def _break_or_mend(fleet: Fleet, vm: VmDraft, _chance: random.Random, _number: int) -> Fleet:
     return fleet.with_vm(replace(vm, broken=not vm.broken))
+
+
+def _too_much_memory_or_less(fleet: Fleet, vm: VmDraft, _chance: random.Random, _number: int) -> Fleet:
+    return fleet.with_vm(replace(vm, memory=64 if vm.is_refused else HOST_MIB + 64))
 
 
 def _other_strategy(fleet: Fleet, vm: VmDraft, chance: random.Random, _number: int) -> Fleet:
@@ -174,6 +178,7 @@ CHANGES: Mapping[str, Change] = {
     "delete-vm-only": _delete_vm_only,
     "delete-disk": _delete_disk_in_use,
     "break": _break_or_mend,
+    "too-big": _too_much_memory_or_less,
     "strategy": _other_strategy,
     "policy": _other_restart_policy,
     "window": _restart_window,

@@ -34,6 +34,8 @@ OPEN_HOURS = (3, 4)
 WINDOW = 'gitvirt.io/restart-policy: Window, gitvirt.io/restart-window: "0 3 * * * for 2h in UTC"'
 GRACE_S = 20.0
 """The grace period of every VM."""
+HOST_MIB = 1 << 20
+"""The memory of the simulated host."""
 
 
 def key(kind: str, name: str) -> ObjectKey:
@@ -56,6 +58,11 @@ class VmDraft:
     windowed: bool = False
     secret: bool = False
     broken: bool = False
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether its manifest cannot be had: it is broken, or asks for more memory than there is."""
+        return self.broken or self.memory > HOST_MIB
 
     def text(self, fleet: Fleet) -> str:
         """Its manifest."""
@@ -169,9 +176,9 @@ class Fleet:
         return (self.disk(source.removeprefix(CLONE)),) if source.startswith(CLONE) else ()
 
     def can_be_read(self, vm: ObjectKey) -> bool:
-        """Whether a VM's manifest is valid, with all that it names."""
+        """Whether a VM's manifest can be had, with all that it names."""
         needs = {vm, *self.needs(vm)}
-        return not self.vms[vm.name].broken and needs <= self.present() and not any(map(self.is_spoilt, needs))
+        return not self.vms[vm.name].is_refused and needs <= self.present() and not any(map(self.is_spoilt, needs))
 
     def metadata(self, declared: ObjectKey, annotation: str = "") -> str:
         """An object's metadata, with its prune annotation if it has one."""

@@ -90,13 +90,14 @@ class Restarts:
             if (vm, Action.RESTART) in known.approved:
                 known.approved.discard((vm, Action.RESTART))
                 continue
-            owned = sum(1 for domain in record.before.domains.values() if known.owns(domain.marks))
+            # One that was deleted meanwhile counts among the deletions.
+            owned = {vm_of(domain) for domain in record.before.domains.values() if known.owns(domain.marks)}
             counts = [
-                len({one for begun, one in self._begun if begun.is_recent(record, now)})
+                len({one for begun, one in self._begun if one in owned and begun.is_recent(record, now)})
                 for now in known.moments(record)
             ]
-            if min(counts) > FEW or (min(counts) >= 2 and min(counts) >= owned):
-                yield f"{min(counts)} of {owned} VMs were restarted within an hour without approval"
+            if min(counts) > FEW or (min(counts) >= 2 and min(counts) >= len(owned)):
+                yield f"{min(counts)} of {len(owned)} VMs were restarted within an hour without approval"
 
 
 @dataclass(frozen=True, slots=True)

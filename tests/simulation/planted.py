@@ -44,6 +44,7 @@ PROVOKED: Mapping[Plant, Provocation] = {
     core.restart_window_always_open: Provocation(favours=("window",)),
     core.manual_read_as_halted: Provocation(favours=("strategy", "start")),
     core.a_pool_that_is_always_full: Provocation(),
+    core.what_is_held_taken_over: Provocation(favours=("too-big", "edit-memory")),
     engine.documents_shown_as_they_are: Provocation(favours=("secret", "memory")),
     engine.marks_lost_with_an_update: Provocation(favours=("memory",)),
     engine.owner_mark_after_the_effect: Provocation(),

@@ -16,11 +16,13 @@ from reconciler.model.outcome import Outcome
 from reconciler.model.persistent import with_changes
 from reconciler.model.plan import Change, Hold
 from reconciler.model.power import RunStrategy
-from reconciler.model.resolved import RestartPolicy
+from reconciler.model.resolved import ResolvedVm, RestartPolicy
 from reconciler.model.revision import Revision, Snapshot, SourceState
 from reconciler.planning import plan_absent, plan_storage, plan_vm, planner, resolve_vm
 from reconciler.planning.power import PowerDecision
+from reconciler.planning.resolve import Resolver
 from reconciler.planning.safety import Approvals
+from reconciler.planning.verdict import Verdict
 from tests.simulation.planting import Patch
 from tests.simulation.repository import MemorySource
 
@@ -148,3 +150,13 @@ def manual_read_as_halted(patch: Patch) -> None:
 def a_pool_that_is_always_full(patch: Patch) -> None:
     """What was once too little room stays so."""
     patch(plan_storage, "beyond_its_pool", lambda *_: "the pool has no room for it")
+
+
+def what_is_held_taken_over(patch: Patch) -> None:
+    """A VM that only moved on the host is as it was, though what it is held at is not what Git says: what it lacks is forgotten."""
+
+    def as_before(resolver: Resolver, key: ObjectKey) -> Verdict | None:
+        vm = resolver._state.objects.get(key)
+        return Verdict(thing=vm) if isinstance(vm, ResolvedVm) and key not in resolver._stale else None
+
+    patch(Resolver, "_as_before", as_before)

@@ -20,6 +20,7 @@ from reconciler.daemon.wake import Wake
 from reconciler.model.policy import Mode, Policy
 from reconciler.model.revision import SourceState
 from tests.simulation import events as story
+from tests.simulation.by_change import compare_with_nothing
 from tests.simulation.commits import IMAGE
 from tests.simulation.fleet import NAMESPACE, key
 from tests.simulation.histories import History
@@ -111,6 +112,11 @@ class Simulation:
         """Whether secrets are looked for in what this run shows."""
         return self.result.fault is None or self._is_one_of(6)
 
+    @property
+    def is_compared(self) -> bool:
+        """Whether what this run works out change by change is worked out from nothing as well."""
+        return self.result.fault is None or self.is_thorough
+
     def _is_one_of(self, many: int) -> bool:
         fault = self.result.fault
         return (self.result.seed + (fault.at if fault is not None else 0)) % many == 0
@@ -130,6 +136,10 @@ class Simulation:
             file_cache=self.kept_files,
             used_approvals=self.used_approvals,
         )
+        if self.is_compared:
+            compare_with_nothing(
+                self.cycle, policy=self.policy, digest=digest, engine=self.engine, report=self.violation
+            )
         self.turn = InTurn(self._run_cycle)
         self.operations = Operations(
             cycle=self.cycle,
