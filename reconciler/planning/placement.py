@@ -7,6 +7,7 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.multimap import MultiMap
 from reconciler.model.policy import Policy
 from reconciler.planning.resolve_vm import claim_reference
+from reconciler.planning.resolve_volume import CLAIM_KINDS
 
 ClaimName = tuple[str, str]
 """(namespace, name)."""
@@ -43,6 +44,8 @@ class Placement:
         """The reason for a VM or a claim that is meant for other hosts; empty for everything else."""
         if key.kind == "VirtualMachine":
             return self._elsewhere.get(key, "")
+        if key.kind not in CLAIM_KINDS:
+            return ""
         users = self._users.of((key.namespace, key.name))
         if not users or not all(user in self._elsewhere for user in users):
             return ""

@@ -228,6 +228,18 @@ def test_node_selector_puts_a_vm_and_its_claim_elsewhere() -> None:
     assert ObjectKey("VirtualMachine", "default", "far") in desired.present
 
 
+def test_what_has_the_name_of_a_claim_that_is_elsewhere_is_here() -> None:
+    network = """
+apiVersion: k8s.cni.cncf.io/v1
+kind: NetworkAttachmentDefinition
+metadata: {name: far-root}
+spec: {config: '{"type": "bridge", "bridge": "br7"}'}
+"""
+    desired = state(vm("far", extra="nodeSelector: {kubernetes.io/hostname: host-b}") + claim("far-root") + network)
+    key = ObjectKey("NetworkAttachmentDefinition", "default", "far-root")
+    assert key in desired.objects and key not in desired.not_here
+
+
 def test_an_invalid_vm_is_held_at_its_last_applied_document() -> None:
     good = vm("a") + claim("a-root")
     live = as_if_live(the_vm(good), POLICY, "r0")
