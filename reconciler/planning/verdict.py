@@ -17,12 +17,13 @@ CONFIG = ("spec", "config")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What one object came to: itself, or why it is not there."""
+    """What one object came to: itself, or why it is not there. ``is_held`` says that it is at its last applied document."""
 
     thing: Resolved | None = None
     invalid: str | None = None
     problem: Problem | None = None
     blocked: tuple[str, tuple[ObjectKey, ...]] | None = None
+    is_held: bool = False
 
 
 def overlapping(network: ResolvedNetwork, reason: str) -> Verdict:
