@@ -14,8 +14,8 @@ from nodeexec.simulated.adoption import adopting, as_adopted, found_vm
 from nodeexec.simulated.faults import CALL, AnswerLostError, FaultKind, HostError, SimulatedCrash
 from nodeexec.simulated.host import Host, Mutation
 from nodeexec.simulated.live_document import described, live_document
+from nodeexec.simulated.names import network_name
 from nodeexec.simulated.network_changes import NetworkChanges
-from nodeexec.simulated.reading import network_name
 from nodeexec.simulated.state import HostState, VolumePlace, domain_name
 from nodeexec.simulated.steps import Executor
 from nodeexec.simulated.vm_changes import VmChanges

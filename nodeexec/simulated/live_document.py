@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from nodeexec.simulated.reading import plain
 from reconciler.model.live import LiveNetwork, LiveObject, LiveResource, LiveVm, LiveVolume
 from reconciler.model.power import PowerState
 from reconciler.model.quantity import format_bytes
@@ -57,7 +56,7 @@ def _instance(live: LiveVm) -> Mapping[str, Any]:
         *([{"type": "Paused", "status": "True"}] if live.power is PowerState.PAUSED else []),
     ]
     interfaces = [
-        plain(
+        _plain(
             {
                 "name": nic.name,
                 "mac": nic.mac,
@@ -77,7 +76,7 @@ def _instance(live: LiveVm) -> Mapping[str, Any]:
             "conditions": conditions,
             "interfaces": interfaces,
             "volumeStatus": [{"name": disk.name, "target": ""} for disk in (half.disks if half else ())],
-            "guestOSInfo": plain({"prettyName": live.guest_os}),
+            "guestOSInfo": _plain({"prettyName": live.guest_os}),
             "machine": {"type": live.machine},
         },
     }
@@ -89,7 +88,7 @@ def _claim(live: LiveVolume) -> Mapping[str, Any]:
         "apiVersion": "cdi.kubevirt.io/v1beta1" if live.key.kind == "DataVolume" else "v1",
         "kind": live.key.kind,
         "metadata": {"name": live.key.name, "namespace": live.key.namespace},
-        "status": plain(
+        "status": _plain(
             {
                 "phase": live.phase,
                 "capacity": {"storage": format_bytes(live.size_bytes)},
@@ -105,6 +104,11 @@ def _network(live: LiveNetwork) -> Mapping[str, Any]:
     return {
         "apiVersion": "k8s.cni.cncf.io/v1",
         "kind": live.key.kind,
-        "metadata": plain({"name": live.key.name, "namespace": live.key.namespace}),
+        "metadata": _plain({"name": live.key.name, "namespace": live.key.namespace}),
         "status": {"active": live.active, "leases": [{"mac": lease.mac, "ip": lease.ip} for lease in live.leases]},
     }
+
+
+def _plain(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a mapping that say something."""
+    return {key: value for key, value in mapping.items() if value not in (None, "", (), [], {})}

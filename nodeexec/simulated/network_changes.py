@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nodeexec.simulated.host import Mutation
-from nodeexec.simulated.reading import network_name
+from nodeexec.simulated.names import network_name
 from nodeexec.simulated.state import HostNetwork, HostState
 from nodeexec.simulated.steps import Executor, Steps
 from reconciler.model.live import LiveNetwork

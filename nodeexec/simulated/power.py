@@ -9,7 +9,8 @@ from typing import Any
 
 from nodeexec.simulated.faults import HostError
 from nodeexec.simulated.host import Mutation, power_button, powered_off, powered_on, running_on
-from nodeexec.simulated.reading import POD_NETWORK_NAME
+from nodeexec.simulated.names import POD_NETWORK_NAME
+from nodeexec.simulated.reading_vms import history_of
 from nodeexec.simulated.state import HostDomain, HostState, domain_name, places_of
 from nodeexec.simulated.steps import Executor, Steps
 from reconciler.model.domain import ClaimSource, DomainSpec
@@ -76,7 +77,7 @@ class PowerControl:
         if domain.power is PowerState.OFF:
             return None
         monotonic = clock.monotonic()
-        history = self._executor.reading().history(domain)
+        history = history_of(domain)
         asked = history.stop_asked(asked_by, clock.now(), monotonic)
         if asked != history:
             steps.do("mark stop", changed(domain.name, history=asked, boots_at_stop=domain.boots))
@@ -104,7 +105,7 @@ class PowerControl:
             domain = self._domain(steps.key)
         if domain.power is PowerState.OFF:
             return self._start(domain, steps)
-        if self._executor.reading().history(domain).stop_requested_at is not None:
+        if history_of(domain).stop_requested_at is not None:
             steps.do("withdraw stop", changed(domain.name, history=domain.history.stop_withdrawn()))
         return steps.outcome()
 
@@ -112,7 +113,7 @@ class PowerControl:
         """The mark comes before the guest, so that no run goes uncounted; a mark whose guest never came is told from
         the host's own count of power-ons (`HostDomain.boots_at_mark`).
         """
-        now, before = self._executor.clock.now(), self._executor.reading().history(domain)
+        now, before = self._executor.clock.now(), history_of(domain)
         mark = changed(
             domain.name,
             history=history_of_next_run(before, domain, now),

@@ -12,6 +12,15 @@ from nodeexec.operator_ends import with_told_ends
 from nodeexec.simulated.fingerprints import digest_of, fingerprint
 from nodeexec.simulated.host import has_booted
 from nodeexec.simulated.known import Known
+from nodeexec.simulated.names import (
+    POD_NETWORK_NAME,
+    copy_name,
+    left_behind_key,
+    network_name,
+    reference,
+    volume_key,
+)
+from nodeexec.simulated.reading_vms import VmSurroundings, history_of, lease_of, live_vm
 from nodeexec.simulated.state import (
     HostDomain,
     HostIncoming,
@@ -29,7 +38,6 @@ from reconciler.model.live import (
     LOST,
     HostFacts,
     Lease,
-    LiveInterface,
     LiveNetwork,
     LiveObject,
     LiveVm,
@@ -41,13 +49,11 @@ from reconciler.model.live import (
     Unreadable,
 )
 from reconciler.model.moment import Moment
-from reconciler.model.power import PowerState, RunHistory, StopReason
 
 VM = "VirtualMachine"
 NETWORK = "NetworkAttachmentDefinition"
 VOLUME_KINDS = frozenset({"PersistentVolumeClaim", "DataVolume"})
 STORAGE_KINDS = VOLUME_KINDS | {ATTACHED_VOLUME}
-POD_NETWORK_NAME = "gitvirt-pod"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,82 +183,16 @@ class Reading:
         return item.owner == self.owner
 
     def _vm(self, key: ObjectKey, domain: HostDomain) -> LiveVm:
-        up = has_booted(domain, self.monotonic)
         marks = with_told_ends(domain.marks, domain.ends, self.moment()) if domain.marks else None
         ends = (marks.suspended_until, marks.override) if marks is not None else ()
-        history = with_told_restart(self.history(domain), domain.restarted, self.moment())
-        facts = (key, self.state.boot_id, up, self._dhcp(), ends, history.last_restart_at)
-        return self.known.of(domain, facts, lambda: self._read_vm(key, domain, marks, history, up=up))
-
-    def _read_vm(
-        self, key: ObjectKey, domain: HostDomain, marks: Marks | None, history: RunHistory, *, up: bool
-    ) -> LiveVm:
-        live = LiveVm(
-            key=key,
-            fingerprint="",
-            marks=marks,
-            stored=domain.stored,
-            running=domain.running,
-            power=self._power(domain),
-            stop_reason=self._stop_reason(domain),
-            history=history,
-            guest_access=domain.guest_access[0] if domain.guest_access[1] == domain.boots else "",
-            foreign_stored=domain.foreign_stored,
-            foreign_running=domain.foreign_running,
-            accelerator="qemu",
-            machine=domain.stored.machine if domain.stored else "",
-            kept=domain.kept,
+        history = with_told_restart(history_of(domain), domain.restarted, self.moment())
+        around = VmSurroundings(
+            boot_id=self.state.boot_id, up=has_booted(domain, self.monotonic), dhcp=self._gives_addresses()
         )
-        live = replace(live, fingerprint=fingerprint(live))
-        return replace(
-            live,
-            interfaces=self._interfaces(domain, up=up),
-            guest_agent=up and domain.behaviour.agent,
-            guest_hostname=key.name if up and domain.behaviour.agent else "",
-        )
+        facts = (key, around, ends, history.last_restart_at)
+        return self.known.of(domain, facts, lambda: live_vm(key, domain, marks, history, around))
 
-    @staticmethod
-    def history(domain: HostDomain) -> RunHistory:
-        """What the marks remember, without a start whose guest never came and a stop of a guest that is long gone."""
-        history = domain.history
-        if domain.boots == domain.boots_at_mark and domain.power is PowerState.OFF:
-            history = domain.history_before_mark
-        if domain.boots != domain.boots_at_stop and history.stop_requested_at is not None:
-            history = history.stop_withdrawn()
-        ended_at = domain.ended_at or history.ended_at
-        return history if ended_at == history.ended_at else replace(history, ended_at=ended_at)
-
-    def _power(self, domain: HostDomain) -> PowerState:
-        if domain.power is PowerState.RUNNING and self.history(domain).stop_requested_at is not None:
-            return PowerState.STOPPING
-        return domain.power
-
-    def _stop_reason(self, domain: HostDomain) -> StopReason:
-        if domain.power is not PowerState.OFF:
-            return StopReason.UNKNOWN
-        history = self.history(domain)
-        if history.stop_requested_at is not None:
-            return StopReason.GITVIRT
-        if domain.last_stop is not None:
-            return domain.last_stop
-        if history.runs == 0:
-            return StopReason.NEVER_RAN
-        return StopReason.HOST if domain.started_on_boot != self.state.boot_id else StopReason.UNKNOWN
-
-    def _interfaces(self, domain: HostDomain, *, up: bool) -> tuple[LiveInterface, ...]:
-        if domain.running is None:
-            return ()
-        return tuple(
-            LiveInterface(
-                name=nic.name,
-                mac=nic.mac,
-                ips=(lease_of(nic.mac),) if up and nic.network == str(POD_NETWORK) and self._dhcp() else (),
-                guest_name=f"eth{place}" if up else "",
-            )
-            for place, nic in enumerate(domain.running.interfaces)
-        )
-
-    def _dhcp(self) -> bool:
+    def _gives_addresses(self) -> bool:
         network = self.state.networks.get(POD_NETWORK_NAME)
         return network is not None and network.running is not None
 
@@ -375,40 +315,3 @@ def nics_of(domain: HostDomain) -> tuple[Any, ...]:
     """The NICs of both halves, each once."""
     halves = (half for half in (domain.stored, domain.running) if half is not None)
     return tuple({nic.name: nic for half in halves for nic in half.interfaces}.values())
-
-
-def copy_name(place: VolumePlace) -> str:
-    """What the background work that fills a volume is called."""
-    return f"copy {place[0]}/{place[1]}"
-
-
-def reference(key: ObjectKey) -> str:
-    """How an `InterfaceSpec` names a network."""
-    return str(POD_NETWORK) if key == POD_NETWORK else f"{key.namespace}/{key.name}"
-
-
-def network_name(key: ObjectKey) -> str:
-    """The name of a network on the host."""
-    return POD_NETWORK_NAME if key == POD_NETWORK else domain_name(key)
-
-
-def volume_key(volume: HostVolume) -> ObjectKey:
-    """The object that an owned volume belongs to."""
-    namespace, _, name = volume.name.rpartition(".")[0].partition("_")
-    return ObjectKey(volume.kind, namespace, name)
-
-
-def left_behind_key(volume: HostVolume) -> ObjectKey:
-    """What a generated volume is called once its domain is gone."""
-    return ObjectKey(ATTACHED_VOLUME, volume.attached_to.namespace if volume.attached_to else "", volume.name)
-
-
-def lease_of(mac: str) -> str:
-    """The address that the simulated DHCP server always gives a MAC."""
-    number = int(digest_of(mac.encode())[:4], 16)
-    return f"10.77.{number // 256 % 4}.{number % 240 + 10}"
-
-
-def plain(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of a mapping that say something."""
-    return {key: value for key, value in mapping.items() if value not in (None, "", (), [], {})}

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from nodeexec.simulated.faults import AnswerLostError, HostError
 from nodeexec.simulated.host import Mutation
-from nodeexec.simulated.reading import copy_name, volume_key
+from nodeexec.simulated.names import copy_name, volume_key
 from nodeexec.simulated.state import HostIncoming, HostState, HostTrash, HostVolume, VolumePlace, domain_name
 from nodeexec.simulated.steps import Executor, Steps
 from nodeexec.simulated.trash import taking_back, trash_item
