@@ -122,8 +122,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def logging_as_before() -> Iterator[None]:
-    """Commands set logging up for their process; here it would outlive them and write to a stream that is gone."""
+    """Commands set logging up for their process; here it would outlive them and write to a stream that is gone. Nor does a test
+    begin with what an earlier one left.
+    """
     hook = threading.excepthook
+    structlog.reset_defaults()
     yield
     threading.excepthook = hook
     structlog.reset_defaults()

@@ -14,6 +14,8 @@ from reconciler.model.keys import ObjectKey
 from tests.unit.daemon.test_cycle import World
 from tests.unit.planning.building import claim, vm
 
+pytestmark = pytest.mark.usefixtures("logging_as_before")
+
 NAMES = tuple(f"vm{number}" for number in range(4))
 FLEET = "".join(
     vm(name, annotations="{gitvirt.io/restart-policy: Immediate}") + claim(f"{name}-root") for name in NAMES
