@@ -8,11 +8,11 @@ import sys
 def main() -> None:
     """The command line. What a shell asks while somebody types does without most of it."""
     if sys.argv[1:2] == ["__names"]:
-        from reconciler.cli.names import main as name  # noqa: PLC0415
+        from reconciler.cli.names import main as name
 
         name(sys.argv[2:])
         return
-    from reconciler.cli.app import main as run  # noqa: PLC0415
+    from reconciler.cli.app import main as run
 
     run()
 

@@ -25,7 +25,7 @@ def ask(settings: Settings, verb: str, arguments: Mapping[str, Any] | None = Non
     answer = ask_daemon(settings.control_socket, verb, arguments)
     if answer is not None:
         return answer
-    from reconciler.wiring import ask_here  # noqa: PLC0415
+    from reconciler.wiring import ask_here
 
     return ask_here(settings, verb, arguments or {})
 
@@ -48,7 +48,7 @@ def console_log(settings: Settings, *, namespace: str, name: str) -> ConsoleLog:
         DaemonError: this is no name of a VM.
         RequirementError: the engine keeps no such log.
     """
-    from reconciler.wiring_engines import engine_choice  # noqa: PLC0415
+    from reconciler.wiring_engines import engine_choice
 
     key = Arguments("logs", {"namespace": namespace, "name": name}).vm(settings.policy.default_namespace)
     path = engine_choice(settings).console_log(key)
@@ -63,6 +63,6 @@ def audit(settings: Settings, *, vm: str | None, since: datetime | None, limit: 
     Raises:
         JournalError: the journal cannot be read.
     """
-    from reconciler.wiring_journal import open_journal  # noqa: PLC0415
+    from reconciler.wiring_journal import open_journal
 
     return tuple(open_journal(settings).entries(vm=vm, since=since, limit=limit))

@@ -18,10 +18,10 @@ def consoles(settings: Settings, namespace: str, name: str) -> Iterator[Callable
     Raises:
         RequirementError: the engine's library is missing.
     """
-    from reconciler.daemon.clock import SystemClock  # noqa: PLC0415
-    from reconciler.daemon.threads import ThreadWorkers  # noqa: PLC0415
-    from reconciler.wiring import keep_quiet  # noqa: PLC0415
-    from reconciler.wiring_engines import engine_choice  # noqa: PLC0415
+    from reconciler.daemon.clock import SystemClock
+    from reconciler.daemon.threads import ThreadWorkers
+    from reconciler.wiring import keep_quiet
+    from reconciler.wiring_engines import engine_choice
 
     keep_quiet()
     engine = engine_choice(settings).open(settings, SystemClock(), ThreadWorkers(1))

@@ -112,7 +112,7 @@ class _Libvirt:
 
     def leadership(self, clock: Clock) -> Leadership:
         del clock
-        from nodeexec.libvirt.same_uri import canonical_uri, is_for_one_user  # noqa: PLC0415
+        from nodeexec.libvirt.same_uri import canonical_uri, is_for_one_user
 
         policy = self._settings.policy
         identity = canonical_uri(self.uri, (socket.gethostname(), policy.host))
@@ -123,7 +123,7 @@ class _Libvirt:
     ) -> Engine:
         del may_act  # the lock of a host is never lost
         try:
-            from nodeexec.libvirt.engine import LibvirtEngine  # noqa: PLC0415
+            from nodeexec.libvirt.engine import LibvirtEngine
         except ImportError as error:
             if error.name != "libvirt" and not str(error.name).startswith("libvirt"):
                 raise
@@ -138,10 +138,10 @@ class _Libvirt:
         )
 
     def pure(self, settings: Settings) -> Engine:
-        from nodeexec.libvirt.compare import compare  # noqa: PLC0415
-        from nodeexec.libvirt.domain_xml import build  # noqa: PLC0415
-        from nodeexec.libvirt.flavour import Flavour  # noqa: PLC0415
-        from nodeexec.libvirt.support import check  # noqa: PLC0415
+        from nodeexec.libvirt.compare import compare
+        from nodeexec.libvirt.domain_xml import build
+        from nodeexec.libvirt.flavour import Flavour
+        from nodeexec.libvirt.support import check
 
         own = libvirt_settings(settings)
         flavour = Flavour(
@@ -153,7 +153,7 @@ class _Libvirt:
         return cast("Engine", pure)
 
     def why_slow(self, engine: Engine) -> str:
-        from nodeexec.libvirt.engine import LibvirtEngine  # noqa: PLC0415
+        from nodeexec.libvirt.engine import LibvirtEngine
 
         return engine.kvm_proof().reason if isinstance(engine, LibvirtEngine) else ""
 
@@ -161,7 +161,7 @@ class _Libvirt:
         """Nothing: a real host needs no push."""
 
     def console_log(self, vm: ObjectKey) -> Path | None:
-        from nodeexec.libvirt.naming import domain_name  # noqa: PLC0415
+        from nodeexec.libvirt.naming import domain_name
 
         directory = libvirt_settings(self._settings).console_log_directory
         return Path(directory) / f"{domain_name(vm)}.log" if directory else None
@@ -169,7 +169,7 @@ class _Libvirt:
 
 def libvirt_settings(settings: Settings) -> LibvirtSettings:
     """The libvirt engine's own settings, from the plain options of the file."""
-    from nodeexec.libvirt.settings import LibvirtSettings  # noqa: PLC0415
+    from nodeexec.libvirt.settings import LibvirtSettings
 
     options = settings.engine.options if settings.engine.name == "libvirt" else {}
     given: dict[str, Any] = {"runtime_directory": str(settings.runtime_directory)}
@@ -184,8 +184,8 @@ def libvirt_settings(settings: Settings) -> LibvirtSettings:
 
 
 def _import_limits(imports: ImportSettings) -> ImportLimits:
-    from nodeexec.libvirt.import_addresses import ImportAddresses  # noqa: PLC0415
-    from nodeexec.libvirt.settings import ImportLimits  # noqa: PLC0415
+    from nodeexec.libvirt.import_addresses import ImportAddresses
+    from nodeexec.libvirt.settings import ImportLimits
 
     return ImportLimits(
         max_download_bytes=imports.max_download_bytes,
@@ -207,7 +207,7 @@ class _Kubevirt:
     programs: Sequence[Program] = ()
 
     def __init__(self, settings: Settings) -> None:
-        from nodeexec.kubevirt.settings import KubevirtSettings  # noqa: PLC0415
+        from nodeexec.kubevirt.settings import KubevirtSettings
 
         options = settings.engine.options
         seconds = {own: parse_duration_s(options[name]) for name, own in (("requestTimeout", "request_timeout_s"),
@@ -228,7 +228,7 @@ class _Kubevirt:
 
     def leadership(self, clock: Clock) -> Leadership:
         with _needs_kubernetes():
-            from nodeexec.kubevirt.lease_api import cluster_leadership  # noqa: PLC0415
+            from nodeexec.kubevirt.lease_api import cluster_leadership
         return cluster_leadership(self._own, self._owner, clock)
 
     def open(
@@ -236,13 +236,13 @@ class _Kubevirt:
     ) -> Engine:
         del workers  # what takes long is the platform's
         with _needs_kubernetes():
-            from nodeexec.kubevirt.engine import KubevirtEngine  # noqa: PLC0415
+            from nodeexec.kubevirt.engine import KubevirtEngine
         return KubevirtEngine(self._own, settings.policy, clock, may_write=may_act)
 
     def pure(self, settings: Settings) -> Engine:
         del settings
-        from nodeexec.kubevirt.compare import Rules, compare  # noqa: PLC0415
-        from nodeexec.kubevirt.live_document import described  # noqa: PLC0415
+        from nodeexec.kubevirt.compare import Rules, compare
+        from nodeexec.kubevirt.live_document import described
 
         rules = Rules(correct_power=self._own.correct_power)
         pure = PureEngine(
@@ -298,9 +298,9 @@ class _Simulated:
     ) -> Engine:
         del may_act  # the lock of a host is never lost
         del workers  # its copies must move on the cycle's thread
-        from nodeexec.simulated.clock import SimulatedClock, SteppedWorkers  # noqa: PLC0415
-        from nodeexec.simulated.engine import SimulatedEngine  # noqa: PLC0415
-        from nodeexec.simulated.host import Host  # noqa: PLC0415
+        from nodeexec.simulated.clock import SimulatedClock, SteppedWorkers
+        from nodeexec.simulated.engine import SimulatedEngine
+        from nodeexec.simulated.host import Host
 
         own_clock, own_workers = SimulatedClock(clock.now()), SteppedWorkers()
         last_s = clock.monotonic()
@@ -318,8 +318,8 @@ class _Simulated:
 
     def pure(self, settings: Settings) -> Engine:
         del settings
-        from nodeexec.simulated.live_document import described  # noqa: PLC0415
-        from nodeexec.spec_difference import compare  # noqa: PLC0415
+        from nodeexec.simulated.live_document import described
+        from nodeexec.spec_difference import compare
 
         return cast("Engine", PureEngine("simulated", check=lambda _: (), compare=compare, describe=described))
 

@@ -85,9 +85,9 @@ class EventStream:
         return self._wanted is None or (key is not None and self._wanted.matches(ObjectKey.parse(key)))
 
     def _journal(self, since: datetime | None, limit: int, *, before: str) -> list[EventView]:
-        from reconciler.daemon.cycle_events import event_of_entry  # noqa: PLC0415
-        from reconciler.daemon.views import event_view  # noqa: PLC0415
-        from reconciler.wiring_journal import open_journal  # noqa: PLC0415
+        from reconciler.daemon.cycle_events import event_of_entry
+        from reconciler.daemon.views import event_view
+        from reconciler.wiring_journal import open_journal
 
         end = datetime.fromisoformat(before) if before else None
         entries = open_journal(self._settings).entries(vm=self._vm or None, since=since)

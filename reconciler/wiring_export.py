@@ -28,12 +28,12 @@ def export_domains(settings: Settings, names: Sequence[str], namespace: str) -> 
         EngineError: the host cannot be read, or has no such domain.
         RequirementError: the engine's library is missing.
     """
-    from reconciler.daemon.clock import SystemClock  # noqa: PLC0415
-    from reconciler.daemon.exporting import export, files_of, text_of  # noqa: PLC0415
-    from reconciler.daemon.key import numbering_digest  # noqa: PLC0415
-    from reconciler.daemon.threads import ThreadWorkers  # noqa: PLC0415
-    from reconciler.wiring import keep_quiet  # noqa: PLC0415
-    from reconciler.wiring_engines import engine_choice  # noqa: PLC0415
+    from reconciler.daemon.clock import SystemClock
+    from reconciler.daemon.exporting import export, files_of, text_of
+    from reconciler.daemon.key import numbering_digest
+    from reconciler.daemon.threads import ThreadWorkers
+    from reconciler.wiring import keep_quiet
+    from reconciler.wiring_engines import engine_choice
 
     keep_quiet()
     clock = SystemClock()

@@ -10,6 +10,7 @@ import queue
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ class EventStream:
         self._recorder: threading.Thread | None = None
         self._touched: set[str] = set()
         self._registered: list[tuple[Any, Callable[[int], object], int]] = []
-        everything = lambda: self.emit(EVERYTHING)  # noqa: E731
+        everything = partial(self.emit, EVERYTHING)
         self._stored = StoredWatch(domain=self._emit_domain, network=self._emit_network, overflowed=everything)
         self._pool_files = PoolWatch(changed=self._emit_volume, unsure=everything)
         self._adopted: Collection[str] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,7 @@ class NetworkChanges:
                 if source is None or source.get("network") != name or not tap or down:
                     continue
                 step = f"plugged {reading.name} in again"
-                steps.do(step, lambda tap=tap: _enslave(tap, bridge))  # type: ignore[misc]
+                steps.do(step, partial(_enslave, tap, bridge))
 
     def _delete(
         self, change: Change, reading: NetworkReading | None, live: LiveNetwork | None, steps: Steps

@@ -31,10 +31,10 @@ def register(app: typer.Typer) -> None:
 
 def completion(shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")]) -> None:
     """Print the completion script of a shell, VM names included."""
-    from typer.main import get_command  # noqa: PLC0415
+    from typer.main import get_command
 
-    from reconciler.cli.app import build_app  # noqa: PLC0415
-    from reconciler.cli.command_table import command_table  # noqa: PLC0415
-    from reconciler.cli.completion_scripts import script_of  # noqa: PLC0415
+    from reconciler.cli.app import build_app
+    from reconciler.cli.command_table import command_table
+    from reconciler.cli.completion_scripts import script_of
 
     typer.echo(script_of(str(shell), command_table(get_command(build_app()))), nl=False)

@@ -32,7 +32,7 @@ def doctor(
 
     Exit code 1 when something that is needed is missing.
     """
-    from reconciler import wiring  # noqa: PLC0415
+    from reconciler import wiring
 
     checks = wiring.examine_machine(invocation(context).settings)
     views = [{"check": c.name, "state": str(c.state), "found": c.found, "remedy": c.remedy} for c in checks]

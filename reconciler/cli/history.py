@@ -71,7 +71,7 @@ def history(
 
     Newest first, from the journal: what was changed, by whom, for which reason. Times are local.
     """
-    from reconciler.wiring_history import history as changes_of  # noqa: PLC0415
+    from reconciler.wiring_history import history as changes_of
 
     settings = invocation(context).settings
     rows = list(changes_of(settings, vm, since=read_since(since), limit=limit, patches=patch))

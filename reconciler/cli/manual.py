@@ -122,9 +122,9 @@ def _text(text: str) -> str:
 
 def main() -> None:
     """Write the page."""
-    from typer.main import get_command  # noqa: PLC0415
+    from typer.main import get_command
 
-    from reconciler.cli.app import build_app  # noqa: PLC0415
+    from reconciler.cli.app import build_app
 
     PAGE.write_text(manual(command_table(get_command(build_app()))))
 

@@ -93,7 +93,7 @@ def _planned(
         return answer, False
     if base == "-" == head:
         raise typer.BadParameter("only one of --base and --head can be standard input")
-    from reconciler import wiring_files  # noqa: PLC0415
+    from reconciler import wiring_files
 
     found = wiring_files.plan_files(
         call.settings, base, head, colour=on_terminal(), markdown=output is TextFormat.MARKDOWN
@@ -134,7 +134,7 @@ def apply(
         if output in (TextFormat.TEXT, TextFormat.MARKDOWN):
             write_report(view)
 
-    from reconciler import wiring  # noqa: PLC0415
+    from reconciler import wiring
 
     view = wiring.apply_once(
         invocation(context).settings, plan_id=plan_id, wait_s=read_duration(wait, "--wait") or 0.0, progress=tell

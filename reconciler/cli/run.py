@@ -41,11 +41,11 @@ def run(
 
     VMs go on running when it ends. SIGHUP reconciles at once.
     """
-    import structlog  # noqa: PLC0415
+    import structlog
 
-    from reconciler import wiring, wiring_daemon, wiring_lead  # noqa: PLC0415
-    from reconciler.daemon import events  # noqa: PLC0415
-    from reconciler.daemon.log_setup import set_up_logging  # noqa: PLC0415
+    from reconciler import wiring, wiring_daemon, wiring_lead
+    from reconciler.daemon import events
+    from reconciler.daemon.log_setup import set_up_logging
 
     settings = invocation(context).settings
     set_up_logging(settings.log)
@@ -85,7 +85,7 @@ class SettledTable:
         if facts == self._shown:
             return
         first, self._shown = self._shown is None, facts
-        from reconciler.daemon.views import status_view  # noqa: PLC0415
+        from reconciler.daemon.views import status_view
 
         columns, _ = COLUMNS[Kind.VM]
         rows = [status_view(vm, with_document=False) for vm in vms]
@@ -119,7 +119,7 @@ def is_settled(vm: ObjectStatus) -> bool:
     if vm.state is ObjectState.PROGRESSING or vm.printable_status in ("Starting", "Stopping", "Provisioning"):
         return False
     if vm.state in (ObjectState.READY, ObjectState.STAGED) and vm.printable_status == "Running":
-        from reconciler.daemon.addresses import awaits_address  # noqa: PLC0415
+        from reconciler.daemon.addresses import awaits_address
 
         return bool(vm.facts.get("ip")) or not awaits_address(vm, datetime.now(UTC))
     return True

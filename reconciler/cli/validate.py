@@ -62,7 +62,7 @@ def validate(
     YAML, schemas, references between objects, what the engine cannot honour, and with settings what their host does not
     have. Exit code 0 without errors, 1 with.
     """
-    from reconciler import wiring_files  # noqa: PLC0415
+    from reconciler import wiring_files
 
     if output is not None and report_format is not None:
         raise typer.BadParameter("give --output or --format, not both", param_hint="--format")
@@ -104,7 +104,7 @@ def _write_report(report: Report, report_format: ReportFormat) -> None:
         case ReportFormat.JSON:
             _write_output(report, OutputFormat.JSON)
         case ReportFormat.JUNIT:
-            from reconciler.reports.junit import to_junit  # noqa: PLC0415
+            from reconciler.reports.junit import to_junit
 
             typer.echo(to_junit(report), nl=False)
         case ReportFormat.SARIF:

@@ -29,7 +29,7 @@ def xml(
 
     Secrets are left out. Exit code 1 when a VM cannot be resolved or the manifests have errors; with --vm, only those of that VM count.
     """
-    from reconciler import wiring_files  # noqa: PLC0415
+    from reconciler import wiring_files
 
     found = wiring_files.describe_files(invocation(context).settings, paths)
     chosen = {key: text for key, text in found.texts.items() if _is_meant(key, vm)}

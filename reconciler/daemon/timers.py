@@ -27,7 +27,7 @@ class Poll:
     is_due: Callable[[], bool] = lambda: True
 
 
-class Every(BaseTrigger):  # type: ignore[misc]
+class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no types
     """One interval after the last time, whatever the clock says that was: APScheduler's own interval counts on from the
     time it had in mind, so that a clock set forward by a year makes it list every run of that year.
     """

@@ -21,7 +21,7 @@ _PART_LIMIT = 200
 _BASE: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
-class _Dumper(_BASE):  # type: ignore[misc]
+class _Dumper(_BASE):  # type: ignore[misc]  # which one it is shows when this runs
     """Block style without anchors, so that one changed field is one changed line."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -50,7 +50,7 @@ def to_yaml(value: Any) -> bytes:
 def from_yaml(data: bytes) -> Any:
     """Read what `to_yaml` wrote; None when it is something else."""
     try:
-        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (both are safe ones)
     except (yaml.YAMLError, ValueError):
         return None
 

@@ -104,7 +104,7 @@ class JournalStore:
             *directories, name = path.split("/")
             level = nested
             for directory in directories:
-                level = level.setdefault(directory, {})  # type: ignore[assignment]
+                level = level.setdefault(directory, {})  # type: ignore[assignment]  # no name is a file and a directory
             level[name] = data
         tree = self._tree(head.tree_id if head else None, nested) or self.repository.TreeBuilder().write()
         seconds = int(at.timestamp())

@@ -33,7 +33,7 @@ def highest_version(tags: Iterable[str], wanted: str) -> str:
     Raises:
         ValueError: see `parse_range`.
     """
-    import nodesemver  # noqa: PLC0415
+    import nodesemver  # noqa: PLC0415  (as above)
 
     allowed = parse_range(wanted)
     found = [tag for tag in sorted(tags, reverse=True) if _is_in(tag, allowed)]
@@ -41,7 +41,7 @@ def highest_version(tags: Iterable[str], wanted: str) -> str:
 
 
 def _is_in(tag: str, allowed: nodesemver.Range) -> bool:
-    import nodesemver  # noqa: PLC0415
+    import nodesemver  # noqa: PLC0415  (as above)
 
     try:
         return bool(allowed.test(nodesemver.make_semver(tag, loose=False)))

@@ -208,7 +208,7 @@ def _refuse_faults(raw: RawSettings) -> None:
 
     if jsonschema_rs.Draft202012Validator(settings_schema()).is_valid(raw.body):
         return
-    import jsonschema  # noqa: PLC0415
+    import jsonschema  # noqa: PLC0415  (as above)
 
     validator = jsonschema.Draft202012Validator(settings_schema())
     # A value of the wrong type breaks every other rule of its place too; the type says it all.

@@ -10,7 +10,7 @@ import ipaddress
 import os
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
@@ -136,7 +136,9 @@ class HttpTransport:
                 url = self._redirected(method, url, answer.headers["location"])
         raise UnreachableError("it redirects in circles")
 
-    def _stream(self, method: str, url: str, expected: str, body: bytes, then: BinaryIO | None):  # type: ignore[no-untyped-def]
+    def _stream(
+        self, method: str, url: str, expected: str, body: bytes, then: BinaryIO | None
+    ) -> AbstractAsyncContextManager[httpx.Response]:
         if self._client is None:
             raise AssertionError("asked outside a talk")
         headers = {"accept": expected, **self._authorization()}

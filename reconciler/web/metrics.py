@@ -20,7 +20,7 @@ from reconciler.model.status import ObjectState, ObjectStatus
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 # A series a counter that says when it was made, which nobody asks for.
-disable_created_metrics()  # type: ignore[no-untyped-call]
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
 
 _CYCLE_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _DRIFT_BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)

@@ -141,7 +141,7 @@ def test_a_branch_of_something_else_is_left_alone(served: Path, start: Start) ->
         journal = start(str(served), state, ref="refs/heads/main")
         if state == "full":
             tell(journal, "a")
-        eventually(lambda: bool(journal.standing()))  # noqa: B023
+        eventually(lambda journal=journal: bool(journal.standing()))
         assert "is no journal" in journal.standing()[0]
         assert "journal.push.branch" in journal.standing()[0]
         journal.finish(20.0)
@@ -161,7 +161,7 @@ def test_what_a_server_refuses_is_told_in_its_words(served: Path, start: Start, 
     ):
         journal = start(url, said[:8].strip(), auth if "basic" in url else SourceAuth())
         tell(journal, "a")
-        eventually(lambda: said in " ".join(journal.standing()))  # noqa: B023
+        eventually(lambda journal=journal, said=said: said in " ".join(journal.standing()))
         assert PASSWORD not in " ".join(journal.standing())
         journal.finish(20.0)
     assert head(served) == ""

@@ -43,7 +43,7 @@ def live(
     )
 
 
-A, R, M, H, O = (  # noqa: E741
+A, R, M, H, O = (  # noqa: E741  (a letter each keeps the tables readable)
     RunStrategy.ALWAYS, RunStrategy.RERUN_ON_FAILURE, RunStrategy.MANUAL, RunStrategy.HALTED, RunStrategy.ONCE
 )  # fmt: skip
 START, STOP = PowerStep.START, PowerStep.STOP

@@ -10,6 +10,7 @@ import pytest
 
 libvirt = pytest.importorskip("libvirt", reason="the Python module libvirt is not installed")
 
+# These import libvirt themselves.
 from nodeexec.libvirt.connection import Connection  # noqa: E402
 from nodeexec.libvirt.errors import Fault, translate  # noqa: E402
 from nodeexec.libvirt.events import EventStream  # noqa: E402
