@@ -31,16 +31,19 @@ def detach_disks(tools: Tools, owner: Mapping[str, Any], steps: Steps) -> str:
 
 
 def _owned_by(tools: Tools, owner: Mapping[str, Any]) -> Iterator[tuple[ObjectKey, Mapping[str, Any]]]:
-    """Disks in the owner's namespace that name it, as the caches know them, and those that its own document names, read anew."""
+    """Disks in the owner's namespace that name it, as the caches know them, and those that its own document names, read anew: one that
+    KubeVirt made a moment ago is in no cache yet.
+    """
     uid, namespace = metadata_of(owner).get("uid"), str(metadata_of(owner).get("namespace", ""))
     templates = (owner.get("spec") or {}).get("dataVolumeTemplates") or ()
-    named = {str((one.get("metadata") or {}).get("name", "")) for one in templates}
+    named = {str((one.get("metadata") or {}).get("name", "")) for one in templates} - {""}
     for kind in CLAIM_KINDS:
-        for name, document in tools.caches.items(kind):
-            if name[0] != namespace or tools.caches.is_missing(KINDS[kind]):
-                continue
-            key = ObjectKey(kind, *name)
-            current = tools.access.read(KINDS[kind], key) if name[1] in named else document
+        if tools.caches.is_missing(KINDS[kind]):
+            continue
+        known = {name[1]: document for name, document in tools.caches.items(kind) if name[0] == namespace}
+        for name in sorted({*known, *named}):
+            key = ObjectKey(kind, namespace, name)
+            current = tools.access.read(KINDS[kind], key) if name in named else known[name]
             if current is not None and _names(current, uid):
                 yield key, current
 

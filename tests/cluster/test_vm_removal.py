@@ -76,6 +76,20 @@ def test_what_was_interrupted_is_ended_before_the_vm_is_made_anew(site: ClusterS
     assert owners(site) == [again["metadata"]["uid"]]
 
 
+def test_a_disk_that_no_watch_told_of_yet_does_not_go_with_its_vm(site: ClusterSite, front: Front) -> None:
+    root = site.data_volume("root")
+    vm = site.vm("web", disks={"root": root}, templates=(_TEMPLATE,))
+    live = made(site, vm)
+    front.is_silent = True
+    assert root.document is not None
+    site.hands.create(dict(root.document.body))
+    adopting(site)
+    assert len(owners(site)) == 1
+    assert site.engine.apply(delete(live)).result is Result.APPLIED
+    assert site.hands.get(VM, site.namespace, "web") is None
+    assert owners(site) == []
+
+
 def test_what_kubevirt_writes_meanwhile_is_no_obstacle(site: ClusterSite, front: Front) -> None:
     _, live = adopted(site, front)
     numbers = iter(range(2))
