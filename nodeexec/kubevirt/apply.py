@@ -115,6 +115,8 @@ class Applier:
         is_over = live.marks is not None and live.marks.override is not None and self._rules().holding(live) is None
         if is_over and step is not PowerStep.UNPAUSE and outcome.result in (Result.APPLIED, Result.UNCHANGED):
             self._tools.access.patch(KINDS[live.key.kind], live.key, {"metadata": {"annotations": {OVERRIDE: None}}})
+            steps.note("took the operator's act off, which is over")
+            return steps.outcome()
         return outcome
 
     def _write(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,12 +15,12 @@ from nodeexec.kubevirt.impacts import impact_of
 from nodeexec.kubevirt.kinds import CLAIM_KINDS, DATA_VOLUME
 from nodeexec.kubevirt.leaves import ABSENT, MASK, Unlike, unlike
 from nodeexec.kubevirt.manifest import POWER_FIELDS, compared, declared_part
-from nodeexec.kubevirt.marks import metadata_of
+from nodeexec.kubevirt.marks import OVERRIDE, metadata_of
 from nodeexec.kubevirt.rollout import Rollout
 from nodeexec.kubevirt.vm_references import template_of
 from reconciler.model.live import KeptField, LiveObject, LiveVm, LiveVolume
 from reconciler.model.plan import Difference, Impact
-from reconciler.model.power import Override
+from reconciler.model.power import Override, OverrideAction, PowerState, RunStrategy
 from reconciler.model.quantity import format_bytes
 from reconciler.model.resolved import Resolved, ResolvedVm, ResolvedVolume, RestartPolicy
 from reconciler.model.secret import SECRET_FIELDS
@@ -67,6 +67,7 @@ def compare(wanted: Resolved, live: LiveObject, rules: Rules = Rules()) -> tuple
     if isinstance(live, LiveVm) and isinstance(wanted, ResolvedVm):
         found += _waiting_for_restart(want, live, explained=any(d.path.startswith(_TEMPLATE) for d in found))
         found += _going(live)
+        found += _over(wanted, live, rules, found)
     if isinstance(live, LiveVolume) and isinstance(wanted, ResolvedVolume):
         found = [*(d for d in found if not d.path.endswith(".requests.storage")), *_size(wanted, live)]
     if not found and marks is not None and marks.applied is not None and marks.applied != wanted.applied:
@@ -166,6 +167,22 @@ def _going(live: LiveVm) -> Iterator[Difference]:
         yield Difference(
             path="metadata.deletionTimestamp", before=metadata_of(live.served.document)["deletionTimestamp"], after=None,
             impact=Impact.NONE, reason="it is being deleted; it is made anew on its disks once it is gone", running=False,
+        )  # fmt: skip
+
+
+def _over(wanted: ResolvedVm, live: LiveVm, rules: Rules, found: Collection[Difference]) -> Iterator[Difference]:
+    """An operator's act that is over and has left nothing to undo is taken off the VM: what somebody does later is not it."""
+    act = live.marks.override if live.marks is not None else None
+    if act is None or rules.holding(live) is not None:
+        return
+    is_felt = any(one.path.removeprefix("spec.") in POWER_FIELDS for one in found) or (act.action, live.power) in (
+        (OverrideAction.PAUSE, PowerState.PAUSED),
+        *(((OverrideAction.STOP, PowerState.OFF),) if wanted.run_strategy is RunStrategy.RERUN_ON_FAILURE else ()),
+    )
+    if not is_felt:
+        yield Difference(
+            path=f"metadata.annotations[{OVERRIDE}]", before=str(act.action), after=None, impact=Impact.NONE,
+            reason=f"the {act.action} by operator {act.by} is over", stored=False, running=False,
         )  # fmt: skip
 
 

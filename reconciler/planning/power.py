@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from reconciler.model.live import LiveVm
+from reconciler.model.live import LiveObject, LiveVm
 from reconciler.model.power import Override, OverrideAction, PowerState, PowerStep, RunStrategy, StopReason
 
 BACKOFF_FIRST_S = 10.0
@@ -76,6 +76,12 @@ def current_override(live: LiveVm | None, now: datetime) -> Override | None:
     """The operator's action that holds now."""
     override = live.marks.override if live is not None and live.marks is not None else None
     return override if override is not None and override.holds(now) else None
+
+
+def has_ended_act(live: LiveObject, now: datetime) -> bool:
+    """Whether an operator's action is still noted although it is over: what it left is about to be undone."""
+    override = live.marks.override if live.marks is not None else None
+    return override is not None and not override.holds(now)
 
 
 def _pause_that_ended(live: LiveVm) -> Override | None:

@@ -17,6 +17,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.power import StopReason
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm, ResolvedVolume, RestartPolicy
 from reconciler.planning.inventory import Inventory
+from reconciler.planning.power import has_ended_act
 from reconciler.ports import Engine
 
 
@@ -74,7 +75,9 @@ class Circumstances:
             return Cause.COMMIT
         if live.marks.applied != wanted.applied or _has_other_secrets(wanted, live):
             return Cause.COMMIT
-        return Cause.OPERATOR if wanted.key in self.asked else _cause_of_power(wanted, live)
+        if wanted.key in self.asked or (self.policy.on_cluster and has_ended_act(live, self.now)):
+            return Cause.OPERATOR
+        return _cause_of_power(wanted, live)
 
 
 def access_pending(wanted: ResolvedVm, live: LiveVm) -> bool:

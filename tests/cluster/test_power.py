@@ -11,6 +11,7 @@ import pytest
 
 from nodeexec.kubevirt.engine import KubevirtEngine
 from nodeexec.kubevirt.kinds import INSTANCE, VM
+from nodeexec.kubevirt.marks import OVERRIDE
 from nodeexec.kubevirt.power import strategy_of
 from nodeexec.kubevirt.settings import KubevirtSettings
 from reconciler.daemon.clock import SystemClock
@@ -87,10 +88,10 @@ class Powered:
         outcome = self.site.engine.apply(update(vm, self.live(vm), power=step))
         assert outcome.result in (Result.APPLIED, Result.PROGRESSING), outcome
 
-    def end(self, vm: ResolvedVm) -> None:
+    def end(self, vm: ResolvedVm, action: OverrideAction = OverrideAction.STOP) -> None:
         """The act's time is over."""
         now = datetime.now(UTC)
-        said = Override(action=OverrideAction.STOP, by="ann", at=now - 2 * AGO, until=now - AGO)
+        said = Override(action=action, by="ann", at=now - 2 * AGO, until=now - AGO)
         self.site.engine.mark(vm.key, override=said, suspended="", suspended_until=None)
 
 
@@ -131,6 +132,39 @@ def test_an_operator_s_act_is_kept_and_undone_when_it_is_over(
     powered.site.hands.patch(VM, powered.site.namespace, "web", {"spec": {"runStrategy": "RerunOnFailure"}})
     found = wait_until(lambda: powered.site.engine.compare(bigger, powered.live(vm)), "somebody's act is seen")
     assert "virtctl" in found[0].refused
+
+
+@pytest.mark.parametrize(("declared", "action", "on"), [
+    ("Always", OverrideAction.START, True), ("Manual", OverrideAction.STOP, False), ("Always", OverrideAction.PAUSE, True),
+])  # fmt: skip
+def test_an_act_that_left_nothing_to_undo_is_taken_off_when_it_is_over_and_is_nobody_s_excuse(
+    powered: Powered, declared: str, action: OverrideAction, on: bool
+) -> None:
+    vm = powered.made(declared)
+    powered.end(vm, action)
+    (over,) = powered.site.engine.compare(vm, powered.live(vm))
+    assert (over.path, over.reason) == (f"metadata.annotations[{OVERRIDE}]", f"the {action} by operator ann is over")
+    outcome = powered.site.engine.apply(update(vm, powered.live(vm)))
+    assert (outcome.result, outcome.steps) == (Result.APPLIED, ("took the operator's act off, which is over",))
+    assert powered.site.engine.compare(vm, powered.live(vm)) == ()
+    powered.api("stop" if on else "start", powered.site.namespace, "web")
+    powered.is_on(vm, not on)
+    found = powered.site.engine.compare(vm, powered.live(vm))
+    assert all("virtctl" in one.refused for one in found)
+    assert bool(found) is (declared == "Always"), "a Manual VM's power is whoever's"
+
+
+def test_a_guest_that_is_still_paused_keeps_its_act_until_it_goes_on(powered: Powered) -> None:
+    vm = powered.made("Always")
+    powered.act(vm, OverrideAction.PAUSE, PowerStep.PAUSE)
+    wait_until(lambda: powered.live(vm).power is PowerState.PAUSED, "it stands still")
+    powered.end(vm, OverrideAction.PAUSE)
+    assert powered.site.engine.compare(vm, powered.live(vm)) == ()
+    assert powered.site.engine.apply(update(vm, powered.live(vm), power=PowerStep.UNPAUSE)).result is Result.APPLIED
+    wait_until(lambda: powered.live(vm).power is PowerState.RUNNING, "it goes on")
+    assert [one.path for one in powered.site.engine.compare(vm, powered.live(vm))] == [
+        f"metadata.annotations[{OVERRIDE}]"
+    ]
 
 
 def test_a_stop_by_virtctl_is_kept_or_put_right_as_the_settings_say(powered: Powered) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 
-from nodeexec.kubevirt.compare import compare
+from nodeexec.kubevirt.compare import Rules, compare
 from nodeexec.kubevirt.project_vm import is_of_pool, live_vm, sized
 from reconciler.manifests.foreign_kinds import served
 from reconciler.manifests.load import load_blob
@@ -13,8 +15,9 @@ from reconciler.model.declared import Declared, Reading
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveObject, LiveResource, LiveVm
 from reconciler.model.persistent import PersistentMap
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Cause, Impact, Plan
 from reconciler.model.policy import Mode, Policy
+from reconciler.model.power import Override, OverrideAction
 from reconciler.planning.offline import as_if_live, plan_between
 from reconciler.planning.planner import make_plan
 from reconciler.planning.references import references_of
@@ -188,3 +191,21 @@ spec: {source: {http: {url: "http://x.example/i", secretRef: login, certConfigMa
         ("ConfigMap", "roots", "spec.source.http.certConfigMap"),
         ("StorageClass", "fast", "spec.storage.storageClassName"),
     ]
+
+
+def test_what_an_act_of_an_operator_left_is_undone_in_the_operator_s_name() -> None:
+    there = live_of(VM)
+    vm = there[WEB]
+    assert isinstance(vm, LiveVm) and vm.marks is not None
+    act = Override(action=OverrideAction.START, by="ann", at=NOW - timedelta(hours=2), until=NOW - timedelta(hours=1))
+    noted = {**there, WEB: replace(vm, marks=replace(vm.marks, override=act))}
+    engine = PureEngine(
+        "kubevirt", check=lambda _: (), compare=partial(compare, rules=Rules(now=NOW)), describe=lambda _: ""
+    )
+    live = observed(*noted.values())
+    found = make_plan(
+        resolve(read(VM), live, policy=POLICY, digest=digest), live, policy=POLICY, engine=engine, now=NOW
+    )
+    ((change,), (difference,)) = found.changes, found.changes[0].differences
+    assert (change.cause, change.impact, change.power) == (Cause.OPERATOR, Impact.NONE, None)
+    assert difference.reason == "the start by operator ann is over"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from nodeexec.kubevirt.compare import SECRET, Rules, compare
@@ -15,7 +15,7 @@ from nodeexec.kubevirt.rollout import STAGE, Rollout
 from reconciler.model.live import LiveVm
 from reconciler.model.plan import Impact
 from reconciler.model.policy import Policy
-from reconciler.model.power import Override, OverrideAction
+from reconciler.model.power import Override, OverrideAction, PowerState
 from reconciler.model.resolved import ResolvedVm
 from reconciler.planning.offline import as_if_live
 from reconciler.planning.resolve_cluster import vm_of_cluster
@@ -109,3 +109,35 @@ def test_what_an_operator_s_act_left_is_put_back_when_it_is_over_and_somebody_s_
     assert "virtctl" in somebody.refused
     (corrected,) = compare(vm, replace(stopped, marks=at.marks), Rules(correct_power=True))
     assert corrected.refused == ""
+
+
+def test_an_act_that_is_over_is_to_be_taken_off_once_nothing_of_it_is_left() -> None:
+    vm = wanted()
+    at = live(vm)
+    assert at.marks is not None
+    until = datetime(2026, 1, 2, tzinfo=UTC)
+    during, after = Rules(now=datetime(2026, 1, 1, 12, tzinfo=UTC)), Rules(now=datetime(2026, 1, 3, tzinfo=UTC))
+    for action in OverrideAction:
+        act = Override(action=action, by="ann", at=datetime(2026, 1, 1, tzinfo=UTC), until=until)
+        noted = replace(at, marks=replace(at.marks, override=act))
+        assert compare(vm, noted, during) == ()
+        (over,) = compare(vm, noted, after)
+        assert (over.path, over.before, over.impact) == (
+            "metadata.annotations[gitvirt.io/override]",
+            action,
+            Impact.NONE,
+        )
+        is_paused = replace(noted, power=PowerState.PAUSED)
+        assert (compare(vm, is_paused, after) == ()) is (action is OverrideAction.PAUSE)
+
+
+def test_a_stop_that_is_over_is_noted_until_the_guest_that_reruns_on_failure_is_started() -> None:
+    vm = wanted(runStrategy="RerunOnFailure")
+    at = live(vm)
+    assert at.marks is not None
+    day = datetime(2026, 1, 1, tzinfo=UTC)
+    stop = Override(action=OverrideAction.STOP, by="ann", at=day, until=day + timedelta(hours=1))
+    noted = replace(at, marks=replace(at.marks, override=stop))
+    after = Rules(now=day + timedelta(days=1))
+    assert compare(vm, replace(noted, power=PowerState.OFF), after) == ()
+    assert len(compare(vm, replace(noted, power=PowerState.RUNNING), after)) == 1
