@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from reconciler.model.adoption import Adoption, FoundVm
+from reconciler.model.adoption import Adoption, FoundVm, Takeover
 from reconciler.model.document import Document
 from reconciler.model.host_secrets import HostSecrets
 from reconciler.model.keys import ObjectKey
@@ -17,7 +17,7 @@ from reconciler.model.plan import Change, Difference
 from reconciler.model.power import Override
 from reconciler.model.problem import Problem
 from reconciler.model.record import AuditEntry, CycleRecord
-from reconciler.model.resolved import Resolved, ResolvedVm, ResolvedVolume
+from reconciler.model.resolved import Resolved
 from reconciler.model.revision import Revision, Snapshot, SourceStatus
 
 T = TypeVar("T")
@@ -186,18 +186,9 @@ class Engine(Protocol):
         """
         ...
 
-    def adopt(
-        self,
-        adoption: Adoption,
-        wanted: ResolvedVm,
-        claims: Collection[ResolvedVolume],
-        *,
-        revision: str,
-        expected: str,
-    ) -> Outcome:
-        """Write gitvirt's marks on a domain and on its volumes, and touch nothing else. ``claims`` are the volumes that
-        become gitvirt's with it; ``expected`` is the fingerprint that `as_adopted` gave: a domain that moved since is
-        a conflict. A second call after a crash goes on where the first one stopped.
+    def adopt(self, takeover: Takeover) -> Outcome:
+        """Write gitvirt's marks on a domain and on its volumes, and touch nothing else. A domain that moved since it was looked
+        at is a conflict. A second call after a crash goes on where the first one stopped.
         """
         ...
 

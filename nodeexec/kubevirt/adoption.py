@@ -27,7 +27,7 @@ from nodeexec.kubevirt.project_vm import live_vm
 from nodeexec.kubevirt.project_volume import is_trash, size_of
 from nodeexec.kubevirt.steps import Steps, Tools
 from nodeexec.kubevirt.vm_references import claim_names, template_of
-from reconciler.model.adoption import Adoption, FoundDisk, FoundVm
+from reconciler.model.adoption import Adoption, FoundDisk, FoundVm, Takeover
 from reconciler.model.domain import ClaimSource, DiskSpec
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVm
@@ -124,21 +124,14 @@ def as_adopted(tools: Tools, adoption: Adoption) -> LiveVm | None:
     return live_vm(adoption.key, {**document, "metadata": marked}, instance, host=tools.observer.host)
 
 
-def adopt(
-    tools: Tools,
-    adoption: Adoption,
-    wanted: ResolvedVm,
-    claims: Collection[ResolvedVolume],
-    *,
-    revision: str,
-    expected: str,
-) -> Outcome:
+def adopt(tools: Tools, takeover: Takeover) -> Outcome:
     """See `Engine.adopt`. The claims come first: what ends in the middle is asked for again as a whole.
 
     Raises:
         ApiError, UnreachableError: see `ApiClient.call`.
     """
-    steps, key = Steps(), adoption.key
+    steps, adoption, wanted = Steps(), takeover.adoption, takeover.wanted
+    key = adoption.key
     if key_of(adoption.domain) != key:
         return steps.outcome(Result.REFUSED, f"a VM of a cluster keeps its name: {adoption.domain} cannot be {key}")
     raw = tools.access.read(KINDS[VM], key)
@@ -149,14 +142,14 @@ def adopt(
         return steps.outcome(Result.REFUSED, f"{key} is owned by {live.marks.owner!r}")
     if live.marks is None:
         again = as_adopted(tools, adoption)
-        if again is None or again.fingerprint != expected:
+        if again is None or again.fingerprint != takeover.expected:
             return steps.outcome(Result.CONFLICT, f"{key} changed meanwhile; look at it again and repeat")
-    for claim in claims:
-        refused = _adopt_claim(tools, claim, revision, steps)
+    for claim in takeover.claims:
+        refused = _adopt_claim(tools, claim, takeover.revision, steps)
         if refused:
             return steps.outcome(Result.REFUSED, refused)
     if live.marks is None:
-        _mark(tools, wanted, raw, _as_applied(wanted, raw), revision, steps)
+        _mark(tools, wanted, raw, _as_applied(wanted, raw), takeover.revision, steps)
     return steps.outcome()
 
 

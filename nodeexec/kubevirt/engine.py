@@ -32,7 +32,7 @@ from nodeexec.kubevirt.own_objects import deletions_name, own_namespace
 from nodeexec.kubevirt.settings import KubevirtSettings
 from nodeexec.kubevirt.steps import Steps, Tools
 from nodeexec.this_boot import boot_id
-from reconciler.model.adoption import Adoption, FoundVm
+from reconciler.model.adoption import Adoption, FoundVm, Takeover
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import TRASH_ITEM, ObjectKey
@@ -42,7 +42,7 @@ from reconciler.model.plan import Change, Difference
 from reconciler.model.policy import Policy
 from reconciler.model.power import Override
 from reconciler.model.problem import Problem
-from reconciler.model.resolved import Resolved, ResolvedVm, ResolvedVolume
+from reconciler.model.resolved import Resolved
 from reconciler.ports import Clock, Console
 
 _RULES_LAST_S = 600.0
@@ -222,19 +222,9 @@ class KubevirtEngine:
         self._start()
         return taking_over.as_adopted(self._tools, adoption)
 
-    def adopt(
-        self,
-        adoption: Adoption,
-        wanted: ResolvedVm,
-        claims: Collection[ResolvedVolume],
-        *,
-        revision: str,
-        expected: str,
-    ) -> Outcome:
+    def adopt(self, takeover: Takeover) -> Outcome:
         """Write marks on a VM and its claims; see `ports.Engine`."""
-        return self._answered(
-            lambda: taking_over.adopt(self._tools, adoption, wanted, claims, revision=revision, expected=expected)
-        )
+        return self._answered(lambda: taking_over.adopt(self._tools, takeover))
 
     def console(self, key: ObjectKey, *, take_over: bool) -> Console | None:
         """The way to a guest's console is KubeVirt's own; see `ports.Engine`."""

@@ -17,7 +17,7 @@ from nodeexec.libvirt.errors import translate
 from nodeexec.libvirt.kvm_proof import KvmProof
 from nodeexec.libvirt.naming import network_name
 from nodeexec.libvirt.settings import LibvirtSettings
-from reconciler.model.adoption import Adoption, FoundVm
+from reconciler.model.adoption import Adoption, FoundVm, Takeover
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import ObjectKey
@@ -113,17 +113,9 @@ class LibvirtEngine:
         """
         return self._looked(f"reading domain {adoption.domain}", lambda: self._survey.adopted(adoption))
 
-    def adopt(
-        self,
-        adoption: Adoption,
-        wanted: ResolvedVm,
-        claims: Collection[ResolvedVolume],
-        *,
-        revision: str,
-        expected: str,
-    ) -> Outcome:
+    def adopt(self, takeover: Takeover) -> Outcome:
         """Write gitvirt's marks on a domain and its volumes."""
-        return self._executor.adopt(adoption, wanted, claims, revision, expected)
+        return self._executor.adopt(takeover)
 
     def console(self, key: ObjectKey, *, take_over: bool) -> GuestConsole | None:
         """The serial console of a running guest; None when it is off.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,7 +27,7 @@ from nodeexec.libvirt.pools import Pools, PoolUnreadableError
 from nodeexec.libvirt.steps import Steps
 from nodeexec.libvirt.volume_files import NameTakenError, VolumeError, read_volume, write_marks
 from nodeexec.operator_ends import ENDS, ends_data
-from reconciler.model.adoption import Adoption
+from reconciler.model.adoption import Takeover
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import ATTACHED_VOLUME, TRASH_ITEM, ObjectKey
 from reconciler.model.live import LiveVolume, Unreadable
@@ -35,7 +35,6 @@ from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change
 from reconciler.model.policy import Policy
 from reconciler.model.power import Override
-from reconciler.model.resolved import ResolvedVm, ResolvedVolume
 
 RETRY_S = 5.0
 
@@ -83,14 +82,9 @@ class Executor:
 
         return self._safely(f"mark {key}", act)
 
-    def adopt(
-        self, adoption: Adoption, wanted: ResolvedVm, claims: Collection[ResolvedVolume], revision: str, expected: str
-    ) -> Outcome:
+    def adopt(self, takeover: Takeover) -> Outcome:
         """Write marks on a domain that was there before, and on its volumes."""
-        return self._safely(
-            f"adopt {adoption.domain}",
-            lambda steps: self.adopter.adopt(adoption, wanted, claims, revision, expected, steps),
-        )
+        return self._safely(f"adopt {takeover.adoption.domain}", lambda steps: self.adopter.adopt(takeover, steps))
 
     def release(self, key: ObjectKey) -> Outcome:
         """Take the marks off."""

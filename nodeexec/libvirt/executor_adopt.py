@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from nodeexec.libvirt.adopted import ADOPTED, adoption_data, adoption_of
@@ -17,12 +16,12 @@ from nodeexec.libvirt.steps import Steps
 from nodeexec.libvirt.survey import Survey
 from nodeexec.libvirt.volume_files import VolumeFile, read_volume, write_marks
 from nodeexec.libvirt.volume_marks import adopted_marks
-from reconciler.model.adoption import Adoption
+from reconciler.model.adoption import Adoption, Takeover
 from reconciler.model.keys import ObjectKey
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.policy import Policy
 from reconciler.model.power import PowerState, RunHistory
-from reconciler.model.resolved import ResolvedVm, ResolvedVolume
+from reconciler.model.resolved import ResolvedVolume
 from reconciler.ports import Clock
 
 
@@ -38,27 +37,20 @@ class Adopter:
     survey: Survey
     boot_id: str
 
-    def adopt(
-        self,
-        adoption: Adoption,
-        wanted: ResolvedVm,
-        claims: Collection[ResolvedVolume],
-        revision: str,
-        expected: str,
-        steps: Steps,
-    ) -> Outcome:
+    def adopt(self, takeover: Takeover, steps: Steps) -> Outcome:
         """See `Engine.adopt`. The volumes come first: what ends in the middle is asked for again as a whole.
 
         Raises:
             ApplyEndedError: it moved, is gone, or is not to be had.
             VolumeError, PoolUnreadableError, OSError, ValueError, libvirt.libvirtError: as the parts say.
         """
+        adoption, revision = takeover.adoption, takeover.revision
         with self.domains.lock(adoption.domain):
-            reading = self._unowned(adoption, expected)
+            reading = self._unowned(adoption, takeover.expected)
             formats = {(claim.namespace, claim.claim): claim.format for claim in adoption.claims.values()}
-            for claim in claims:
+            for claim in takeover.claims:
                 self._adopt_volume(claim, formats[claim.key.namespace, claim.key.name], revision, steps)
-            own = marks_for(wanted, revision, None, policy=self.policy, now=self.clock.now())
+            own = marks_for(takeover.wanted, revision, None, policy=self.policy, now=self.clock.now())
             is_on = reading.power is not PowerState.OFF
             marks = DomainMarks(
                 marks=own,

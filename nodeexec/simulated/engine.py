@@ -21,7 +21,7 @@ from nodeexec.simulated.steps import Executor
 from nodeexec.simulated.vm_changes import VmChanges
 from nodeexec.simulated.volume_changes import VolumeChanges
 from nodeexec.spec_difference import compare
-from reconciler.model.adoption import Adoption, FoundVm
+from reconciler.model.adoption import Adoption, FoundVm, Takeover
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import TRASH_ITEM, ObjectKey
@@ -174,24 +174,20 @@ class SimulatedEngine:
         label = f"{CALL}read {adoption.domain}"
         return self._call(label, lambda _kind: as_adopted(self._executor.reading(), adoption))
 
-    def adopt(
-        self,
-        adoption: Adoption,
-        wanted: ResolvedVm,
-        claims: Collection[ResolvedVolume],
-        *,
-        revision: str,
-        expected: str,
-    ) -> Outcome:
+    def adopt(self, takeover: Takeover) -> Outcome:
         """Write marks on a domain and its volumes; see `ports.Engine`."""
-        del claims  # a claim's volume has its usual name here, and is owned or not by itself
+        adoption = takeover.adoption
 
         def act() -> Outcome:
             live = as_adopted(self._executor.reading(), adoption)
-            if live is None or live.marks is not None or live.fingerprint != expected:
+            if live is None or live.marks is not None or live.fingerprint != takeover.expected:
                 return Outcome(result=Result.CONFLICT, reason=f"{adoption.domain} moved; look at it again")
+            # Its claims are not marked: a volume has its usual name here, and is owned or not by itself.
             marks = Marks(
-                owner=self._executor.owner, host=self._host.name, revision=revision, applied=dict(wanted.applied)
+                owner=self._executor.owner,
+                host=self._host.name,
+                revision=takeover.revision,
+                applied=dict(takeover.wanted.applied),
             )
             self._host.step("adopt", adopting(adoption, marks), key=adoption.key, reason="adopt")
             return Outcome(result=Result.APPLIED, steps=("adopt",))

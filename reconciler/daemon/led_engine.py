@@ -6,16 +6,14 @@ still act.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime
 from typing import Any, cast
 
-from reconciler.model.adoption import Adoption
+from reconciler.model.adoption import Takeover
 from reconciler.model.keys import ObjectKey
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change
 from reconciler.model.power import Override
-from reconciler.model.resolved import ResolvedVm, ResolvedVolume
 from reconciler.ports import Engine, Leadership
 
 _RETRY_S = 2.0
@@ -52,17 +50,9 @@ class _LedEngine:
         """See `Engine.release`."""
         return self._refusal() or self._engine.release(key)
 
-    def adopt(
-        self,
-        adoption: Adoption,
-        wanted: ResolvedVm,
-        claims: Collection[ResolvedVolume],
-        *,
-        revision: str,
-        expected: str,
-    ) -> Outcome:
+    def adopt(self, takeover: Takeover) -> Outcome:
         """See `Engine.adopt`."""
-        return self._refusal() or self._engine.adopt(adoption, wanted, claims, revision=revision, expected=expected)
+        return self._refusal() or self._engine.adopt(takeover)
 
     def empty_trash(self, item: str) -> Outcome:
         """See `Engine.empty_trash`."""

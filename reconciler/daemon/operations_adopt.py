@@ -9,7 +9,7 @@ from reconciler.daemon.arguments import Arguments
 from reconciler.daemon.exporting import kept_line, not_there, qualified
 from reconciler.daemon.operations_frame import Frame, Json
 from reconciler.daemon.refusals import refuse_fault
-from reconciler.model.adoption import FoundVm
+from reconciler.model.adoption import FoundVm, Takeover
 from reconciler.model.declared import reading_of
 from reconciler.model.errors import DaemonError
 from reconciler.model.keys import ObjectKey
@@ -57,13 +57,14 @@ class AdoptVerbs(Frame):
             return {**view, "adopted": False, "accept_mismatch": bool(accepted) and accepted != between.digest}
         adoption = with_kept(matching.adoption, between.kept)
         again = self._engine.as_adopted(adoption)
-        outcome = self._engine.adopt(
-            adoption,
-            wanted,
-            matching.claims,
+        takeover = Takeover(
+            adoption=adoption,
+            wanted=wanted,
+            claims=matching.claims,
             revision=reading_of(desired.readings, wanted.document.origin).revision,
             expected=again.fingerprint if again is not None else "",
         )
+        outcome = self._engine.adopt(takeover)
         refuse_fault(outcome, f"adopt {found.name}")
         facts = {"domain": found.name, "accepted": accepted if between.differences else "", "kept": len(between.kept)}
         action = self._action("adopt", user, wanted.key, facts)

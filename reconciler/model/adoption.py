@@ -9,6 +9,7 @@ from typing import Any
 from reconciler.model.domain import ClaimSource, DiskSpec, InterfaceSpec
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import KeptField, LiveVm
+from reconciler.model.resolved import ResolvedVm, ResolvedVolume
 
 ADOPT = "gitvirt.io/adopt"
 """Annotation: of a VirtualMachine, the domain it is; of a claim, the volume of its pool that it is. Such an object is taken
@@ -80,3 +81,16 @@ class Adoption:
     claims: Mapping[str, ClaimSource] = field(default_factory=dict)
     networks: Mapping[str, str] = field(default_factory=dict)
     kept: tuple[KeptField, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Takeover:
+    """An adoption that is to be carried out, as the VM ``wanted`` of a revision. ``claims`` are the volumes that become gitvirt's
+    with it; ``expected`` is the fingerprint that `Engine.as_adopted` gave.
+    """
+
+    adoption: Adoption
+    wanted: ResolvedVm
+    claims: tuple[ResolvedVolume, ...]
+    revision: str
+    expected: str

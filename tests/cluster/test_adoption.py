@@ -14,9 +14,10 @@ import pytest
 import yaml
 
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, INSTANCE, VM
+from reconciler.model.adoption import Adoption, Takeover
 from reconciler.model.live import LiveVm
 from reconciler.model.outcome import Outcome, Result
-from reconciler.model.resolved import ResolvedVm
+from reconciler.model.resolved import ResolvedVm, ResolvedVolume
 from reconciler.planning.adoption import Findings, Matching, findings, match, with_kept
 from reconciler.planning.resolve_cluster import vm_of_cluster
 from reconciler.planning.resolve_vm import References, VolumePlace
@@ -96,7 +97,15 @@ def adopted(site: ClusterSite, wanted: ResolvedVm) -> Outcome:
     adoption = with_kept(matching.adoption, found.kept)
     again = site.engine.as_adopted(adoption)
     assert again is not None
-    return site.engine.adopt(adoption, wanted, matching.claims, revision="4" * 40, expected=again.fingerprint)
+    return taken_over(site, adoption, wanted, matching.claims, again.fingerprint)
+
+
+def taken_over(
+    site: ClusterSite, adoption: Adoption, wanted: ResolvedVm, claims: tuple[ResolvedVolume, ...], expected: str
+) -> Outcome:
+    """What the engine answers to it."""
+    takeover = Takeover(adoption=adoption, wanted=wanted, claims=claims, revision="4" * 40, expected=expected)
+    return site.engine.adopt(takeover)
 
 
 def served(site: ClusterSite, kind: str, name: str) -> dict[str, Any]:
@@ -125,7 +134,7 @@ def test_a_vm_made_with_kubectl_is_taken_over_with_its_claim_and_nothing_else_of
     assert set(objects) == {wanted.key, site.claim("root").key}
     assert [site.engine.compare(one, objects[one.key]) for one in (wanted, site.claim("root"))] == [(), ()]
     adoption = between(site, wanted)[0].adoption
-    assert site.engine.adopt(adoption, wanted, (), revision="4" * 40, expected="").result is Result.UNCHANGED
+    assert taken_over(site, adoption, wanted, (), "").result is Result.UNCHANGED
 
 
 def test_what_git_changes_afterwards_is_written_and_the_rest_stays_as_it_was_found(site: ClusterSite) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from reconciler.model.adoption import Takeover
 from reconciler.model.outcome import Result
 from reconciler.model.power import PowerState
 from reconciler.model.resolved import ResolvedVm
@@ -41,18 +42,20 @@ def test_a_vm_that_is_as_declared_is_adopted_and_goes_on(world: World) -> None:
     name = foreign_twin(world, vm)
     matching, between, expected = looked_at(world, vm, name)
     assert (between.obstacles, between.differences) == ((), ())
-    adoption = with_kept(matching.adoption, between.kept)
-    assert world.engine.adopt(adoption, vm, (), revision="4" * 40, expected="moved").result is Result.CONFLICT
+
+    def takeover(seen: str) -> Takeover:
+        adoption = with_kept(matching.adoption, between.kept)
+        return Takeover(adoption=adoption, wanted=vm, claims=(), revision="4" * 40, expected=seen)
+
+    assert world.engine.adopt(takeover("moved")).result is Result.CONFLICT
     assert look_vm(world, vm.key).marks is None
-    assert world.engine.adopt(adoption, vm, (), revision="4" * 40, expected=expected).result is Result.APPLIED
+    assert world.engine.adopt(takeover(expected)).result is Result.APPLIED
     live = look_vm(world, vm.key)
     assert live.marks is not None
     assert (live.marks.owner, live.marks.revision) == (world.site.policy.owner, "4" * 40)
     assert (live.power, world.engine.compare(vm, live)) == (PowerState.RUNNING, ())
     assert vm.key in everything(world).objects
-    assert world.engine.adopt(adoption, vm, (), revision="4" * 40, expected=expected).is_fault or (
-        look_vm(world, vm.key).marks == live.marks
-    )
+    assert world.engine.adopt(takeover(expected)).is_fault or (look_vm(world, vm.key).marks == live.marks)
 
 
 def test_what_differs_is_told_and_what_would_be_unplugged_is_in_the_way(world: World) -> None:

@@ -22,7 +22,6 @@ ACTS = {
 }
 NAMED: dict[str, dict[str, Any]] = {
     "mark": {"override": None, "suspended": "", "suspended_until": None},
-    "adopt": {"revision": "", "expected": ""},
 }
 
 
