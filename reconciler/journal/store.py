@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import heapq
-import os
 import shutil
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -17,6 +14,7 @@ import pygit2
 from pygit2.enums import FileMode, ObjectType
 
 from reconciler.journal.packing import LOOSE_LIMIT
+from reconciler.locked_file import locked_file
 from reconciler.loose_objects import LooseObjects, is_cut_off, require_whole
 from reconciler.model.errors import JournalError
 from reconciler.model.plain_text import one_line
@@ -267,19 +265,7 @@ def one_writer(lock: Path, repository: Path) -> Iterator[None]:
         JournalError: another process holds it for longer than ten seconds.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        until = time.monotonic() + _LOCK_WAIT_S
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise JournalError(f"another process writes the journal (it holds {lock})") from None
-                time.sleep(0.05)
+    with locked_file(lock, _LOCK_WAIT_S, JournalError(f"another process writes the journal (it holds {lock})")):
         for left in [*repository.glob("*.lock"), *(repository / "refs").rglob("*.lock")]:
             left.unlink(missing_ok=True)
         yield
-    finally:
-        os.close(handle)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from reconciler.model.errors import SettingsError
+from typing import Any
+
 from reconciler.model.quantity import parse_quantity
 from reconciler.settings.file import RawSettings
-from reconciler.settings.values import value_at
+from reconciler.settings.values import read_parsed
 
 _UNITS = (("Ti", 1 << 40), ("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10))
 
@@ -16,15 +17,13 @@ def read_size(raw: RawSettings, path: str, *, default: int) -> int:
     Raises:
         SettingsError: it is not written as one.
     """
-    text = value_at(raw, path)
-    if text is None:
-        return default
-    try:
-        size = int(parse_quantity(text))
-        if size < 1:
-            raise ValueError("it must be at least 1")
-    except ValueError as error:
-        raise SettingsError(f"{raw.place(path.split('.'))}: {path}: {error}.") from error
+    return read_parsed(raw, path, _parse_size, default=default)
+
+
+def _parse_size(text: Any) -> int:
+    size = int(parse_quantity(text))
+    if size < 1:
+        raise ValueError("it must be at least 1")
     return size
 
 

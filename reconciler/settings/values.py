@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from reconciler.model.document import dotted
 from reconciler.model.durations import parse_duration_s
 from reconciler.model.errors import SettingsError
 from reconciler.settings.file import RawSettings
+
+T = TypeVar("T")
 
 _SHORTEST_INTERVAL_S = 1.0
 
@@ -39,19 +41,28 @@ def place_at(raw: RawSettings, at: str, name: str) -> str:
     return raw.place([*steps(at), name])
 
 
+def read_parsed(raw: RawSettings, path: str, parse: Callable[[Any], T], *, default: T) -> T:
+    """What ``parse`` makes of a value, ``default`` where it is left out.
+
+    Raises:
+        SettingsError: ``parse`` raised a ValueError.
+    """
+    value = value_at(raw, path)
+    if value is None:
+        return default
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise SettingsError(f"{raw.place(steps(path))}: {dotted(steps(path))}: {error}.") from error
+
+
 def read_duration_s(raw: RawSettings, path: str, *, default: float) -> float:
     """A duration in seconds.
 
     Raises:
         SettingsError: it is not written as one.
     """
-    text = value_at(raw, path)
-    if text is None:
-        return default
-    try:
-        return parse_duration_s(text)
-    except ValueError as error:
-        raise SettingsError(f"{raw.place(steps(path))}: {dotted(steps(path))}: {error}.") from error
+    return read_parsed(raw, path, parse_duration_s, default=default)
 
 
 def read_interval_s(raw: RawSettings, path: str, *, default: float) -> float:

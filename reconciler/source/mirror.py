@@ -9,11 +9,9 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import shutil
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from pathlib import Path
 
 import pygit2
 
+from reconciler.locked_file import locked_file
 from reconciler.model.errors import SourceError
 from reconciler.source.errors import DamagedError
 
@@ -156,18 +155,8 @@ def exclusive(lock: Path, wait_s: float) -> Iterator[None]:
         SourceError: another one has not finished after ``wait_s`` seconds.
     """
     lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with lock.open("ab") as handle:
-        until = time.monotonic() + wait_s
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise SourceError(
-                        f"another gitvirt process has been fetching for {wait_s:g} s (it holds {lock})"
-                    ) from None
-                time.sleep(0.05)
+    refusal = SourceError(f"another gitvirt process has been fetching for {wait_s:g} s (it holds {lock})")
+    with locked_file(lock, wait_s, refusal):
         yield
 
 
