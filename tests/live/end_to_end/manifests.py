@@ -14,29 +14,6 @@ spec:
   storage: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 64Mi}}}}}}
 """
 
-WEBSERVER = """\
-apiVersion: kubevirt.io/v1
-kind: VirtualMachine
-metadata: {name: webserver-vm}
-spec:
-  running: true
-  template:
-    metadata: {labels: {kubevirt.io/domain: webserver-vm}}
-    spec:
-      domain:
-        cpu: {cores: 2}
-        devices:
-          disks: [{name: rootdisk, disk: {bus: virtio}}]
-          interfaces: [{name: default, bridge: {}}, {name: secondary-net, bridge: {}}]
-        resources: {requests: {memory: 4Gi}}
-      networks:
-      - {name: default, pod: {}}
-      - {name: secondary-net, multus: {networkName: multus-external-network}}
-      volumes:
-      - {name: rootdisk, persistentVolumeClaim: {claimName: webserver-pvc}}
-"""
-"""As written in the requirements, to the letter."""
-
 WEBSERVER_CLAIM = """\
 apiVersion: v1
 kind: PersistentVolumeClaim

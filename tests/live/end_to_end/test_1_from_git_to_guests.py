@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.live.end_to_end.manifests import WEBSERVER, WEBSERVER_CLAIM, claim, network, vm
+from tests.live.end_to_end.manifests import WEBSERVER_CLAIM, claim, network, vm
+from tests.unit.manifests.samples import WEBSERVER
 
 if TYPE_CHECKING:
     from tests.live.end_to_end.world import World

@@ -29,6 +29,8 @@ spec:
       volumes:
       - {name: rootdisk, persistentVolumeClaim: {claimName: webserver-pvc}}
 """
+"""As written in the requirements, to the letter."""
+
 CLAIM = """\
 apiVersion: v1
 kind: PersistentVolumeClaim

@@ -13,35 +13,21 @@ from reconciler.model.power import RunStrategy
 from reconciler.model.resolved import DesiredState, ResolvedNetwork, ResolvedVm, ResolvedVolume, SourceKind
 from reconciler.planning.offline import as_if_live
 from reconciler.planning.resolve import Resolver, resolve
+from tests.unit.manifests.samples import WEBSERVER as AS_REQUIRED
 from tests.unit.planning.building import POLICY, claim, declared, digest, observed, vm
 
-WEBSERVER = """
-apiVersion: kubevirt.io/v1
-kind: VirtualMachine
-metadata: {name: webserver-vm}
-spec:
-  running: true
-  template:
-    metadata: {labels: {kubevirt.io/domain: webserver-vm}}
-    spec:
-      domain:
-        cpu: {cores: 2}
-        devices:
-          disks: [{name: rootdisk, disk: {bus: virtio}}]
-          interfaces: [{name: default, bridge: {}}, {name: secondary-net, bridge: {}}]
-        resources: {requests: {memory: 4Gi}}
-      networks:
-      - {name: default, pod: {}}
-      - {name: secondary-net, multus: {networkName: multus-external-network}}
-      volumes:
-      - {name: rootdisk, persistentVolumeClaim: {claimName: webserver-pvc}}
+WEBSERVER = (
+    AS_REQUIRED
+    + """\
 ---
 apiVersion: k8s.cni.cncf.io/v1
 kind: NetworkAttachmentDefinition
 metadata: {name: multus-external-network}
 spec: {config: '{"cniVersion": "0.3.1", "type": "bridge", "bridge": "br-ext"}'}
 ---
-""" + claim("webserver-pvc", "20Gi")
+"""
+    + claim("webserver-pvc", "20Gi")
+)
 VM_KEY = ObjectKey("VirtualMachine", "default", "webserver-vm")
 
 
