@@ -10,7 +10,7 @@ import typer
 from reconciler import wiring_ask
 from reconciler.cli.invocation import examples, invocation, tell_note
 from reconciler.cli.options import Namespace, TextFormat
-from reconciler.cli.output import write_json, write_yaml
+from reconciler.cli.output import write_data
 from reconciler.cli.report import any_failed, write_report
 from reconciler.model.plain_text import one_line
 
@@ -51,13 +51,8 @@ def adopt(
     arguments = {"domain": domain, "namespace": namespace, "accept": accept}
     given = {name: value for name, value in arguments.items() if value}
     view = wiring_ask.ask(invocation(context).settings, "adopt", given)
-    match output:
-        case TextFormat.JSON:
-            write_json(view)
-        case TextFormat.YAML:
-            write_yaml(view)
-        case _:
-            _tell(view)
+    if not write_data(view, output):
+        _tell(view)
     if not view["adopted"] or any_failed(view["report"]):
         raise typer.Exit(1)
 

@@ -23,6 +23,11 @@ _SHARED_FLAGS = ("--debug",)
 _VERSION = "--version"
 _CRASHED = 70
 _MAX_LINE = 4000
+_ABOUT = """Keeps virtual machines the way a Git repository says they are.
+
+`gitvirt run` follows a repository of KubeVirt manifests and makes them true, on this host or on a cluster. Every other command checks
+manifests, asks what is true, or does one thing by hand. --settings, --set and --debug may stand behind the command as well.
+"""
 
 MODULE_OF = {
     "run": "run",
@@ -58,7 +63,7 @@ def build_app(command: str = "") -> typer.Typer:
     app = typer.Typer(
         name="gitvirt",
         cls=FaultTellingGroup,
-        help="Keeps virtual machines the way a Git repository says they are.",
+        help=_ABOUT,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -105,10 +110,7 @@ def shared(
         bool, typer.Option(_VERSION, callback=_tell_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Keeps virtual machines the way a Git repository says they are.
-
-    --settings, --set and --debug may stand before or after the command.
-    """
+    """Take note of what every command shares."""
     del version
     context.obj = Invocation(settings_path=settings_path, overrides=tuple(overrides or ()), debug=debug)
 

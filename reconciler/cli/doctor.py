@@ -10,7 +10,7 @@ from rich.text import Text
 
 from reconciler.cli.invocation import examples, invocation
 from reconciler.cli.options import TextFormat
-from reconciler.cli.output import write_json, write_yaml
+from reconciler.cli.output import write_data
 from reconciler.model.plain_text import one_line
 
 if TYPE_CHECKING:
@@ -36,11 +36,7 @@ def doctor(
 
     checks = wiring.examine_machine(invocation(context).settings)
     views = [{"check": c.name, "state": str(c.state), "found": c.found, "remedy": c.remedy} for c in checks]
-    if output is TextFormat.JSON:
-        write_json({"checks": views})
-    elif output is TextFormat.YAML:
-        write_yaml({"checks": views})
-    else:
+    if not write_data({"checks": views}, output):
         _tell(checks)
     if any(str(check.state) == "failed" for check in checks):
         raise typer.Exit(1)

@@ -10,7 +10,7 @@ import typer
 
 from reconciler import wiring_ask
 from reconciler.cli.invocation import examples, invocation, tell_note
-from reconciler.cli.options import Kind, KindName, Namespace, Output, OutputFormat, read_kind, vm_arguments
+from reconciler.cli.options import AnyNamespace, Kind, KindName, Output, OutputFormat, read_kind, vm_arguments
 from reconciler.cli.output import (
     Column,
     Row,
@@ -106,7 +106,7 @@ def get(
     context: typer.Context,
     kind_name: KindName,
     name: Annotated[str, typer.Argument(metavar="[[NAMESPACE/]NAME]", help="Only this one.")] = "",
-    namespace: Namespace = "",
+    namespace: AnyNamespace = "",
     output: Output = OutputFormat.TABLE,
 ) -> None:
     """List objects with what is true of them now. Exit code 1 when a named one is not there."""
@@ -139,7 +139,7 @@ def describe(
     context: typer.Context,
     kind_name: KindName,
     name: Annotated[str, typer.Argument(metavar="[NAMESPACE/]NAME", help="Its name.")],
-    namespace: Namespace = "",
+    namespace: AnyNamespace = "",
 ) -> None:
     """Tell all about one object.
 

@@ -10,7 +10,7 @@ import typer
 from reconciler import wiring_ask
 from reconciler.cli.invocation import examples, invocation, tell_note
 from reconciler.cli.options import For, Namespace, TextFormat, VmName, read_duration, read_kind, vm_arguments
-from reconciler.cli.output import write_json, write_yaml
+from reconciler.cli.output import write_data
 from reconciler.cli.report import any_failed, exit_code_of, write_report
 from reconciler.model.plain_text import one_line
 
@@ -143,13 +143,8 @@ def _target(vm: str, namespace: str, everything: bool) -> dict[str, Any]:
 def _act(context: typer.Context, verb: str, arguments: Mapping[str, Any], output: TextFormat) -> None:
     given = {name: value for name, value in arguments.items() if value not in (None, "")}
     view = wiring_ask.ask(invocation(context).settings, verb, given)
-    match output:
-        case TextFormat.JSON:
-            write_json(view)
-        case TextFormat.YAML:
-            write_yaml(view)
-        case _:
-            _tell(verb, view, arguments)
+    if not write_data(view, output):
+        _tell(verb, view, arguments)
     if code := exit_code_of(view) if verb == "reconcile" else any_failed(view):
         raise typer.Exit(code)
 

@@ -23,6 +23,13 @@ class OutputFormat(StrEnum):
     NAME = "name"
 
 
+class DataFormat(StrEnum):
+    """How data are written."""
+
+    YAML = "yaml"
+    JSON = "json"
+
+
 class Kind(StrEnum):
     """What can be listed."""
 
@@ -102,7 +109,10 @@ def read_since(text: str | None) -> datetime | None:
 
 Output = Annotated[OutputFormat, typer.Option("--output", "-o", help="How to write the result.")]
 Namespace = Annotated[
-    str, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Else all (get, describe) or the default one.")
+    str, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Where the name says none; else the default one.")
+]
+AnyNamespace = Annotated[
+    str, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="Only in this namespace; else in all.")
 ]
 KindName = Annotated[str, typer.Argument(metavar="KIND", help="vm, vmi, pvc, dv, net or all.")]
 VmName = Annotated[str, typer.Argument(metavar="[NAMESPACE/]VM", help="The virtual machine.")]

@@ -10,7 +10,7 @@ import typer
 from reconciler import wiring_ask
 from reconciler.cli.invocation import Invocation, examples, invocation, tell_fault, tell_note
 from reconciler.cli.options import TextFormat, read_duration
-from reconciler.cli.output import on_terminal, write_json, write_yaml
+from reconciler.cli.output import on_terminal, write_data
 from reconciler.cli.report import exit_code_of, write_report
 from reconciler.cli.validate import write_problems
 from reconciler.model.errors import GitvirtError
@@ -106,13 +106,8 @@ def _planned(
 
 
 def _write(answer: Mapping[str, Any], text: str, output: TextFormat) -> None:
-    match output:
-        case TextFormat.JSON:
-            write_json(answer)
-        case TextFormat.YAML:
-            write_yaml(answer)
-        case _:
-            typer.echo(text, nl=False)
+    if not write_data(answer, output):
+        typer.echo(text, nl=False)
 
 
 def apply(
@@ -139,9 +134,6 @@ def apply(
     view = wiring.apply_once(
         invocation(context).settings, plan_id=plan_id, wait_s=read_duration(wait, "--wait") or 0.0, progress=tell
     )
-    if output is TextFormat.JSON:
-        write_json(view)
-    elif output is TextFormat.YAML:
-        write_yaml(view)
+    write_data(view, output)
     if code := exit_code_of(view):
         raise typer.Exit(code)

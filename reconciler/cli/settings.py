@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from reconciler.cli.invocation import examples, invocation
-from reconciler.cli.options import OutputFormat
+from reconciler.cli.options import DataFormat
 from reconciler.cli.output import write_json, write_yaml
 
 
@@ -18,14 +18,14 @@ def register(app: typer.Typer) -> None:
 
 def settings(
     context: typer.Context,
-    output: Annotated[OutputFormat, typer.Option("--output", "-o", help="yaml or json.")] = OutputFormat.YAML,
+    output: Annotated[DataFormat, typer.Option("--output", "-o", help="How to write them.")] = DataFormat.YAML,
 ) -> None:
     """Print the effective settings, without credentials.
 
     Defaults and overrides are included; the output is a settings file.
     """
     effective = invocation(context).settings
-    if output is OutputFormat.JSON:
+    if output is DataFormat.JSON:
         write_json(effective.to_dict())
         return
     typer.echo(f"# from {effective.origin}")
