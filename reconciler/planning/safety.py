@@ -147,7 +147,7 @@ def hold_large_classes(
     for kind_of_change in CLASSES:
         of_class = [c for c in changes if _is_in(c, kind_of_change)]
         begun = [c for c in of_class if _goes_on(c, around) or (c.key, c.action) in approvals.changes]
-        new = [c for c in of_class if c not in begun]
+        new = _without(of_class, begun)
         if not new:
             continue
         later = [key for key in waiting if key.kind in kind_of_change.kinds and kind_of_change.action is Action.DELETE]
@@ -162,7 +162,7 @@ def hold_large_classes(
             holds.append(
                 Hold(hold_id=hold_id(new), rule="blast-radius", reason=unknown, changes=tuple(new), approvable=False)
             )
-            changes = [c for c in changes if c not in new]
+            changes = _without(changes, new)
             continue
         reason = _reaches_too_far(len(new), done, owned - len(later), around, kind_of_change)
         if reason is None:
@@ -175,14 +175,22 @@ def hold_large_classes(
         others = len(new) - len(rolling)
         if rolling and _reaches_too_far(others, done, owned - len(later), around, kind_of_change) is None:
             go = _as_many_as_allowed(rolling, done + others, owned - len(later), around, kind_of_change)
-            left = [change for change in rolling if change not in go]
+            left = _without(rolling, go)
             hold = Hold(hold_id=hold_id(left), rule=hold.rule, reason=f"{reason}; {_ROLLING}", changes=tuple(left))
             if approvals.cover(hold):
                 released.append(hold)
                 continue
         holds.append(hold)
-        changes = [c for c in changes if c not in hold.changes]
+        changes = _without(changes, hold.changes)
     return changes, holds, released
+
+
+def _without(changes: Iterable[Change], others: Iterable[Change]) -> list[Change]:
+    """The changes of a plan but for some of them. An object has one change in a plan; comparing whole changes would take the square of
+    their number, and it is the large plans that are held.
+    """
+    keys = {change.key for change in others}
+    return [change for change in changes if change.key not in keys]
 
 
 def _is_by_window(change: Change) -> bool:
@@ -203,9 +211,11 @@ def _as_many_as_allowed(
 
 def release_approved(holds: Iterable[Hold], approvals: Approvals) -> tuple[list[Hold], list[Hold]]:
     """The holds that a person released, and those that remain."""
-    every = list(holds)
-    released = [hold for hold in every if approvals.cover(hold)]
-    return released, [hold for hold in every if hold not in released]
+    released: list[Hold] = []
+    left: list[Hold] = []
+    for hold in holds:
+        (released if approvals.cover(hold) else left).append(hold)
+    return released, left
 
 
 def _is_in(change: Change, kind_of_change: Class) -> bool:
