@@ -156,7 +156,14 @@ def _declare(core: Core, work: Path, count: int, strategy: str) -> None:
 def _apply(core: Core, changes: Sequence[Change]) -> float:
     """Seconds that the apply stage takes."""
     begun = time.perf_counter()
-    attempted, _ = execute(changes, postponed=(), engine=core.engine, workers=ThreadWorkers(THREADS), clock=core.clock)
+    attempted, _ = execute(
+        changes,
+        postponed=(),
+        begin=lambda _: None,
+        engine=core.engine,
+        workers=ThreadWorkers(THREADS),
+        clock=core.clock,
+    )
     taken = time.perf_counter() - begun
     failed = [
         f"{done.change.key}: {done.outcome.reason}" for done in attempted if done.outcome.result != Result.APPLIED

@@ -11,6 +11,7 @@ import re
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -152,11 +153,12 @@ def _bare_loop(connection: Any, xmls: list[str]) -> float:
 
 
 def _forget(connection: Any, pool: Any, number: int) -> None:
-    for remove in (
+    steps: tuple[Callable[[], Any], ...] = (
         lambda: connection.lookupByName(f"bare_vm{number}").destroy(),
         lambda: connection.lookupByName(f"bare_vm{number}").undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM),
         lambda: pool.storageVolLookupByName(f"bare_vm{number}.qcow2").delete(),
-    ):
+    )
+    for remove in steps:
         try:
             remove()
         except libvirt.libvirtError:
