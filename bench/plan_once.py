@@ -110,7 +110,7 @@ def measure(repository: Path, state: Path) -> dict[str, list[float]]:
     source, engine = follow(repository, state), Remembering()
     cycle = Cycle(
         sources={"": source},
-        engine=engine,  # type: ignore[arg-type]
+        engine=engine,  # type: ignore[arg-type]  # what a cycle calls is there
         journal=NoJournal(),
         clock=SystemClock(),
         workers=ThreadWorkers(1),

@@ -32,7 +32,7 @@ class FileHandler(http.server.SimpleHTTPRequestHandler):
         self.quiet = quiet
         super().__init__(*arguments, **keywords)
 
-    def copyfile(self, source: IO[bytes], outputfile: IO[bytes]) -> None:  # type: ignore[override]
+    def copyfile(self, source: IO[bytes], outputfile: IO[bytes]) -> None:  # type: ignore[override]  # nothing but bytes is copied here
         """Send the file, at most at the given rate. A client that goes away ends the download, nothing else."""
         sent = 0
         started_s = time.monotonic()

@@ -129,7 +129,7 @@ class Watch:
         listed_at = self._listed_at
         if not self._version or listed_at is None or self._clock.monotonic() - listed_at > RELIST_S:
             self._list()
-        seconds = str(WATCH_S + random.randrange(60))  # noqa: S311
+        seconds = str(WATCH_S + random.randrange(60))  # noqa: S311 - spreads load
         query = {
             "watch": "true",
             "allowWatchBookmarks": "true",

@@ -127,40 +127,35 @@ def broken_files(canaries: Canaries) -> dict[str, str]:
         f"vm-{name}.yaml": text(vm(f"broken-{name}", {"seed": {"cloudInitNoCloud": source}}))
         for name, source in seeds.items()
     }
-    return (
-        files
-        | {
-            "secret-number.yaml": text(secret("number", stringData={"pin": canaries.number("Secret with a number")})),
-            "secret-text.yaml": text(secret("text", stringData=plant("Secret that is text"))),
-            "secret-list.yaml": text(secret("list", data=[plant("Secret that is a list")])),
-            "secret-mapping.yaml": text(secret("mapping", stringData={"a": {"b": plant("Secret with a mapping")}})),
-            "secret-base64.yaml": text(secret("base64", data={"a": f"{plant('data that is no base64')}!"})),
-            "secret-field.yaml": text(secret("field", stringdata={"a": plant("stringData misspelt")})),
-            "secret-kind.yaml": text({**secret("kind", stringData={"a": plant("Secret misspelt")}), "kind": "Secrett"}),
-            "secret-null.yaml": f"{text(secret('null', stringData={'a': plant('Secret beside null')}))}  b:\n",
-            "header.yaml": text(
-                data_volume("header", "http://127.0.0.1/i", extraHeaders=[plant("extraHeaders that is none")])
-            ),
-            "header-text.yaml": text(
-                data_volume("headers-text", "http://127.0.0.1/i", extraHeaders=plant("extraHeaders as text"))
-            ),
-            "url.yaml": text(
-                data_volume("url", f"ftp://me:{plant('password in a bad URL')}@host/i?{plant('bad query')}")
-            ),
-            "url-number.yaml": text(data_volume("url-number", [f"http://a:{plant('URL in a list')}@host/"])),  # type: ignore[arg-type]
-            "syntax-tab.yaml": f"apiVersion: v1\nkind: Secret\nstringData:\n\tpassword: {plant('beside a tab')}\n",
-            "syntax-quote.yaml": f'apiVersion: v1\nkind: Secret\nstringData:\n  a: "{plant("in an open quote")}\n',
-            "syntax-colon.yaml": f"apiVersion: v1\nkind: Secret\nstringData:\n  a: b: {plant('after two colons')}\n",
-            "syntax-anchor.yaml": f"apiVersion: v1\nkind: Secret\nstringData:\n  a: *{plant('as an alias')}\n",
-            "syntax-own-tag.yaml": f"apiVersion: v1\nkind: Secret\nmetadata: {{name: own}}\nstringData:\n"
-            f"  a: !{plant('as a tag')} x\n",
-            "syntax-tag.yaml": f"apiVersion: v1\nkind: Secret\nmetadata: {{name: tag}}\nstringData:\n"
-            f"  a: !!int {plant('under a tag')}\n",
-            "syntax-twice.yaml": f"apiVersion: v1\nkind: Secret\nmetadata: {{name: twice}}\nstringData:\n"
-            f"  a: {plant('first of two')}\n  a: {plant('second of two')}\n",
-            "syntax-indent.yaml": f"apiVersion: v1\nkind: Secret\nmetadata: {{name: indent}}\nstringData:\n"
-            f"    a: {plant('before bad indentation')}\n  b: {plant('at bad indentation')}\n",
-            "broken.json": json.dumps(secret("json", stringData={"a": plant("in broken JSON")}))[:-3],
-            "binary.yaml": f"# {plant('beside a control character')}\x07\napiVersion: v1\n",
-        }
-    )
+    return files | {
+        "secret-number.yaml": text(secret("number", stringData={"pin": canaries.number("Secret with a number")})),
+        "secret-text.yaml": text(secret("text", stringData=plant("Secret that is text"))),
+        "secret-list.yaml": text(secret("list", data=[plant("Secret that is a list")])),
+        "secret-mapping.yaml": text(secret("mapping", stringData={"a": {"b": plant("Secret with a mapping")}})),
+        "secret-base64.yaml": text(secret("base64", data={"a": f"{plant('data that is no base64')}!"})),
+        "secret-field.yaml": text(secret("field", stringdata={"a": plant("stringData misspelt")})),
+        "secret-kind.yaml": text({**secret("kind", stringData={"a": plant("Secret misspelt")}), "kind": "Secrett"}),
+        "secret-null.yaml": f"{text(secret('null', stringData={'a': plant('Secret beside null')}))}  b:\n",
+        "header.yaml": text(
+            data_volume("header", "http://127.0.0.1/i", extraHeaders=[plant("extraHeaders that is none")])
+        ),
+        "header-text.yaml": text(
+            data_volume("headers-text", "http://127.0.0.1/i", extraHeaders=plant("extraHeaders as text"))
+        ),
+        "url.yaml": text(data_volume("url", f"ftp://me:{plant('password in a bad URL')}@host/i?{plant('bad query')}")),
+        "url-number.yaml": text(data_volume("url-number", [f"http://a:{plant('URL in a list')}@host/"])),
+        "syntax-tab.yaml": f"apiVersion: v1\nkind: Secret\nstringData:\n\tpassword: {plant('beside a tab')}\n",
+        "syntax-quote.yaml": f'apiVersion: v1\nkind: Secret\nstringData:\n  a: "{plant("in an open quote")}\n',
+        "syntax-colon.yaml": f"apiVersion: v1\nkind: Secret\nstringData:\n  a: b: {plant('after two colons')}\n",
+        "syntax-anchor.yaml": f"apiVersion: v1\nkind: Secret\nstringData:\n  a: *{plant('as an alias')}\n",
+        "syntax-own-tag.yaml": f"apiVersion: v1\nkind: Secret\nmetadata: {{name: own}}\nstringData:\n"
+        f"  a: !{plant('as a tag')} x\n",
+        "syntax-tag.yaml": f"apiVersion: v1\nkind: Secret\nmetadata: {{name: tag}}\nstringData:\n"
+        f"  a: !!int {plant('under a tag')}\n",
+        "syntax-twice.yaml": f"apiVersion: v1\nkind: Secret\nmetadata: {{name: twice}}\nstringData:\n"
+        f"  a: {plant('first of two')}\n  a: {plant('second of two')}\n",
+        "syntax-indent.yaml": f"apiVersion: v1\nkind: Secret\nmetadata: {{name: indent}}\nstringData:\n"
+        f"    a: {plant('before bad indentation')}\n  b: {plant('at bad indentation')}\n",
+        "broken.json": json.dumps(secret("json", stringData={"a": plant("in broken JSON")}))[:-3],
+        "binary.yaml": f"# {plant('beside a control character')}\x07\napiVersion: v1\n",
+    }

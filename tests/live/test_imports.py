@@ -169,11 +169,11 @@ def leave_as_after_a_crash(host: LiveHost, volume: Any) -> None:
     from nodeexec.libvirt.imports import Imports
 
     original = Imports._work
-    Imports._work = lambda *_: None  # type: ignore[method-assign]
+    Imports._work = lambda *_: None
     try:
         host.engine.apply(create(volume))
     finally:
-        Imports._work = original  # type: ignore[method-assign]
+        Imports._work = original
     directory = host.pool / ".gitvirt" / "incoming" / f"{volume.key.namespace}_{volume.key.name}.qcow2"
     (directory / "part").write_bytes(b"half of it")
 

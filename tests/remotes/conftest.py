@@ -78,7 +78,7 @@ def upstream(repositories: Path) -> Upstream:
     made.commit({"vms/web.yaml": "kind: VirtualMachine\n", "README.md": "read me\n"})
     made.git("init", "-q", "--bare", "-b", "main", f"../{name}.git")
     made.git("remote", "add", "origin", f"../{name}.git")
-    made.served = f"{name}.git"  # type: ignore[attr-defined]
+    made.served = f"{name}.git"
     made.git("push", "-q", "origin", "main")
     return made
 
@@ -95,8 +95,8 @@ def sources() -> Iterator[list[GitSource]]:
 def make_source(tmp_path: Path, authority: Authority, sources: list[GitSource]) -> Callable[..., GitSource]:
     def make(url: str, *, auth: SourceAuth = SourceAuth(), **changes: object) -> GitSource:
         limits = {"limits": changes.pop("limits")} if "limits" in changes else {}
-        spec = SourceSpec(**{"url": url, "auth": auth, "ca_file": authority.certificate, "timeout_s": 20.0, **changes})  # type: ignore[arg-type]
-        source = GitSource(spec, state_directory=tmp_path / "state", clock=SteppedClock(), **limits)  # type: ignore[arg-type]
+        spec = SourceSpec(**{"url": url, "auth": auth, "ca_file": authority.certificate, "timeout_s": 20.0, **changes})
+        source = GitSource(spec, state_directory=tmp_path / "state", clock=SteppedClock(), **limits)
         sources.append(source)
         return source
 

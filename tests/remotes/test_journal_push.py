@@ -44,7 +44,7 @@ def told(journal: Journal) -> list[str]:
 @pytest.fixture
 def served(repositories: Path, upstream: Upstream) -> Path:
     """The repository that the servers serve."""
-    return repositories / upstream.served  # type: ignore[attr-defined]
+    return repositories / upstream.served
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def strategies(alpha: World) -> World:
     files = {f"{name}.yaml": vm(name, strategy, grace_s=5) for name, strategy in NAMES.items()}
     world.declare(dict(files), "A VM for each runStrategy")
     for name in ("rerun", "once", "fragile"):
-        world.until(f"{name} was started", lambda name=name: started(world, name))  # type: ignore[misc]
+        world.until(f"{name} was started", lambda name=name: started(world, name))
     for name in ("manual", "halted"):
         world.until_status(name, "Stopped")
     return world

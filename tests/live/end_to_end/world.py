@@ -239,7 +239,7 @@ class World:
         for name in names:
             self.until(
                 f"{name} runs and has an address",
-                lambda name=name: (r := self.row(name)) and r["status"] == "Running" and r["facts"].get("ip"),  # type: ignore[misc]
+                lambda name=name: (r := self.row(name)) and r["status"] == "Running" and r["facts"].get("ip"),
                 every_s=0.5,
             )
 
@@ -335,7 +335,7 @@ class World:
             log = self.git("log", "--reverse", "--format=%H%x00%B%x01", f"{since}..HEAD", at=self.journal)
             return next((c for c in corrections_in(log) if c.key == key), None)
 
-        return self.until(f"the journal tells that drift of {key} was corrected", told, limit_s, 0.1)  # type: ignore[return-value]
+        return self.until(f"the journal tells that drift of {key} was corrected", told, limit_s, 0.1)
 
     def key(self, name: str, kind: str = "VirtualMachine") -> str:
         """An object's key, as the journal writes it."""

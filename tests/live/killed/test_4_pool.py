@@ -144,7 +144,7 @@ def test_a_full_pool_fails_what_needs_room_and_leaves_nothing_half_made(small: K
                     (m := row_of(world, name, kind)[1]) and ("No space" in m or "full" in m) and m
                 ),
                 20,
-            )  # type: ignore[misc]
+            )
             print(f"{name}: {said}")
         world.kill_daemon()
         world.start_daemon()

@@ -68,11 +68,11 @@ class KilledWorld(World):
 
     def start_daemon_unheard(self) -> None:
         """Start it and do not wait until it answers."""
-        until, self.until = self.until, lambda *_a, **_k: None  # type: ignore[method-assign, assignment, return-value]
+        until, self.until = self.until, lambda *_a, **_k: None
         try:
             self.start_daemon()
         finally:
-            self.until = until  # type: ignore[method-assign]
+            self.until = until
 
     def until_settled(self, limit_s: float = 40.0) -> None:
         """Nothing is left to do or waits, of the last commit."""

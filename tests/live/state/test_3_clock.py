@@ -41,7 +41,7 @@ def test_a_year_forward_and_a_day_back_stop_nothing(stated: StateWorld, clock: P
         stated.until_told("clock.jumped", count, 15)
         name = f"clock{count}"
         stated.declare({f"{name}.yaml": small_vm(name)}, f"after {by}")
-        stated.until("polls go on", lambda name=name: stated.is_there(name), 20)  # type: ignore[misc]
+        stated.until("polls go on", lambda name=name: stated.is_there(name), 20)
         stated.undefine_idle()
         stated.until("drift is corrected", lambda: stated.is_there("idle"), 20)
     said = [round(event["by_s"] / 86400) for event in stated.events("clock.jumped")[-2:]]

@@ -67,7 +67,7 @@ def test_whatever_it_answers_what_was_accepted_is_enforced(stated: StateWorld, s
             assert not stated.is_there(name)
         server.mode = "honest"
         stated.ask("reconcile")
-        stated.until("the commit is followed", lambda name=name: stated.is_there(name), 30)  # type: ignore[misc]
+        stated.until("the commit is followed", lambda name=name: stated.is_there(name), 30)
     server.mode = "garbage"
     stated.again()
     stated.undefine_idle()

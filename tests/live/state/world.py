@@ -66,7 +66,7 @@ class StateWorld(World):
         """Those lines, once there are enough."""
         return self.until(
             f"the log tells {name}", lambda: f if len(f := self.events(name)) >= count else None, limit_s, 0.1
-        )  # type: ignore[return-value]
+        )
 
     def kill_daemon(self) -> None:
         """``kill -9``."""

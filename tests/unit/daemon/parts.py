@@ -26,7 +26,7 @@ def report(**facts: object) -> CycleReport:
         "retry_after_s": None,
         "finished_at": NOW,
     }
-    return CycleReport(**{**given, **facts})  # type: ignore[arg-type]
+    return CycleReport(**{**given, **facts})
 
 
 class FakeCycle:

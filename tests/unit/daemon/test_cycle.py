@@ -226,7 +226,7 @@ def test_a_journal_that_cannot_be_written_does_not_stop_reconciliation(world: Wo
     def full(record: CycleRecord) -> str:
         raise JournalError("no space left on /var/lib/gitvirt")
 
-    world.journal.write = full  # type: ignore[method-assign]
+    world.journal.write = full
     world.commit(vm("web") + claim("web-root"))
     report = world.cycle.run(Wake(fetch=True))
     assert len(report.record.applied) == 3 and "no space left" in report.record.messages[0]

@@ -86,7 +86,7 @@ def run(world: SecretWorld, text: str) -> None:
 
 
 def seed_of(world: SecretWorld, key: ObjectKey) -> object:
-    return world.engine.observe([key]).objects[key].stored.disks[0].source  # type: ignore[union-attr]
+    return world.engine.observe([key]).objects[key].stored.disks[0].source
 
 
 def test_a_changed_secret_reaches_its_users_and_nobody_else_is_looked_at(world: SecretWorld) -> None:
@@ -108,7 +108,7 @@ def test_a_secret_that_became_readable_by_others_leaves_its_users_as_they_are(wo
     report = world.cycle.run(Wake(fetch=True))
     assert [problem.code for problem in report.problems] == ["secret-file-refused"]
     assert seed_of(world, WEB) == before
-    assert world.engine.observe([WEB]).objects[WEB].running is not None  # type: ignore[union-attr]
+    assert world.engine.observe([WEB]).objects[WEB].running is not None
 
 
 def test_the_hosts_secret_wins_and_the_other_is_told(world: SecretWorld) -> None:
@@ -128,7 +128,7 @@ def test_a_lost_key_holds_the_vm_and_the_key_frees_it(world: SecretWorld) -> Non
     report = world.cycle.run(Wake(fetch=True))
     assert [problem.code for problem in report.problems] == ["sops-no-key"]
     assert world.state(WEB) is ObjectState.INVALID
-    assert world.engine.observe([WEB]).objects[WEB].running is not None  # type: ignore[union-attr]
+    assert world.engine.observe([WEB]).objects[WEB].running is not None
     assert world.told()[-1][0] == "VirtualMachine/default/web"
     world.use_key("first.agekey")
     world.cycle.run(Wake(fetch=True))
@@ -160,7 +160,7 @@ spec:
 
 
 def access_of(world: SecretWorld) -> str:
-    return world.engine.observe([WEB]).objects[WEB].guest_access  # type: ignore[union-attr]
+    return world.engine.observe([WEB]).objects[WEB].guest_access
 
 
 def condition(world: SecretWorld) -> tuple[bool | None, str]:

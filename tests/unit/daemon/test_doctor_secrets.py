@@ -22,7 +22,7 @@ def checks(tmp_path: Path) -> dict[str, list[Check]]:
     found: dict[str, list[Check]] = {}
     for check in examine(
         load_settings(settings),
-        open_engine=no_engine,  # type: ignore[arg-type]
+        open_engine=no_engine,
         why_slow=lambda _: "",
         programs=(),
     ):

@@ -93,9 +93,9 @@ def test_whoever_asks_while_a_cycle_hangs_is_told_so_and_what_was_known_before(w
     def hang(keys: object) -> object:
         inside.set()
         go_on.wait(10)
-        return observe(keys)  # type: ignore[arg-type]
+        return observe(keys)
 
-    world.engine.observe = hang  # type: ignore[method-assign, assignment]
+    world.engine.observe = hang
     cycle = threading.Thread(target=lambda: world.cycle.run(Wake(everything=True)))
     cycle.start()
     try:

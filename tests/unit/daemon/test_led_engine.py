@@ -44,7 +44,7 @@ class Recorder:
 @pytest.mark.parametrize("name", sorted(ACTS))
 def test_what_acts_asks_first(name: str) -> None:
     engine = Recorder()
-    led: Any = led_engine(engine, engine)  # type: ignore[arg-type]
+    led: Any = led_engine(engine, engine)
     act, arguments = getattr(led, name), [None] * ACTS[name]
     outcome = act(*arguments, **NAMED.get(name, {}))
     assert outcome.result is Result.RETRY
@@ -58,6 +58,6 @@ def test_what_acts_asks_first(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(LOOKS))
 def test_what_looks_is_the_engines_own(name: str) -> None:
     engine = Recorder()
-    getattr(led_engine(engine, engine), name)()  # type: ignore[arg-type]
+    getattr(led_engine(engine, engine), name)()
     assert engine.called == [name]
     assert not hasattr(_LedEngine, name)

@@ -23,7 +23,7 @@ DB = ObjectKey("VirtualMachine", "default", "db")
 
 @contextmanager
 def running(cycle: FakeCycle, **options: object) -> Iterator[CycleLoop]:
-    loop = CycleLoop(cycle=cycle, clock=SystemClock(), **options)  # type: ignore[arg-type]
+    loop = CycleLoop(cycle=cycle, clock=SystemClock(), **options)
     loop.start()
     try:
         yield loop

@@ -37,7 +37,7 @@ class Bench:
 
     def settle(self, done: Callable[[], bool]) -> None:
         """Cycles until something is true. The host's time passes by leaps, so what waits for a retry is named."""
-        clock = self.core.engine._host.clock  # type: ignore[attr-defined]
+        clock = self.core.engine._host.clock
         for _ in range(60):
             if done():
                 return
@@ -236,7 +236,7 @@ def test_a_plan_that_was_read_is_carried_out_and_a_stale_one_is_not(bench: Bench
         bench.ask("apply", plan_id=now)
     web = next(key for key in bench.core.engine.observe(None).objects if key.name == "web")
     nothing = bench.ask("plan")["plan_id"]
-    bench.core.engine._host.end_guest(web, StopReason.DESTROYED)  # type: ignore[attr-defined]
+    bench.core.engine._host.end_guest(web, StopReason.DESTROYED)
     with pytest.raises(StalePlanError, match="1 changes"):
         bench.ask("apply", plan_id=nothing)
 
@@ -304,7 +304,7 @@ def test_resume_ends_a_pause(bench: Bench) -> None:
 def test_a_pause_for_a_time_ends_by_itself(bench: Bench) -> None:
     assert bench.ask("pause", name="web", for_s=60)["retry_after_s"] == pytest.approx(60, abs=5)
     assert bench.state("web") == "Paused"
-    clock = bench.core.engine._host.clock  # type: ignore[attr-defined]
+    clock = bench.core.engine._host.clock
     bench.core.cycle._clock = bench.core.cycle._lookout._clock = clock
     clock.advance(61.0)
     bench.core.cycle.run(Wake())
@@ -405,7 +405,7 @@ def test_what_a_question_comes_upon_wakes_the_cycle(bench: Bench) -> None:
     bench.ask("status")
     assert told == []
     web = ObjectKey("VirtualMachine", "default", "web")
-    bench.core.engine._host.end_guest(web, StopReason.DESTROYED)  # type: ignore[attr-defined]
+    bench.core.engine._host.end_guest(web, StopReason.DESTROYED)
     bench.ask("get", kind="vm")
     assert [wake.keys for wake in told] == [frozenset({web})]
 

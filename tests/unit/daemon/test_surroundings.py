@@ -210,7 +210,7 @@ def test_the_pump_survives_a_lost_connection_and_then_looks_everywhere(monkeypat
     monkeypatch.setattr("reconciler.daemon.event_pump._PAUSE_S", 0.02)
     wakes: list[Wake] = []
     engine = FakeEngine([[WEB, EVERYTHING], EngineError("gone"), [WEB]])
-    pump = EventPump(engine=engine, wake=wakes.append, clock=SystemClock())  # type: ignore[arg-type]
+    pump = EventPump(engine=engine, wake=wakes.append, clock=SystemClock())
     pump.start()
     eventually(lambda: len(wakes) >= 5)
     pump.stop()

@@ -195,7 +195,7 @@ def test_what_an_operator_said_is_looked_at_again_when_it_ends() -> None:
     def vm(**marks: object) -> LiveVm:
         plain = live(PowerState.RUNNING)
         assert plain.marks is not None
-        return replace(plain, marks=replace(plain.marks, **marks))  # type: ignore[arg-type]
+        return replace(plain, marks=replace(plain.marks, **marks))
 
     stop = Override(action=OverrideAction.STOP, by="ann", at=NOW, until=NOW + timedelta(seconds=90))
     assert seconds_to_expiry(vm(override=stop), NOW) == 90

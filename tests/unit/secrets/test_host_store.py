@@ -80,7 +80,7 @@ def test_the_layout_of_a_mounted_secret_is_read(directory: Path) -> None:
 def test_one_bad_file_makes_its_secret_invalid_and_no_other(directory: Path, damage: object, says: str) -> None:
     (directory / "prod" / "other").mkdir()
     write(directory / "prod" / "other" / "key", b"x")
-    damage(directory / "prod" / "db" / "password")  # type: ignore[operator]
+    damage(directory / "prod" / "db" / "password")
     found = {secret.key.name: secret for secret in HostStore(directory).read().secrets}
     (problem,) = found["db"].problems
     assert problem.code == "secret-file-refused"

@@ -96,7 +96,7 @@ def upstream(tmp_path: Path) -> Upstream:
 def make_source(tmp_path: Path, upstream: Upstream) -> Callable[..., GitSource]:
     def make(**changes: object) -> GitSource:
         of_source = {name: changes.pop(name) for name in ("clock", "limits", "state_directory") if name in changes}
-        spec = SourceSpec(**{"url": str(upstream.path), **changes})  # type: ignore[arg-type]
-        return GitSource(spec, **{"state_directory": tmp_path / "state", "clock": SteppedClock(), **of_source})  # type: ignore[arg-type]
+        spec = SourceSpec(**{"url": str(upstream.path), **changes})
+        return GitSource(spec, **{"state_directory": tmp_path / "state", "clock": SteppedClock(), **of_source})
 
     return make

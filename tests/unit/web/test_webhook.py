@@ -231,7 +231,7 @@ def test_a_replay_only_wakes_and_a_flood_wakes_seldom(site: Site, monkeypatch: p
     flooded = Webhook(
         secret_file=site.secrets,
         names=["apps"],
-        wake=lambda name: woken.append((name, time.monotonic() - began)) or True,  # type: ignore[func-returns-value]
+        wake=lambda name: woken.append((name, time.monotonic() - began)) or True,
         refused=lambda *_: None,
         monotonic=time.monotonic,
     )

@@ -193,7 +193,7 @@ class Racing(StoredLease):
         self._meanwhile()
 
     def create(self, body: object) -> dict[str, object]:
-        return dict(self._shared.create(body))  # type: ignore[arg-type]
+        return dict(self._shared.create(body))
 
 
 def test_what_is_given_back_is_free_at_once() -> None:

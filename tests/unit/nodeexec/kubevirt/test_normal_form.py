@@ -114,7 +114,7 @@ def test_a_vm_that_says_little_is_left_to_the_platform() -> None:
 
 
 def test_an_empty_identity_is_none() -> None:
-    assert live(wanted(RICH)).stored.uuid == wanted(RICH).domain.uuid != ""  # type: ignore[union-attr]
+    assert live(wanted(RICH)).stored.uuid == wanted(RICH).domain.uuid != ""
 
 
 @pytest.mark.parametrize(

@@ -50,4 +50,4 @@ def test_a_disk_on_a_snapshot_is_never_re_pointed(path: str) -> None:
     )
     text = changed_definition(SPEC, HOST, MARKS, etree.tostring(tree).decode(), (refused,))
     disks = etree.fromstring(text.encode()).findall("devices/disk")
-    assert [found.find("source").get("file") for found in disks] == [OVERLAY]  # type: ignore[union-attr]
+    assert [found.find("source").get("file") for found in disks] == [OVERLAY]
