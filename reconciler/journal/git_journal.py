@@ -50,6 +50,8 @@ from reconciler.ports import Clock
 
 LACKING_LIMIT = 500
 """Objects whose live state is written down in one cycle after the journal was lost: a second or so of work."""
+PACKING = "journal-packing"
+"""The background work that gathers the journal's objects."""
 SET_ASIDE, LATE, COMPLETED, JOINED = "set-aside", "late", "completed", "joined"
 """What happens to a journal."""
 
@@ -233,7 +235,7 @@ class GitJournal:
                 commit = self._commit(store, record, news)
             self._notices = []
             if store.packing_is_due():
-                self._background("journal-packing", self._pack)
+                self._background(PACKING, self._pack)
         self._seen = (self._seen or Seen()).after(record)
         return commit
 

@@ -63,9 +63,15 @@ class JournalStore:
             KeyError, ValueError, pygit2.GitError: the journal is damaged.
         """
         head = self.head()
-        tree = head.tree if head is not None else ()
+        root = head.tree if head is not None else None
+        # A directory of thousands is opened once, not for each of its files.
+        opened: dict[str, pygit2.Object | None] = {"": root}
         for path in paths:
-            yield path, path in tree
+            directory, _, name = path.rpartition("/")
+            if directory not in opened:
+                opened[directory] = root[directory] if root is not None and directory in root else None
+            tree = opened[directory]
+            yield path, isinstance(tree, pygit2.Tree) and name in tree
 
     def head(self) -> pygit2.Commit | None:
         """The newest commit, None in a journal without any.

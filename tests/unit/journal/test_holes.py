@@ -128,6 +128,13 @@ def test_after_the_state_directory_was_deleted_everything_is_written_down_in_ste
     assert next(asked) == keys[0], "a journal that holds everything does not go through all there is"
 
 
+def test_what_a_journal_lacks_is_told_file_by_file(make_journal: Make) -> None:
+    journal, claim = make_journal(), ObjectKey("PersistentVolumeClaim", "default", "web")
+    assert journal.write(record(live={WEB: LIVE}, found=(WEB,)))
+    elsewhere = ObjectKey("VirtualMachine", "prod", "web")
+    assert make_journal().lacks([WEB, DB, claim, elsewhere]) == (claim, DB, elsewhere)
+
+
 class TestNoRoom:
     """The state directory cannot be written: here a file lies where it should be."""
 
