@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figure import Figure
@@ -28,44 +29,66 @@ def measure() -> list[Figure]:
         define_all(core, work, SCANNED)
         core.engine.close()
         settings = work.parent / "settings.yaml"
-        daemon = subprocess.Popen(
-            [sys.executable, "-m", "reconciler", "run", "--settings", str(settings)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            _wait_until_settled(work.parent / "run" / "control.sock", daemon)
-            begun, used = time.monotonic(), _cpu_s(daemon.pid)
-            time.sleep(MEASURED_S)
-            taken, quiet = time.monotonic() - begun, _cpu_s(daemon.pid) - used
-            ask(work.parent / "run" / "control.sock", "reconcile")
-            time.sleep(5.0)
-            look = _cpu_s(daemon.pid) - used - quiet
-        finally:
-            daemon.terminate()
-            daemon.wait(timeout=30)
-    print(f"    {quiet:.2f} s of CPU in a quiet {taken:.0f} s, {look:.2f} s for a full look", flush=True)
+        idle = measured(settings, work.parent / "run" / "control.sock")
     what = f"idle daemon, {SCANNED} domains: CPU in {MEASURED_S:.0f} s"
-    spent = quiet + look * taken / RESYNC_S
-    return [Figure(what=what, bound="1 % of a core", measured=(spent,), bounds=(taken * SHARE,), aim=1.0)]
+    return [idle.figure(what)]
 
 
-def _wait_until_settled(socket: Path, daemon: subprocess.Popen[bytes]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle:
+    """Seconds of CPU of a daemon: in a quiet minute (``taken_s`` long), and for the full look that comes once in `RESYNC_S`."""
+
+    quiet_s: float
+    taken_s: float
+    look_s: float
+
+    def figure(self, what: str) -> Figure:
+        """Its share of one core, with the minute's part of a full look."""
+        spent = self.quiet_s + self.look_s * self.taken_s / RESYNC_S
+        return Figure(what=what, bound="1 % of a core", measured=(spent,), bounds=(self.taken_s * SHARE,), aim=1.0)
+
+
+def measured(settings: Path, socket: Path) -> Idle:
+    """A daemon of these settings from its start on; what it has to do first is printed and not counted."""
+    daemon = subprocess.Popen(
+        [sys.executable, "-m", "reconciler", "run", "--settings", str(settings)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until_settled(socket, daemon)
+        begun, used = time.monotonic(), cpu_s(daemon.pid)
+        time.sleep(MEASURED_S)
+        taken, quiet = time.monotonic() - begun, cpu_s(daemon.pid) - used
+        ask(socket, "reconcile")
+        time.sleep(5.0)
+        look = cpu_s(daemon.pid) - used - quiet
+    finally:
+        daemon.terminate()
+        daemon.wait(timeout=30)
+    print(
+        f"    a daemon: {used:.2f} s of CPU until it came to rest, {quiet:.2f} s in a quiet {taken:.0f} s, {look:.2f} s for a full look",
+        flush=True,
+    )
+    return Idle(quiet_s=quiet, taken_s=taken, look_s=look)
+
+
+def wait_until_settled(socket: Path, daemon: subprocess.Popen[bytes]) -> None:
     """Until the daemon has looked at everything once and then done nothing for a while."""
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
         if daemon.poll() is not None:
             raise RuntimeError(f"the daemon ended with {daemon.returncode}")
         if socket.exists() and ask(socket, "status") is not None:
-            before = _cpu_s(daemon.pid)
+            before = cpu_s(daemon.pid)
             time.sleep(3.0)
-            if _cpu_s(daemon.pid) - before < 0.3:
+            if cpu_s(daemon.pid) - before < 0.3:
                 return
         time.sleep(0.5)
     raise RuntimeError("the daemon does not come to rest")
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """Seconds of CPU that a process has used, its threads included."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
