@@ -45,6 +45,7 @@ _STATUS = {
         "nodeName",
         "phaseTransitionTimestamps",
         "memory",
+        "currentCPUTopology",
         "activePods",
         "migrationState",
     ),

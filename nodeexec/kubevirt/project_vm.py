@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import orjson
 
-from nodeexec.kubevirt.conditions import condition
+from nodeexec.kubevirt.conditions import condition, is_true
 from nodeexec.kubevirt.marks import annotations_of, labels_of, metadata_of, read_history, read_marks, read_time
 from nodeexec.kubevirt.vm_references import claim_names, template_of
 from reconciler.model.domain import ClaimSource, CpuSpec, DiskSpec, DomainSpec, InterfaceSpec, NoMedia
@@ -23,7 +23,7 @@ from reconciler.model.instancetype import sizing_of
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import KeptField, LiveInterface, LiveVm, Served
 from reconciler.model.power import PowerState, StopReason
-from reconciler.model.quantity import mib_of
+from reconciler.model.quantity import MIB, format_bytes, mib_of
 
 _ENDED = ("Succeeded", "Failed")
 
@@ -44,13 +44,14 @@ def live_vm(
     agent = condition(guest, "AgentConnected")
     info = ((guest or {}).get("status") or {}).get("guestOSInfo") or {}
     uid = str(metadata_of(instance).get("uid", "")) if instance is not None else None
+    running, plugging = _as_it_runs(key, guest) if guest is not None else (None, ())
     started = _entered(guest, "Running") or read_time(metadata_of(guest or {}).get("creationTimestamp"))
     return LiveVm(
         key=key,
         fingerprint=fingerprint(document, guest),
         marks=marks,
         stored=spec_of(key, template_of(document)),
-        running=spec_of(key, (guest or {}).get("spec") or {}) if guest is not None else None,
+        running=running,
         power=_power(guest),
         stop_reason=_stop_reason(document, instance),
         history=read_history(document, started, _entered(instance, *_ENDED), instance=uid),
@@ -60,7 +61,7 @@ def live_vm(
         accelerator="kubevirt",
         machine=str((((guest or {}).get("spec") or {}).get("domain") or {}).get("machine", {}).get("type", "")),
         reported=str(status.get("printableStatus", "")),
-        under_way=_under_way(document, guest),
+        under_way="; ".join((*_requested(document, guest), *plugging)),
         controller=_controller(key, document),
         served=Served(document=document, instance=guest, settled=settled),
     )
@@ -74,24 +75,46 @@ def sized(vm: LiveVm, instancetype: Mapping[str, Any] | None) -> LiveVm:
     return replace(vm, stored=replace(vm.stored, cpu=CpuSpec(sockets=sizing.cpus), memory_mib=sizing.memory_mib))
 
 
+def _as_it_runs(key: ObjectKey, guest: Mapping[str, Any]) -> tuple[DomainSpec, tuple[str, ...]]:
+    """An instance with the CPUs and memory that its guest has by now, and what is still to be plugged in: until it was migrated for
+    that the instance asks for more already. Differences are looked for in the documents, so that such a wait is no drift.
+    """
+    asked, status = spec_of(key, guest.get("spec") or {}), guest.get("status") or {}
+    topology, memory = status.get("currentCPUTopology") or {}, status.get("memory") or {}
+    has = replace(
+        asked,
+        cpu=_cpu({"cpu": topology}) if topology else asked.cpu,
+        memory_mib=_memory_mib({"memory": {"guest": memory.get("guestCurrent")}}) or asked.memory_mib,
+    )
+    return has, tuple(_plugging(guest, asked, has))
+
+
 def is_of_pool(document: Mapping[str, Any]) -> bool:
     """Whether a pool made a VM: it is the pool's, whoever's that is."""
     owners = metadata_of(document).get("ownerReferences") or ()
     return any(one.get("controller") and one.get("kind") == "VirtualMachinePool" for one in owners)
 
 
-def _under_way(document: Mapping[str, Any], guest: Mapping[str, Any] | None) -> str:
+def _requested(document: Mapping[str, Any], guest: Mapping[str, Any] | None) -> Iterator[str]:
     """What KubeVirt is doing with a VM at somebody's request."""
-    status, said = document.get("status") or {}, []
+    status = document.get("status") or {}
     move = ((guest or {}).get("status") or {}).get("migrationState") or {}
     if move and not (move.get("completed") or move.get("failed") or move.get("endTimestamp")):
         to = f" to {move['targetNode']}" if move.get("targetNode") else ""
-        said.append(f"it migrates from {move.get('sourceNode') or 'its node'}{to}")
+        yield f"it migrates from {move.get('sourceNode') or 'its node'}{to}"
     if status.get("snapshotInProgress"):
-        said.append(f"the snapshot {status['snapshotInProgress']} is being taken")
+        yield f"the snapshot {status['snapshotInProgress']} is being taken"
     if status.get("restoreInProgress"):
-        said.append(f"the restore {status['restoreInProgress']} is under way")
-    return "; ".join(said)
+        yield f"the restore {status['restoreInProgress']} is under way"
+
+
+def _plugging(guest: Mapping[str, Any], asked: DomainSpec, has: DomainSpec) -> Iterator[str]:
+    """CPUs and memory that KubeVirt is about to plug in, and that the guest does not have yet."""
+    if is_true(guest, "HotVCPUChange") and has.cpu.count != asked.cpu.count:
+        yield f"CPUs are being plugged in: the guest has {has.cpu.count} of {asked.cpu.count}"
+    if is_true(guest, "HotMemoryChange") and has.memory_mib != asked.memory_mib:
+        sizes = [format_bytes(mib * MIB) for mib in (has.memory_mib, asked.memory_mib)]
+        yield f"memory is being plugged in: the guest has {sizes[0]} of {sizes[1]}"
 
 
 def _controller(key: ObjectKey, document: Mapping[str, Any]) -> ObjectKey | None:

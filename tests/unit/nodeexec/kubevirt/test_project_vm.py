@@ -54,6 +54,37 @@ def test_what_tables_show() -> None:
     assert live.guest_agent
 
 
+def plugged(cpu: dict[str, int] | None, memory: str | None, *conditions: str) -> dict[str, Any]:
+    status = {
+        "currentCPUTopology": cpu,
+        "memory": {"guestAtBoot": "1Gi", "guestCurrent": memory, "guestRequested": "2Gi"},
+        "conditions": [{"type": one, "status": "True"} for one in conditions],
+    }
+    spec = {"domain": {"cpu": {"sockets": 4, "cores": 2}, "memory": {"guest": "2Gi"}}}
+    return {**instance("Running", **status), "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("guest", "size", "said"),
+    [
+        (plugged({"sockets": 2, "cores": 2, "threads": 1}, "1Gi", "HotVCPUChange", "HotMemoryChange"), (4, 1024),
+         "CPUs are being plugged in: the guest has 4 of 8; memory is being plugged in: the guest has 1Gi of 2Gi"),
+        (plugged({"sockets": 4, "cores": 2, "threads": 1}, "2Gi", "HotMemoryChange"), (8, 2048), ""),
+        (plugged({"sockets": 2, "cores": 2, "threads": 1}, "1Gi"), (4, 1024), ""),
+        (plugged(None, None, "HotVCPUChange"), (8, 2048), ""),
+        (plugged({}, "0", "HotMemoryChange"), (8, 2048), ""),
+        (plugged({}, "nonsense"), (8, 2048), ""),
+    ],
+)  # fmt: skip
+def test_a_guest_has_what_it_has_while_more_is_plugged_in(
+    guest: dict[str, Any], size: tuple[int, int], said: str
+) -> None:
+    live = live_vm(KEY, VM, guest, host="cluster")
+    assert live.running is not None
+    assert (live.running.cpu.count, live.running.memory_mib) == size
+    assert live.under_way == said
+
+
 def test_the_fingerprint_moves_with_what_matters_and_not_with_versions() -> None:
     def of(document: dict[str, Any], guest: dict[str, Any] | None = None) -> str:
         return live_vm(KEY, document, guest, host="cluster").fingerprint
