@@ -2,7 +2,9 @@
 
 The real source, loading, cycle and planner over an engine that only remembers: what a hypervisor adds is measured elsewhere.
 
-python -m bench.plan_once REPOSITORY STATE
+python -m bench.plan_once REPOSITORY STATE [CPUS]
+
+On a host of so few CPUs that a VM has more of them, that is noted with each plan.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ class Remembering:
     is_platform = False
     check = staticmethod(check)
 
-    def __init__(self) -> None:
+    def __init__(self, cpus: int) -> None:
+        self.cpus = cpus
         self.live: dict[ObjectKey, LiveObject] = {}
         self.asked_at: tuple[float, float] | None = None
 
@@ -55,7 +58,7 @@ class Remembering:
         """What is remembered."""
         asked = None if keys is None else frozenset(keys)
         objects = dict(self.live) if asked is None else {key: self.live[key] for key in asked if key in self.live}
-        host = HostFacts(hostname="bench", labels=POLICY.host_labels)
+        host = HostFacts(hostname="bench", labels=POLICY.host_labels, cpus=self.cpus)
         return Observation(taken_at=datetime.now(UTC), host=host, objects=objects, asked=asked)
 
     def compare(self, wanted: Resolved, live: LiveObject) -> tuple[Difference, ...]:
@@ -103,11 +106,11 @@ class NoJournal:
         return ()
 
 
-def measure(repository: Path, state: Path) -> dict[str, list[float]]:
-    """From the moved ref to the plan, in seconds of CPU and in seconds that passed, for one change after the other; and
-    the peak of memory.
+def measure(repository: Path, state: Path, cpus: int = 0) -> dict[str, list[float]]:
+    """From the moved ref to the plan, in seconds of CPU and in seconds that passed, for one change after the other; how long the
+    whole cycle took, how much was noted, and the peak of memory.
     """
-    source, engine = follow(repository, state), Remembering()
+    source, engine = follow(repository, state), Remembering(cpus)
     cycle = Cycle(
         sources={"": source},
         engine=engine,  # type: ignore[arg-type]  # what a cycle calls is there
@@ -126,7 +129,7 @@ def measure(repository: Path, state: Path) -> dict[str, list[float]]:
     os.sync()  # what was copied and fetched is not to be waited for when refs are flushed
     gc.collect()
     gc.freeze()
-    found: dict[str, list[float]] = {"planned": [], "passed": []}
+    found: dict[str, list[float]] = {"planned": [], "passed": [], "cycle": [], "notes": [len(settled.notes)]}
     for commit in commits:
         move_main(repository, commit)
         engine.asked_at = None
@@ -136,6 +139,7 @@ def measure(repository: Path, state: Path) -> dict[str, list[float]]:
         assert engine.asked_at is not None
         found["planned"].append(engine.asked_at[0] - used_s)
         found["passed"].append(engine.asked_at[1] - at_s)
+        found["cycle"].append(time.perf_counter() - at_s)
         (done,) = report.record.applied
         assert [one.path for one in done.change.differences] == ["spec.template.spec.domain.memory.guest"]
         assert report.plan is not None
@@ -144,4 +148,4 @@ def measure(repository: Path, state: Path) -> dict[str, list[float]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(Path(sys.argv[1]), Path(sys.argv[2]))))
+    print(json.dumps(measure(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:]))))

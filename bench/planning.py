@@ -15,8 +15,8 @@ LIMIT_S = {SMALL: 0.05, MEDIUM: 0.05, LARGE: 0.1}
 
 
 def measure() -> list[Figure]:
-    """1,000 and 10,000 VMs."""
-    return _measure((SMALL, MEDIUM))
+    """1,000 and 10,000 VMs, and again where most of them have a note."""
+    return [*_measure((SMALL, MEDIUM)), _with_notes(Corpus(count=MEDIUM))]
 
 
 def measure_large() -> list[Figure]:
@@ -46,13 +46,26 @@ def _measure(sizes: tuple[int, ...]) -> list[Figure]:
     return figures
 
 
-def _plans(corpus: Corpus, directory: Path) -> dict[str, list[float]]:
+def _with_notes(corpus: Corpus) -> Figure:
+    """On a host of one CPU all VMs with more of them have a note."""
+    with tempfile.TemporaryDirectory(prefix="gitvirt-bench-") as name:
+        without, noted = (_plans(corpus, Path(name), cpus) for cpus in (0, 1))
+    print(
+        f"    one change in {corpus.shown}, {noted['notes'][0]:,.0f} notes: {median(noted['planned']) * 1000:.1f} ms of CPU, the whole cycle "
+        f"{median(noted['cycle']) * 1000:.1f} ms, {median(without['cycle']) * 1000:.1f} ms without notes",
+        flush=True,
+    )
+    what = f"one change in {corpus.shown}, most with a note: the whole cycle"
+    return Figure(what=what, bound="no notes", measured=tuple(noted["cycle"]), bounds=tuple(without["cycle"]), aim=3.0)
+
+
+def _plans(corpus: Corpus, directory: Path, cpus: int = 0) -> dict[str, list[float]]:
     repository, state = fetched(corpus, directory)
     own = directory / f"{corpus.name}.planning"
     shutil.copytree(state, own, symlinks=True)
     tip = git(repository, "rev-parse", "refs/heads/main").strip()
     try:
-        return once("bench.plan_once", repository, own)
+        return once("bench.plan_once", repository, own, str(cpus))
     finally:
         git(repository, "update-ref", "refs/heads/main", tip)
         shutil.rmtree(own)

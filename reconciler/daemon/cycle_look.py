@@ -113,7 +113,7 @@ class Lookout:
         named = wake.keys | wake.restarts | {action.key for action in wake.operator if action.key} | due
         if look.plan.retry_after_s is not None:
             named |= {entry.key for entry in look.plan.blocked if entry.retry_after_s is not None}
-            named |= {key for key, said in self._planner.speaking.items() if said.retry_after_s is not None}
+            named |= {key for key, said in self._planner.unsettled.items() if said.retry_after_s is not None}
         # A wave that ends lets the next one go: nobody else says so.
         named |= {change.key for change in look.plan.changes if change.key not in self._retries.outcomes}
         changed = {key for key in self.affected(self._sources.changed) if self._is_observed(key)}
@@ -127,7 +127,7 @@ class Lookout:
         """The objects themselves, and those about which something else may be true because of them."""
         if self.last is None:
             return set(keys)
-        waiting = (self.last.desired.objects.get(key) for key in self._planner.speaking)
+        waiting = (self.last.desired.objects.get(key) for key in self._planner.unsettled)
         on_them = {one.key for one in waiting if one is not None and not dependencies(one).isdisjoint(keys)}
         return {*keys, *self._resolver.readers(keys), *on_them}
 

@@ -16,7 +16,9 @@ from reconciler.ports import Engine
 
 
 class StatusBook:
-    """The statuses of all objects. What is ready and of which the plan says nothing stays as it was described."""
+    """The statuses of all objects. What is ready and of which the plan says nothing, or notes what it noted before, stays as it was
+    described.
+    """
 
     def __init__(self, engine: Engine, owner: str) -> None:
         self._engine, self._owner = engine, owner
@@ -61,7 +63,7 @@ class StatusBook:
 
 
 def _spoken_of(plan: Plan) -> set[ObjectKey]:
-    """The objects of which a plan says anything."""
+    """The objects of which a plan says more than notes; of those it notes something else about it was thought anew."""
     held = {change.key for hold in plan.held for change in hold.changes}
-    said = {one.key for entries in (plan.changes, plan.blocked, plan.notes) for one in entries}
+    said = {one.key for entries in (plan.changes, plan.blocked) for one in entries}
     return said | held | set(plan.restart_required)

@@ -1,8 +1,8 @@
 """Desired state + live state → `Plan`. Pure and deterministic: same input, same bytes, same ``plan_id``.
 
-A `Planner` is kept from one cycle to the next. It remembers which objects need nothing, and of which other objects that is
-true because of; those are thought about again only when one of them changed. Everything else is planned anew each time:
-what is to be done, waits or is noted may depend on the clock, and there is little of it.
+A `Planner` is kept from one cycle to the next. It remembers which objects need nothing, what is noted of them, and which other objects
+that is true because of; those are thought about again only when one of them changed. Everything else is planned anew each
+time: what is to be done or waits may depend on the clock, and there is little of it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from heapq import merge
 from typing import Any
 
 from reconciler.model.keys import ObjectKey
@@ -69,16 +71,19 @@ class Planner:
         self._policy, self._engine = policy, engine
         self._reads = Reads()
         self._inventory = Inventory(policy.owner)
-        self._speaking: dict[ObjectKey, Proposal] = {}
+        self._unsettled: dict[ObjectKey, Proposal] = {}
+        self._noted: dict[ObjectKey, tuple[Note, ...]] = {}
+        self._notes: tuple[Note, ...] | None = ()
         self._absent: set[ObjectKey] = set()
         self._unready: dict[ObjectKey, str] = {}
         self._last: Observation | None = None
+        self._at: datetime | None = None
         self.thought_about: frozenset[ObjectKey] = frozenset()
 
     @property
-    def speaking(self) -> Mapping[ObjectKey, Proposal]:
-        """The proposals of the last plan that say anything."""
-        return self._speaking
+    def unsettled(self) -> Mapping[ObjectKey, Proposal]:
+        """The proposals of the last plan that say more than notes: what is to be done, or waits."""
+        return self._unsettled
 
     def plan(
         self,
@@ -121,20 +126,26 @@ class Planner:
         )
         self._look(around, touched)
         unready = None if in_the_end else self._unready
-        return _assembled(around, dict(sorted(self._speaking.items())), unready, approvals, suspended)
+        return _assembled(
+            around, dict(sorted(self._unsettled.items())), self._kept_notes(), unready, approvals, suspended
+        )
 
     def _look(self, around: Circumstances, touched: Collection[ObjectKey] | None) -> None:
-        """Bring what is remembered up to date."""
+        """Bring what is remembered up to date. What needs nothing goes by the clock only in what is over by now, and stays so until
+        the clock is set back.
+        """
         live, last = around.observation, self._last
-        if last is None or touched is None or _is_another_host(last, live):
+        was_set_back = self._at is not None and around.now < self._at
+        self._at = around.now
+        if last is None or touched is None or was_set_back or _is_another_host(last, live):
             old = last.objects if last is not None else {}
-            dirty = {*around.desired.objects, *live.objects, *old, *self._speaking}
+            dirty = {*around.desired.objects, *live.objects, *old, *self._unsettled, *self._noted}
             self._reads = Reads()
             self._inventory.count(live.objects)
         else:
             dirty = set(touched)
             self._inventory.recount(dirty, last.objects, live.objects)
-            dirty |= self._reads.readers(dirty) | self._speaking.keys() | self._absent
+            dirty |= self._reads.readers(dirty) | self._unsettled.keys() | self._absent
             dirty |= _in_other_trash(last.trash, live.trash)
             dirty |= around.asked | around.restarts | around.failed
         self._last = live
@@ -151,17 +162,35 @@ class Planner:
         """One object; what it read is kept where it needs nothing."""
         around.looked_at.clear()
         proposal = plan_absent(key, around) if key in self._absent else _proposal(key, around)
-        if proposal == SILENT:
-            self._speaking.pop(key, None)
+        is_settled = replace(proposal, notes=()) == SILENT
+        self._keep(key, proposal.notes if is_settled else ())
+        if is_settled:
+            self._unsettled.pop(key, None)
             self._reads.note(key, around.looked_at)
         else:
-            self._speaking[key] = proposal
+            self._unsettled[key] = proposal
             self._reads.note(key, ())
         why = why_not_ready(around.desired.objects.get(key), around.observation.objects.get(key), around)
         if why:
             self._unready[key] = why
         else:
             self._unready.pop(key, None)
+
+    def _keep(self, key: ObjectKey, notes: tuple[Note, ...]) -> None:
+        """What is noted of an object that needs nothing."""
+        if notes == self._noted.get(key, ()):
+            return
+        self._notes = None
+        if notes:
+            self._noted[key] = notes
+        else:
+            del self._noted[key]
+
+    def _kept_notes(self) -> tuple[Note, ...]:
+        """All of those, by object; put in order only when one of them is another."""
+        if self._notes is None:
+            self._notes = tuple(note for _, notes in sorted(self._noted.items()) for note in notes)
+        return self._notes
 
 
 def _is_another_host(before: Observation, after: Observation) -> bool:
@@ -199,12 +228,13 @@ def _proposal(key: ObjectKey, around: Circumstances) -> Proposal:
 def _assembled(
     around: Circumstances,
     proposals: Mapping[ObjectKey, Proposal],
+    kept: Sequence[Note],
     unready: Mapping[ObjectKey, str] | None,
     approvals: Approvals,
     suspended: str,
 ) -> Plan:
-    """What all objects propose, held back where a rule says so, in order. ``unready`` is what is done and not ready; None lets
-    no sync wave wait.
+    """What all objects propose, held back where a rule says so, in order. ``kept`` are the notes on those that need nothing; ``unready``
+    is what is done and not ready, None lets no sync wave wait.
     """
     desired = around.desired
     wanted_changes = [p.change for p in proposals.values() if p.change is not None] + plan_trash(around)
@@ -227,7 +257,7 @@ def _assembled(
     changes = tuple(sorted(free, key=lambda change: _order(change, turns[change.key])))
     holds.sort(key=lambda hold: (hold.rule, hold.hold_id))
     blocked = tuple(_blocked(around, proposals, deferred))
-    notes = tuple(note for p in proposals.values() for note in p.notes)
+    notes = tuple(merge(kept, (note for p in proposals.values() for note in p.notes), key=lambda note: note.key))
     notes += tuple(strain(desired.promised_memory_mib, wanted_changes, around.observation.host))
     staged = {key: p.restart_required for key, p in proposals.items() if p.restart_required}
     waits = [p.retry_after_s for p in proposals.values() if p.retry_after_s is not None]
