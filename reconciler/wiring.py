@@ -271,5 +271,6 @@ def examine_machine(settings: Settings) -> tuple[Check, ...]:
         settings,
         open_engine=lambda: choice.open(settings, clock, ThreadWorkers(choice.threads)),
         why_slow=choice.why_slow,
+        why_not_led=choice.why_not_led,
         programs=choice.programs,
     )

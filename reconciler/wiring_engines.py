@@ -68,6 +68,14 @@ class EngineChoice(Protocol):
         """
         ...
 
+    def why_not_led(self) -> str:
+        """What keeps everybody from leading, for people; empty for nothing that is known without trying.
+
+        Raises:
+            EngineError, RequirementError: the engine cannot be reached.
+        """
+        ...
+
     def before_cycle(self) -> None:
         """Called before each cycle, on its thread."""
         ...
@@ -157,6 +165,9 @@ class _Libvirt:
 
         return engine.kvm_proof().reason if isinstance(engine, LibvirtEngine) else ""
 
+    def why_not_led(self) -> str:
+        return ""
+
     def before_cycle(self) -> None:
         """Nothing: a real host needs no push."""
 
@@ -224,7 +235,7 @@ class _Kubevirt:
         )
         self._owner = settings.policy.owner
         self.threads = self._own.threads
-        self.uri = f"kubernetes:{self._own.kubeconfig}:{self._own.context}"
+        self.uri = ":".join(filter(None, ("kubernetes", self._own.kubeconfig, self._own.context)))
 
     def leadership(self, clock: Clock) -> Leadership:
         with _needs_kubernetes():
@@ -257,6 +268,11 @@ class _Kubevirt:
     def why_slow(self, engine: Engine) -> str:
         del engine
         return ""
+
+    def why_not_led(self) -> str:
+        with _needs_kubernetes():
+            from nodeexec.kubevirt.lease_api import why_no_lease  # noqa: PLC0415
+        return why_no_lease(self._own, self._owner)
 
     def before_cycle(self) -> None:
         """Nothing: the cluster needs no push."""
@@ -326,6 +342,9 @@ class _Simulated:
     def why_slow(self, engine: Engine) -> str:
         del engine
         return "the host is simulated"
+
+    def why_not_led(self) -> str:
+        return ""
 
     def before_cycle(self) -> None:
         """Let the host's time pass."""

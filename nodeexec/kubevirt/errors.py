@@ -73,6 +73,9 @@ class ApiError(Exception):
                 fields = ", ".join(f"{field} (set by {manager})" for manager, field in self.managers)
                 text = f"{request}: other managers hold {fields}; take the fields out of the manifest, let the manager go, or set engine.kubevirt.forceConflicts"
                 return Outcome(result=Result.FAILED, reason=text)
+            case 404 if _ACTIONS in request.resource and not self.reason:
+                text = f"{request}: the cluster does not serve KubeVirt's actions ({_ACTIONS}): is virt-api up?"
+                return Outcome(result=Result.RETRY, reason=text, retry_after_s=MISSING_RETRY_S)
             case 404 | 409 | 410:
                 return Outcome(result=Result.CONFLICT, reason=f"{request}: {said}", retry_after_s=1.0)
         text = f"{request}: the API server answered {self.status}: {said}; it is tried again"
@@ -101,6 +104,7 @@ class ApiError(Exception):
         return f"{who} may not {verb} {resource} of the whole cluster: grant it that verb in a ClusterRole, or set engine.kubevirt.namespaces"
 
 
+_ACTIONS = "subresources.kubevirt.io"
 _RIGHT = re.compile(
     r'User "([^"]+)" cannot ([a-z]+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]+)")?'
 )

@@ -15,14 +15,12 @@ from nodeexec.kubevirt.caches import Caches
 from nodeexec.kubevirt.events import Events
 from nodeexec.kubevirt.findings import Finding, Subject, age_s
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, INSTANCE
-from nodeexec.kubevirt.vm_findings import PROVISIONING, vm_finding
+from nodeexec.kubevirt.vm_findings import PROVISIONING, not_begun, vm_finding
 from nodeexec.kubevirt.vm_references import claim_names, template_of
-from nodeexec.kubevirt.volume_findings import claim_finding, volume_finding
+from nodeexec.kubevirt.volume_findings import MOVING, claim_finding, not_done, volume_finding
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveObject, LiveVm, LiveVolume, Observation
 from reconciler.ports import Clock
-
-_MOVING = ("Scheduled", "InProgress")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,7 @@ class Health:
         self, kind: str, at: tuple[str, str], document: Mapping[str, Any], users: tuple[ObjectKey, ...]
     ) -> Finding | None:
         claim = self._caches.get(CLAIM, at)
-        waits = any(self._caches.get(INSTANCE, (user.namespace, user.name)) is not None for user in users)
+        waits = self._has_consumer(users)
         still_s = self._still_s(ObjectKey(kind, *at), document)
         if kind == DATA_VOLUME:
             return volume_finding(document, claim, still_s=still_s, has_consumer=waits)
@@ -128,22 +126,32 @@ class Health:
         return now - known.since
 
     def _pending(self, live: LiveVm | LiveVolume) -> str:
-        """What a platform is about that takes its time, and moves."""
+        """What a platform is about, or has yet to begin."""
+        document = live.served.document if live.served is not None else {}
         if isinstance(live, LiveVolume):
-            if not live.phase.endswith(_MOVING):
-                return ""
-            done = "" if live.progress is None else f", {live.progress:.0%}"
-            return "; ".join(filter(None, (f"{live.phase}{done}", live.reason)))
-        if live.reported not in PROVISIONING or live.served is None:
+            return self._filling(live, document)
+        if live.served is None:
             return ""
-        at = [(name, (live.key.namespace, name)) for _, name in claim_names(template_of(live.served.document))]
+        if live.reported not in PROVISIONING:
+            return not_begun(document, self._caches.get(INSTANCE, (live.key.namespace, live.key.name)))
+        at = [(name, (live.key.namespace, name)) for _, name in claim_names(template_of(document))]
         volumes = [(name, self._caches.get(DATA_VOLUME, one)) for name, one in at]
         moving = [
             f"{name} {status.get('phase')} {status.get('progress') or ''}".strip()
-            for name, document in volumes
-            if str((status := (document or {}).get("status") or {}).get("phase", "")).endswith(_MOVING)
+            for name, volume in volumes
+            if str((status := (volume or {}).get("status") or {}).get("phase", "")).endswith(MOVING)
         ]
         return ": ".join(filter(None, (live.reported, ", ".join(moving))))
+
+    def _filling(self, live: LiveVolume, document: Mapping[str, Any]) -> str:
+        if live.phase.endswith(MOVING):
+            done = "" if live.progress is None else f", {live.progress:.0%}"
+            return "; ".join(filter(None, (f"{live.phase}{done}", live.reason)))
+        return not_done(live.key, document, has_consumer=self._has_consumer(live.used_by))
+
+    def _has_consumer(self, users: tuple[ObjectKey, ...]) -> bool:
+        """Whether a guest is there that wants a volume."""
+        return any(self._caches.get(INSTANCE, (user.namespace, user.name)) is not None for user in users)
 
 
 def _in_turn(groups: list[tuple[Subject, ...]]) -> list[Subject]:

@@ -36,6 +36,26 @@ def cluster_leadership(settings: KubevirtSettings, owner: str, clock: Clock) -> 
     return LeaseLeadership(Lease(api, identity=identity, now=clock.now))
 
 
+def why_no_lease(settings: KubevirtSettings, owner: str) -> str:
+    """What would stand in the way of `cluster_leadership`, for people; empty for nothing. Nothing is written.
+
+    Raises:
+        EngineError: the settings lead to no API server.
+    """
+    client = ApiClient(partial(connection_of, settings), timeout_s=REQUEST_S, connections=1)
+    try:
+        api = ClusterLease(client, namespace=own_namespace(settings), name=lease_name(owner))
+        if api.read() is None:
+            api.create({}, dry_run=True)
+    except MovedError:
+        return ""
+    except EngineError as fault:
+        return str(fault)
+    finally:
+        client.close()
+    return ""
+
+
 class ClusterLease:
     """`lease.LeaseApi` for ``NAMESPACE/NAME``."""
 
@@ -52,7 +72,7 @@ class ClusterLease:
             return None
         return found
 
-    def create(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    def create(self, body: Mapping[str, Any], *, dry_run: bool = False) -> Mapping[str, Any]:
         """See `LeaseApi.create`."""
         named = {
             "apiVersion": "coordination.k8s.io/v1",
@@ -60,11 +80,13 @@ class ClusterLease:
             "metadata": {"name": self._name, "namespace": self._namespace},
         }
         try:
-            made: Mapping[str, Any] = self._call("create", "POST", self._all, {**named, **body})
+            made: Mapping[str, Any] = self._call(
+                "create", "POST", self._all, {**named, **body}, {"dryRun": "All"} if dry_run else None
+            )
         except _MissingError as error:
             raise EngineError(
-                f"the leadership cannot be asked for: there is no namespace {self._namespace} for its Lease; make it, or set "
-                "engine.kubevirt.leaseNamespace."
+                f"the leadership cannot be asked for: there is no namespace {self._namespace} for its Lease: "
+                f"`kubectl create namespace {self._namespace}`, or set engine.kubevirt.leaseNamespace."
             ) from error
         return made
 
@@ -76,10 +98,17 @@ class ClusterLease:
             raise MovedError from error
         return written
 
-    def _call(self, verb: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def _call(
+        self,
+        verb: str,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Any:
         request = Request(verb=verb, resource="leases.coordination.k8s.io", object=f"{self._namespace}/{self._name}")
         try:
-            return self._client.call(method, path, request, body=body, timeout_s=REQUEST_S)
+            return self._client.call(method, path, request, body=body, query=query, timeout_s=REQUEST_S)
         except ApiError as error:
             if error.status == _CONFLICT:
                 raise MovedError from error

@@ -63,7 +63,7 @@ def live_volume(
         storage_class=class_of(key, marks.applied if marks is not None and marks.applied else document),
         phase=_PHASES.get(phase, phase) if key.kind == CLAIM else phase or "Pending",
         progress=_progress(status.get("progress")),
-        reason=_reason(document),
+        reason=_reason(key, document),
         used_by=users,
         fills_itself=True,
         served=Served(document=document, settled=settled),
@@ -149,5 +149,7 @@ def _progress(said: Any) -> float | None:
         return None
 
 
-def _reason(document: Mapping[str, Any]) -> str:
-    return message_of(document, "Running", "Bound")
+def _reason(key: ObjectKey, document: Mapping[str, Any]) -> str:
+    said = message_of(document, "Running", "Bound")
+    is_bare = key.kind == CLAIM and (document.get("status") or {}).get("phase") in (None, "Pending")
+    return said or ("not bound yet, perhaps until a guest starts with it" if is_bare else "")

@@ -27,6 +27,7 @@ _FAULTS = frozenset(
         "CrashLoopBackOff", "ErrorUnschedulable", "ErrImagePull", "ImagePullBackOff", "ErrorPvcNotFound", "DataVolumeError",
     }
 )  # fmt: skip
+_UNTOUCHED = "KubeVirt has not taken it up"
 _ENDED = ("Succeeded", "Failed")
 _STARTED_AGAIN = ("Always", "RerunOnFailure")
 _MOVES = ("HotVCPUChange", "HotMemoryChange", "MigrationRequired", "VolumesChange", "EvictionRequested")
@@ -39,10 +40,8 @@ def vm_finding(
     now: datetime,
 ) -> Finding | None:
     """What is wrong with a VM. ``volumes`` are findings on what its disks stand on, by name."""
-    spec, word = vm.get("spec") or {}, str((vm.get("status") or {}).get("printableStatus", ""))
-    ended = instance is None or (instance.get("status") or {}).get("phase") in _ENDED
-    is_to_be_off = spec.get("runStrategy") == "Halted" or spec.get("running") is False
-    if metadata_of(vm).get("deletionTimestamp") or (ended and is_to_be_off):
+    word = str((vm.get("status") or {}).get("printableStatus", ""))
+    if metadata_of(vm).get("deletionTimestamp") or _is_to_be_off(vm, instance):
         return None
     about = tuple(_about(vm, instance))
     if word in _FAULTS:
@@ -52,7 +51,33 @@ def vm_finding(
             return Finding(word=name, text=message_of(vm, name), about=about)
     if instance is not None and (found := _of_instance(vm, instance, about, now)) is not None:
         return found
+    if not word and age_s(vm, now) >= PATIENCE_S:
+        return Finding(
+            word="Pending", text=f"{_UNTOUCHED}, for {PATIENCE_S / 60:.0f} min and more: does virt-controller run?"
+        )
     return _provisioning(word, instance, volumes, about, now) if word in PROVISIONING else None
+
+
+def not_begun(vm: Mapping[str, Any], instance: Mapping[str, Any] | None) -> str:
+    """What KubeVirt has yet to begin with a VM; empty when it is about it, or has nothing to do."""
+    word = str((vm.get("status") or {}).get("printableStatus", ""))
+    if metadata_of(vm).get("deletionTimestamp") or _is_to_be_off(vm, instance):
+        return ""
+    if not word:
+        return f"{_UNTOUCHED} yet"
+    return "KubeVirt is to start it" if word == "Stopped" and instance is None and _is_to_run(vm) else ""
+
+
+def _is_to_be_off(vm: Mapping[str, Any], instance: Mapping[str, Any] | None) -> bool:
+    """Whether a guest is off that should be."""
+    spec = vm.get("spec") or {}
+    ended = instance is None or (instance.get("status") or {}).get("phase") in _ENDED
+    return ended and (spec.get("runStrategy") == "Halted" or spec.get("running") is False)
+
+
+def _is_to_run(vm: Mapping[str, Any]) -> bool:
+    spec = vm.get("spec") or {}
+    return spec.get("runStrategy") == "Always" or spec.get("running") is True
 
 
 def _fault(

@@ -15,6 +15,7 @@ from nodeexec.kubevirt.conditions import condition
 from nodeexec.kubevirt.findings import Finding, Subject, message_of, subject_of
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME
 from nodeexec.kubevirt.marks import annotations_of, metadata_of
+from reconciler.model.keys import ObjectKey
 
 STILL_S = 900.0
 """How long a volume that should be filling may stand still."""
@@ -31,6 +32,8 @@ _ERRORS = frozenset(
 )  # fmt: skip
 _WAITS_FOR_OTHERS = frozenset({"WaitForFirstConsumer", "PendingPopulation", "UploadScheduled", "UploadReady"})
 _DONE = "Succeeded"
+MOVING = ("Scheduled", "InProgress")
+"""How the phases end in which a volume is being filled."""
 _POD_ANNOTATIONS = (
     "cdi.kubevirt.io/storage.import.importPodName",
     "cdi.kubevirt.io/storage.uploadPodName",
@@ -62,7 +65,10 @@ def volume_finding(
     if restarts >= MANY_RESTARTS:
         text = "; ".join(filter(None, (f"{phase} was begun again {MANY_RESTARTS} times and more", said)))
         return Finding(word="Restarting", text=text, about=about)
-    if not phase or (phase in _WAITS_FOR_OTHERS and not has_consumer) or phase.startswith("Upload"):
+    if not phase:
+        text = f"CDI has not taken it up, for {STILL_S / 60:.0f} min and more: does cdi-deployment run?"
+        return Finding(word="Pending", text=text, about=about) if still_s >= STILL_S else None
+    if (phase in _WAITS_FOR_OTHERS and not has_consumer) or phase.startswith("Upload"):
         return None
     if still_s < SLOW_S:
         return None
@@ -85,6 +91,19 @@ def claim_finding(document: Mapping[str, Any], *, still_s: float, has_consumer: 
             about=about,
         )
     return Finding(word="Pending", text="it is not bound", about=about, certain=False)
+
+
+def not_done(key: ObjectKey, document: Mapping[str, Any], *, has_consumer: bool) -> str:
+    """What a volume that nobody is filling lacks; empty where nothing is missing, or a guest is all that it waits for."""
+    phase = str((document.get("status") or {}).get("phase", ""))
+    if key.kind == CLAIM:
+        return "not bound yet, and a guest waits for it" if phase in ("", "Pending") and has_consumer else ""
+    if not phase:
+        return "CDI has not taken it up yet"
+    if phase == "UploadReady":
+        return f"it waits for its content: `virtctl image-upload dv {key.name} -n {key.namespace} --no-create --image-path FILE`"
+    said = message_of(document, "Running", "Bound", "Ready")
+    return ": ".join(filter(None, (phase, said))) if phase in ("Pending", "PVCBound", "Paused") else ""
 
 
 def _about(document: Mapping[str, Any] | None, claim: Mapping[str, Any] | None) -> tuple[Subject, ...]:

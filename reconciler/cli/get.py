@@ -262,7 +262,10 @@ def _tell_status(view: Mapping[str, Any], *, everything: bool) -> None:
     lines = [
         ("owner", view["owner"]),
         *(line for source in view["sources"] for line in _source_lines(source)),
-        ("host", _host(host) if host else "" if view.get("standby") else "not observed"),
+        (
+            "cluster" if host and host["accelerator"] == "kubevirt" else "host",
+            _host(host) if host else "" if view.get("standby") else "not observed",
+        ),
         ("daemon", _daemon(view)),
         ("suspended", view["suspended"]),
         ("trash", _trash(view["trash"]) if view["trash"] and view["trash"]["items"] else ""),
@@ -298,6 +301,8 @@ def _source_lines(source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _host(host: Mapping[str, Any]) -> str:
+    if host["accelerator"] == "kubevirt":
+        return f"{host['hypervisor']}, KubeVirt"
     slow = {"qemu": "QEMU emulation (no working KVM)", "kvm": "KVM"}.get(host["accelerator"], host["accelerator"])
     return f"{host['hostname']}: {host['hypervisor']}, {slow}"
 

@@ -14,6 +14,7 @@ from reconciler.cli.get import COLUMNS
 from reconciler.cli.invocation import examples, invocation
 from reconciler.cli.options import Kind
 from reconciler.cli.output import write_table
+from reconciler.model.keys import ObjectKey
 from reconciler.model.status import ObjectState, ObjectStatus
 from reconciler.settings import DEFAULT_PATH, Settings, redacted_url
 
@@ -106,12 +107,18 @@ class SettledTable:
         for command, meaning in (
             (f"gitvirt{named} get vm -o wide", "the same table, with more"),
             (f"gitvirt{named} describe vm {vm.namespace}/{vm.name}", "all about one VM"),
-            (f"virsh console {vm.namespace}_{vm.name}", "its serial console; Ctrl-] leaves it"),
+            (_console_command(vm, self._settings), "its serial console; Ctrl-] leaves it"),
             (f"gitvirt{named} audit", "who did what, when, because of which commit"),
             (f"gitvirt{named} plan", "what would be done now"),
         ):
             typer.echo(f"  {command:<60} {meaning}")
         typer.echo("  Ctrl-C stops the daemon, not the VMs.")
+
+
+def _console_command(vm: ObjectKey, settings: Settings) -> str:
+    if settings.policy.on_cluster:
+        return f"virtctl console {vm.name} -n {vm.namespace}"
+    return f"virsh console {vm.namespace}_{vm.name}"
 
 
 def is_settled(vm: ObjectStatus) -> bool:

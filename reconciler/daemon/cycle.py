@@ -235,7 +235,7 @@ class Cycle:
             return
         at = ", ".join(f"{name}@{commit[:12]}" if name else commit[:12] for name, commit in plan.revisions.items())
         raise StalePlanError(
-            f"plan {asked} is stale: the repository or this host has changed since it was made. Now it is plan {plan.plan_id} "
+            f"plan {asked} is stale: the repository or what is live has changed since it was made. Now it is plan {plan.plan_id} "
             f"({len(plan.changes)} changes, {len(plan.held)} held) at {at}. Nothing was done; read `gitvirt plan` again."
         )
 

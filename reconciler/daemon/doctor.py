@@ -62,15 +62,16 @@ def examine(
     *,
     open_engine: Callable[[], Engine],
     why_slow: Callable[[Engine], str],
+    why_not_led: Callable[[], str],
     programs: Sequence[Program],
 ) -> tuple[Check, ...]:
     """Look at everything. Nothing is changed; the repository is asked for its head and not fetched. ``why_slow`` says why
-    an engine's guests do not run on KVM.
+    an engine's guests do not run on KVM, ``why_not_led`` why nobody could act on a cluster.
     """
     return (
         *_machine(settings, programs),
         *_session(settings),
-        *_host(settings, open_engine, why_slow),
+        *_host(settings, open_engine, why_slow, why_not_led),
         *_files(settings),
         *(_source(source) for source in settings.sources),
         *(_signatures(source) for source in settings.sources if source.verify),
@@ -112,7 +113,12 @@ def _session(settings: Settings) -> Iterator[Check]:
         yield Check(name="XDG_RUNTIME_DIR", state=State.WARNING, found="not set", remedy=remedy)
 
 
-def _host(settings: Settings, open_engine: Callable[[], Engine], why_slow: Callable[[Engine], str]) -> Iterator[Check]:
+def _host(
+    settings: Settings,
+    open_engine: Callable[[], Engine],
+    why_slow: Callable[[Engine], str],
+    why_not_led: Callable[[], str],
+) -> Iterator[Check]:
     name = settings.engine.name
     try:
         engine = open_engine()
@@ -129,6 +135,12 @@ def _host(settings: Settings, open_engine: Callable[[], Engine], why_slow: Calla
         engine.close()
     if settings.policy.on_cluster:
         yield _ok(name, observation.host.hypervisor or "connected")
+        for kind, why in sorted(observation.unserved.items()):
+            found, _, remedy = why.partition(": ")
+            remedy = f"{remedy}; objects of that kind wait until then, all others do not"
+            yield Check(name=kind.partition(".")[0], state=State.WARNING, found=found, remedy=remedy)
+        obstacle = why_not_led()
+        yield _failed("lease", "nobody can act", obstacle) if obstacle else _ok("lease", "can be had")
     else:
         yield from _own_host(settings, observation.host, slow)
     for gap in observation.unreadable:

@@ -76,14 +76,14 @@ class AdoptVerbs(Frame):
 
     def _refuse_owned(self, wanted: ResolvedVm, live: LiveObject | None) -> None:
         if live is not None and self._is_ours(live):
-            raise DaemonError(f"{wanted.key} is on this host and gitvirt's already; there is nothing to adopt.")
+            raise DaemonError(f"{wanted.key} is {self._policy.place} and gitvirt's already; there is nothing to adopt.")
 
     def _refuse_switching_to_enforce(self, foreign: tuple[str, ...], objects: Mapping[ObjectKey, LiveObject]) -> None:
         """Without `mode`, the first owned object would make gitvirt enforce the whole repository."""
         only_reports = self._policy.mode is None and foreign and not any(map(self._is_ours, objects.values()))
         if only_reports:
             raise DaemonError(
-                "`mode` is not set, so gitvirt only reports on this host of other people's VMs, and would enforce the whole "
+                "`mode` is not set, so gitvirt only reports where there are other people's VMs, and would enforce the whole "
                 "repository once it owns one. Say in the settings which you want, `mode: enforce` or `mode: report`, "
                 "then adopt."
             )

@@ -13,12 +13,12 @@ from reconciler.model.plan import Hold
 
 
 def missing_vm(key: ObjectKey, there: Iterable[ObjectKey]) -> DaemonError:
-    """There is no such VM on the host; names the ones that were probably meant, in other namespaces too."""
+    """There is no such VM; names the ones that were probably meant, in other namespaces too."""
     names = [(f"{other.namespace}/{other.name}", other.name) for other in sorted(there) if other.kind == key.kind]
     near = difflib.get_close_matches(key.name, [short for _, short in names], n=3, cutoff=0.6)
     meant = ", ".join(full for full, short in names if short in near)
     hint = f"did you mean {meant}?" if meant else "`gitvirt get vm` lists them."
-    return DaemonError(f"there is no VM {key.namespace}/{key.name} on this host; {hint}")
+    return DaemonError(f"there is no VM {key.namespace}/{key.name}; {hint}")
 
 
 def refuse_unless_running(live: LiveObject | None) -> None:

@@ -34,9 +34,9 @@ def rivalry(key: ObjectKey, entries: Sequence[Entry], keeper: str) -> Iterator[P
         others = [(other, place_of(one)) for other, one in entries if other != origin]
         kept = next((place for other, place in others if other == keeper), None)
         if kept is not None:
-            text = f"{key} is declared at {kept} too, and what is on this host came from there"
+            text = f"{key} is declared at {kept} too, and what is live came from there"
         else:
-            text = f"{key} is declared at {others[0][1]} too, and nothing on this host says which of the two counts"
+            text = f"{key} is declared at {others[0][1]} too, and nothing that is live says which of the two counts"
         yield problem(
             "object-in-two-sources", place_of(entry), text, object=key, path="metadata.name", hint="keep one of them"
         )

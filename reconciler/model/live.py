@@ -152,7 +152,12 @@ class LiveVolume:
     @property
     def is_usable(self) -> bool:
         """Whether a VM that stands on it may be made now."""
-        return self.phase == "Succeeded" or self.fills_itself
+        return self.is_done or self.fills_itself
+
+    @property
+    def is_done(self) -> bool:
+        """Whether its content is there."""
+        return self.phase == "Succeeded"
 
     @property
     def loss(self) -> str:

@@ -78,6 +78,11 @@ class Policy:
     trash_expire_after_s: float | None = None
     sources: tuple[Origin, ...] = (Origin(),)
 
+    @property
+    def place(self) -> str:
+        """Where objects are, for people."""
+        return "in the cluster" if self.on_cluster else "on this host"
+
     def origin(self, identity: str) -> Origin | None:
         """The source of that identity; None when it is not followed."""
         return next((origin for origin in self.sources if origin.identity == identity), None)

@@ -161,7 +161,7 @@ def _state(
         return ObjectState.STAGED, "; ".join(filter(None, (ways, opens)))
     notes = said.notes.get(key, ())
     state = ObjectState.ORPHANED if any(note.code == ORPHAN for note in notes) else ObjectState.READY
-    return state, "; ".join(note.message for note in notes)
+    return state, "; ".join(note.message for note in notes) or _waits_for_its_user(observation.objects.get(key))
 
 
 def _platform_fault(live: LiveObject | None) -> str:
@@ -175,6 +175,11 @@ def _platform_fault(live: LiveObject | None) -> str:
 def _platform_pending(live: LiveObject | None) -> str:
     """What such a platform is still about."""
     return live.pending if isinstance(live, LiveVm | LiveVolume) else ""
+
+
+def _waits_for_its_user(live: LiveObject | None) -> str:
+    """Why a volume is well although nothing is on it yet, as the platform says it."""
+    return live.reason if isinstance(live, LiveVolume) and live.fills_itself and not live.is_done else ""
 
 
 def _printable(
@@ -205,6 +210,8 @@ def _printable(
 def _vm_status(live: LiveVm, desired: DesiredState, change: Change | None, now: datetime) -> str:
     if live.reported:
         return live.reported
+    if live.pending:
+        return "Pending"
     if live.power is PowerState.UNKNOWN:
         return "Unknown"
     if live.power is PowerState.PAUSED:

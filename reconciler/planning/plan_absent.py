@@ -111,7 +111,7 @@ def _absent(key: ObjectKey, live: LiveObject, around: Circumstances) -> Proposal
         return Proposal(blocked=Blocked(key=key, by="removed from Git, but a VM of the repository still uses it"))
     unknown = _unknown_user(key, around) if isinstance(live, LiveVolume) and live.attached_to is None else None
     if unknown is not None:
-        by = f"removed from Git, but {unknown} is not valid and not on this host: nobody can tell what it stands on"
+        by = f"removed from Git, but {unknown} is not valid and not {around.policy.place}: nobody can tell what it stands on"
         return Proposal(blocked=Blocked(key=key, by=by, by_keys=(unknown,)))
     if staying:
         named = ", ".join(str(user) for user in staying)

@@ -57,7 +57,7 @@ def platform_power(strategy: RunStrategy, live: LiveVm | None, now: datetime) ->
     """The same where a platform carries out run strategies: only what an operator asked for, and a stop or restart that was
     begun, is gitvirt's.
     """
-    said = PowerDecision(step=None, reason=f"runStrategy {strategy} is carried out by the platform")
+    said = PowerDecision(step=None, reason=f"runStrategy {strategy}, carried out by KubeVirt")
     if live is None:
         return said
     if current_override(live, now) is not None:

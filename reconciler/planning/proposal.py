@@ -47,7 +47,7 @@ class Circumstances:
     @property
     def not_there(self) -> str:
         """Why something is made, for people."""
-        return "not in the cluster yet" if self.policy.on_cluster else "not on this host yet"
+        return f"not {self.policy.place} yet"
 
     def live(self, key: ObjectKey) -> LiveObject | None:
         """The live object, owned or not."""
@@ -141,13 +141,13 @@ def ownership_obstacle(key: ObjectKey, live: LiveObject | None, policy: Policy) 
     if live.marks is None:
         return Blocked(
             key=key,
-            by=f"{key} exists on this host and is not owned by gitvirt; {_what_to_do(key)}",
+            by=f"{key} exists {policy.place} and is not owned by gitvirt; {_what_to_do(key)}",
             by_keys=(key,),
         )
     if live.marks.owner != policy.owner:
         return Blocked(
             key=key,
-            by=f"{key} on this host is owned by {live.marks.owner!r}, not by {policy.owner!r}; "
+            by=f"{key} {policy.place} is owned by {live.marks.owner!r}, not by {policy.owner!r}; "
             "remove it from one of the two repositories",
             by_keys=(key,),
         )

@@ -24,6 +24,7 @@ def checks(tmp_path: Path) -> dict[str, list[Check]]:
         load_settings(settings),
         open_engine=no_engine,
         why_slow=lambda _: "",
+        why_not_led=lambda: "",
         programs=(),
     ):
         found.setdefault(check.name, []).append(check)

@@ -367,7 +367,7 @@ def test_a_vm_that_is_off_is_not_restarted(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_nearly_right_is_recognized(bench: Bench) -> None:
-    with pytest.raises(DaemonError, match=r"there is no VM prod/web on this host; did you mean default/web\?"):
+    with pytest.raises(DaemonError, match=r"there is no VM prod/web; did you mean default/web\?"):
         bench.ask("stop", namespace="prod", name="web")
     with pytest.raises(DaemonError, match="`gitvirt get vm` lists them"):
         bench.ask("stop", name="mailserver")

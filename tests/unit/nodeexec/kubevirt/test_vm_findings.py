@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nodeexec.kubevirt.findings import Finding, Subject
-from nodeexec.kubevirt.vm_findings import vm_finding
+from nodeexec.kubevirt.vm_findings import not_begun, vm_finding
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POD = Subject("Pod", "prod", "", "p-1")
@@ -37,6 +37,11 @@ def guest(phase: str, *conditions: dict[str, Any], since_s: float = 10, **status
     }
 
 
+def untouched(since_s: float, strategy: str = "Always") -> dict[str, Any]:
+    """A VM that no controller has looked at."""
+    return {"metadata": {"creationTimestamp": ago(since_s)}, "spec": {"runStrategy": strategy}}
+
+
 def found(
     document: dict[str, Any], instance: dict[str, Any] | None = None, **volumes: Finding
 ) -> tuple[str, str, bool] | None:
@@ -61,6 +66,8 @@ def found(
         (vm("Running"), guest("Running", migrationState={"failed": True, "abortRequested": True, "endTimestamp": ago(9)})),
         ({**vm("Terminating", said("Failure")), "metadata": {"deletionTimestamp": ago(1)}}, None),
         ({"metadata": {}, "spec": {}}, None),
+        (untouched(60), None),
+        (untouched(9000, "Halted"), None),
     ],
 )  # fmt: skip
 def test_well(document: dict[str, Any], instance: dict[str, Any] | None) -> None:
@@ -114,6 +121,7 @@ def test_well(document: dict[str, Any], instance: dict[str, Any] | None) -> None
             ("AgentNotConnected", "readinessProbe needs the guest agent, which does not answer"),
         ),
         (vm("Running"), guest("Running", said("Ready", "False", "a", "containers not ready", since_s=900)), ("NotReady", "containers not ready")),
+        (untouched(400), None, ("Pending", "KubeVirt has not taken it up, for 5 min and more: does virt-controller run?")),
         (vm("Starting"), guest("Scheduling", since_s=1000), ("Starting", "its instance does not come up (15 min and more)")),
     ],
 )  # fmt: skip
@@ -142,3 +150,19 @@ def test_provisioning_is_stuck_by_its_volumes_or_by_time() -> None:
     assert made is not None
     assert made.about[0] == Subject("DataVolume", "prod", "root")
     assert POD in made.about
+
+
+@pytest.mark.parametrize(
+    ("document", "instance", "expected"),
+    [
+        (untouched(60), None, "KubeVirt has not taken it up yet"),
+        (untouched(60, "Halted"), None, ""),
+        (vm("Stopped"), None, "KubeVirt is to start it"),
+        (vm("Stopped"), guest("Failed"), ""),
+        (vm("Stopped", strategy="Halted"), None, ""),
+        (vm("Stopped", strategy="Manual"), None, ""),
+        (vm("Running"), guest("Running"), ""),
+    ],
+)
+def test_not_begun(document: dict[str, Any], instance: dict[str, Any] | None, expected: str) -> None:
+    assert not_begun(document, instance) == expected

@@ -8,7 +8,9 @@ import pytest
 
 from nodeexec.kubevirt.events import newest_warning
 from nodeexec.kubevirt.findings import Finding, Subject, told
-from nodeexec.kubevirt.volume_findings import claim_finding, volume_finding
+from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME
+from nodeexec.kubevirt.volume_findings import claim_finding, not_done, volume_finding
+from reconciler.model.keys import ObjectKey
 
 
 def said(name: str, status: str, reason: str, message: str = "") -> dict[str, Any]:
@@ -32,7 +34,8 @@ def claim(phase: str) -> dict[str, Any]:
     ("document", "still_s", "used", "expected"),
     [
         (data_volume("Succeeded", said("Running", "False", "Error", "old")), 0, True, None),
-        (data_volume(""), 9000, True, None),
+        (data_volume(""), 60, True, None),
+        (data_volume(""), 9000, True, ("Pending", "CDI has not taken it up, for 15 min and more: does cdi-deployment run?", True)),
         (data_volume("ImportInProgress", progress="45%"), 60, True, None),
         (data_volume("ImportInProgress", said("Running", "True", "Pod is running"), restartCount=2), 60, True, None),
         (data_volume("WaitForFirstConsumer"), 9000, False, None),
@@ -128,3 +131,24 @@ def test_the_newest_warning_that_says_something() -> None:
     found = newest_warning([*items, modern])
     assert found is not None
     assert found.text == "FailedMount: no device"
+
+
+@pytest.mark.parametrize(
+    ("kind", "document", "used", "expected"),
+    [
+        (DATA_VOLUME, data_volume(""), False, "CDI has not taken it up yet"),
+        (DATA_VOLUME, data_volume("Pending", said("Bound", "False", "Pending", "PVC a Pending")), False, "Pending: PVC a Pending"),
+        (DATA_VOLUME, data_volume("WaitForFirstConsumer"), False, ""),
+        (DATA_VOLUME, data_volume("Succeeded"), True, ""),
+        (CLAIM, claim("Pending"), False, ""),
+        (CLAIM, claim("Pending"), True, "not bound yet, and a guest waits for it"),
+        (CLAIM, claim("Bound"), True, ""),
+    ],
+)  # fmt: skip
+def test_what_is_not_done_says_what_it_lacks(kind: str, document: dict[str, Any], used: bool, expected: str) -> None:
+    assert not_done(ObjectKey(kind, "prod", "root"), document, has_consumer=used) == expected
+
+
+def test_one_that_waits_for_an_upload_says_how() -> None:
+    text = not_done(ObjectKey(DATA_VOLUME, "prod", "root"), data_volume("UploadReady"), has_consumer=False)
+    assert "`virtctl image-upload dv root -n prod --no-create --image-path FILE`" in text
