@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nodeexec.kubevirt.findings import message_of
-from nodeexec.kubevirt.kinds import CLAIM
+from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME
 from nodeexec.kubevirt.marks import (
     OWNER,
     REVISION,
     TRASH,
     annotations_of,
     labels_of,
+    metadata_of,
     read_marks,
     read_stamp,
     trash_age,
@@ -30,7 +31,8 @@ from reconciler.model.quantity import bytes_of
 from reconciler.model.resolved import SourceKind, VolumeSource
 
 _PHASES = {"Bound": "Succeeded", "Pending": "Pending", "Lost": "Failed", "": "Pending"}
-_KIND_LETTERS = {CLAIM: "pvc", "DataVolume": "dv"}
+_KIND_LETTERS = {CLAIM: "pvc", DATA_VOLUME: "dv"}
+_POPULATED_FOR = "cdi.kubevirt.io/storage.populatedFor"
 
 
 def is_trash(document: Mapping[str, Any]) -> bool:
@@ -66,6 +68,7 @@ def live_volume(
         reason=_reason(key, document),
         used_by=users,
         fills_itself=True,
+        filled_for=_filled_for(key, document),
         served=Served(document=document, settled=settled),
     )
 
@@ -140,6 +143,14 @@ def source_of(key: ObjectKey, document: Mapping[str, Any]) -> VolumeSource:
 def class_of(key: ObjectKey, document: Mapping[str, Any]) -> str:
     """The storage class that the manifest names, empty for the cluster's default."""
     return str(claim_part(key, document).get("storageClassName") or "")
+
+
+def _filled_for(key: ObjectKey, document: Mapping[str, Any]) -> ObjectKey | None:
+    """The DataVolume that a claim belongs to, or that CDI will give it to as it is when it is made."""
+    owners = metadata_of(document).get("ownerReferences") or () if key.kind == CLAIM else ()
+    named = next((one.get("name") for one in owners if one.get("controller") and one.get("kind") == DATA_VOLUME), None)
+    name = named or (annotations_of(document).get(_POPULATED_FOR) if key.kind == CLAIM else None)
+    return ObjectKey(DATA_VOLUME, key.namespace, str(name)) if name else None
 
 
 def _progress(said: Any) -> float | None:

@@ -94,10 +94,13 @@ def _fault(
     text = message_of(instance, "PodScheduled" if word == "ErrorUnschedulable" else "Synchronized")
     failure = (vm.get("status") or {}).get("startFailure") or {}
     if word == "CrashLoopBackOff" and failure:
-        text = "; ".join(
-            filter(None, ("the guest ends again and again; KubeVirt waits longer before each start", text))
-        )
+        text = "; ".join(filter(None, (_crashes(failure.get("consecutiveFailCount") or 1), text)))
     return Finding(word=word, text=text or message_of(vm, "Failure", "Ready"), about=about)
+
+
+def _crashes(count: int) -> str:
+    times = "" if count == 1 else f" {count} times in a row"
+    return f"the guest ended before it ran{times}; KubeVirt waits a while before the next start"
 
 
 def _of_instance(

@@ -125,6 +125,7 @@ class LiveVolume:
     ``used_by`` are the domains (by VM key, or ``VirtualMachine//NAME`` for foreign ones) that name it. ``attached_to`` is the VM
     that a generated volume was made for, None for a claim's. ``fills_itself`` says that
     a platform fills it and makes its users wait, perhaps until one of them is there; ``fault`` and ``pending`` are then as a VM's.
+    ``filled_for`` is the DataVolume that a platform's claim belongs to, or waits for.
     """
 
     key: ObjectKey
@@ -145,6 +146,7 @@ class LiveVolume:
     used_by: tuple[ObjectKey, ...] = ()
     attached_to: ObjectKey | None = None
     fills_itself: bool = False
+    filled_for: ObjectKey | None = None
     fault: str = ""
     pending: str = ""
     served: Served | None = None

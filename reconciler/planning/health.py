@@ -60,7 +60,9 @@ def statuses_of(
             continue
         state, message = _state(key, desired, observation, said, outcomes.get(key), now)
         if isinstance(live, LiveVm) and ours and key not in said.holds:
-            message = "; ".join(filter(None, (message, live.under_way, *_by_hand(live, now))))
+            by_hand = tuple(_by_hand(live, now))
+            is_said = any(said_by_hand.startswith(f"{message};") for said_by_hand in by_hand)
+            message = "; ".join(filter(None, ("" if is_said else message, live.under_way, *by_hand)))
         result[key] = ObjectStatus(
             key=key,
             state=state,

@@ -68,10 +68,9 @@ def _create_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
         return Proposal(blocked=Blocked(key=wanted.key, by=around.observation.why_unknown(wanted.key), waiting=True))
     for kind in CLAIM_KINDS:
         other = ObjectKey(kind, wanted.key.namespace, wanted.key.name)
-        if other != wanted.key and around.live(other) is not None:
-            return Proposal(
-                blocked=Blocked(key=wanted.key, by=f"{other} has the volume of that name", by_keys=(other,))
-            )
+        has = around.live(other) if other != wanted.key else None
+        if has is not None and not (isinstance(has, LiveVolume) and has.filled_for == wanted.key):
+            return Proposal(blocked=_name_taken(wanted, other, around))
     item = taken_back(wanted, around.observation.trash, around.policy.owner)
     if wanted.adopt and item is None:
         return Proposal(blocked=waits_for_adoption(wanted))
@@ -81,6 +80,15 @@ def _create_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
     if (taken := _name_in_trash(wanted, around)) is not None:
         return Proposal(blocked=taken)
     return _new_volume(wanted, around, f"{around.not_there}; {wanted.source}")
+
+
+def _name_taken(wanted: ResolvedVolume, other: ObjectKey, around: Circumstances) -> Blocked:
+    """A claim and a DataVolume of one name are one volume."""
+    said = f"{other} has the volume of that name"
+    if around.policy.on_cluster and wanted.key.kind == "DataVolume":
+        annotation = f"cdi.kubevirt.io/storage.populatedFor={other.name}"
+        said += f"; where that is the disk that it is to be: `kubectl annotate pvc {other.name} -n {other.namespace} {annotation}`"
+    return Blocked(key=wanted.key, by=said, by_keys=(other,))
 
 
 def _name_in_trash(wanted: ResolvedVolume, around: Circumstances) -> Blocked | None:
