@@ -90,7 +90,10 @@ class Standby:
         leader = self._leadership.leader
         if not leader:
             return "nobody leads at the moment, ask again when one does"
-        return f"{leader} leads, ask there (kubectl exec {leader.rpartition('_')[0] or leader} -- gitvirt …)"
+        place, _, number = leader.rpartition("_")
+        if number and place == self._leadership.identity.rpartition("_")[0]:
+            return f"{leader} leads, ask there; it is on this machine too, and if it is gone, this one takes over within 15 s"
+        return f"{leader} leads, ask there (kubectl exec {place or leader} -- gitvirt …)"
 
     @property
     def _leader(self) -> str:

@@ -39,7 +39,7 @@ class PlayedVms:
     """See the module. ``runs`` are how many instances each VM had."""
 
     def __init__(self, hands: Hands, namespace: str, guest_on: Callable[[str], str]) -> None:
-        """``guest_on`` tells which guest a claim boots."""
+        """``guest_on`` tells which guest a claim boots, empty for a claim that is not there."""
         self._hands, self._namespace, self._guest_on = hands, namespace, guest_on
         self.now = 0.0
         self.runs: dict[str, int] = {}
@@ -166,12 +166,15 @@ class PlayedVms:
         return True
 
     def _run(self, vm: Mapping[str, Any]) -> bool:
+        """An instance, once there is a claim to boot from."""
         name = vm["metadata"]["name"]
+        claims = [claim for _, claim in claim_names(template_of(vm))]
+        kind = self._guest_on(claims[0]) if claims else "deaf"
+        if not kind:
+            return False
         made = self._hands.run_instance(self._namespace, name, finalizers=(_HELD,))
         status = {"interfaces": _plugged(_nics(made["spec"])), "conditions": [_READY]}
         self._hands.set_status(INSTANCE, self._namespace, name, status)
-        claims = [claim for _, claim in claim_names(made["spec"])]
-        kind = self._guest_on(claims[0]) if claims else "deaf"
         self._guests[made["metadata"]["uid"]] = _Guest(kind=kind, started_at=self.now)
         self.runs[name] = self.runs.get(name, 0) + 1
         return True

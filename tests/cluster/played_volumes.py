@@ -36,7 +36,9 @@ class PlayedVolumes:
         self._lost: set[str] = set()
 
     def guest_on(self, claim: str) -> str:
-        """The guest that a claim boots."""
+        """The guest that a claim boots; empty while there is no claim."""
+        if self._hands.get(CLAIM, self._namespace, claim) is None:
+            return ""
         return self._contents.get(self._uid(claim), Content()).guest
 
     def write(self, claim: str, pattern: int) -> None:
