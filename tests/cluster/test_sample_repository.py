@@ -73,6 +73,15 @@ def place(tmp_path: Path, either: Cluster, own_namespace: str) -> Iterator[Place
     yield Place(tmp_path, either, own_namespace)
 
 
+@pytest.mark.parametrize("either", ["real"], indirect=True)
+def test_doctor_says_when_nobody_could_act(place: Place) -> None:
+    assert "can be had" in place.gitvirt("doctor")
+    leases = f"/apis/coordination.k8s.io/v1/namespaces/{place.namespace}/leases"
+    assert place.hands.call("GET", leases)["items"] == []
+    said = place.gitvirt("doctor", "--set", "engine.kubevirt.leaseNamespace=nowhere-at-all", code=1)
+    assert "`kubectl create namespace nowhere-at-all`" in said
+
+
 def test_the_sample_is_applied_deleted_and_taken_back(place: Place) -> None:
     doctor = place.gitvirt("doctor")
     assert "kubevirt" in doctor
