@@ -271,7 +271,7 @@ class _Kubevirt:
 
     def why_not_led(self) -> str:
         with _needs_kubernetes():
-            from nodeexec.kubevirt.lease_api import why_no_lease  # noqa: PLC0415
+            from nodeexec.kubevirt.lease_api import why_no_lease
         return why_no_lease(self._own, self._owner)
 
     def before_cycle(self) -> None:
