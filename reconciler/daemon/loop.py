@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -15,6 +16,7 @@ from reconciler.daemon import events
 from reconciler.daemon.cycle import CycleReport
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import DaemonError, GitvirtError
+from reconciler.model.keys import ObjectKey
 from reconciler.ports import Clock
 
 T = TypeVar("T")
@@ -64,6 +66,7 @@ class CycleLoop:
         self._on_end = on_end
         self._condition = threading.Condition()
         self._pending: Wake | None = None
+        self._keys: set[ObjectKey] = set()
         self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._retry_at: float | None = None
         self._back_off_s = 0.0
@@ -95,7 +98,10 @@ class CycleLoop:
     def wake(self, wake: Wake) -> None:
         """Add to what the next cycle looks at. Never blocks for a cycle."""
         with self._condition:
-            self._pending = self._pending.merged(wake) if self._pending else wake
+            # Events come one by one and may name thousands of objects: each would copy the keys of all before it.
+            self._keys |= wake.keys
+            rest = replace(wake, keys=frozenset())
+            self._pending = self._pending.merged(rest) if self._pending else rest
             self._condition.notify_all()
 
     def call(self, function: Callable[[], T], *, timeout_s: float) -> T:
@@ -161,8 +167,8 @@ class CycleLoop:
             self._condition.wait_for(lambda: self._stopping or bool(self._calls), SETTLE_S)
             if self._stopping:
                 return False
-            wake = self._failed.merged(self._pending or Wake())
-            self._pending = None
+            wake = self._failed.merged(replace(self._pending or Wake(), keys=frozenset(self._keys)))
+            self._pending, self._keys = None, set()
             self._retry_at = None
         self._attempt(wake)
         return True
