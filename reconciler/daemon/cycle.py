@@ -340,8 +340,7 @@ class Cycle:
     def _next_s(self, look: Look) -> float | None:
         """When to run again without an event."""
         waits = [look.plan.retry_after_s, self._next_look_s()]
-        attempted = self._retries.outcomes
-        if any(change.key not in attempted for change in look.plan.changes):
+        if not all(self._retries.has_attempted(change.key) for change in look.plan.changes):
             waits.append(0.0)
         return min((wait for wait in waits if wait is not None), default=None)
 

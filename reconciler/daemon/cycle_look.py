@@ -115,7 +115,7 @@ class Lookout:
             named |= {entry.key for entry in look.plan.blocked if entry.retry_after_s is not None}
             named |= {key for key, said in self._planner.unsettled.items() if said.retry_after_s is not None}
         # A wave that ends lets the next one go: nobody else says so.
-        named |= {change.key for change in look.plan.changes if change.key not in self._retries.outcomes}
+        named |= {change.key for change in look.plan.changes if not self._retries.has_attempted(change.key)}
         changed = {key for key in self.affected(self._sources.changed) if self._is_observed(key)}
         return frozenset(named | changed | self.affected(named))
 

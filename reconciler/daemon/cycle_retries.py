@@ -35,6 +35,10 @@ class Retries:
         """The last outcome of every object that is not done."""
         return {key: attempt.outcome for key, attempt in self._attempts.items()}
 
+    def has_attempted(self, key: ObjectKey) -> bool:
+        """Whether an attempt at an object is remembered: it is not done."""
+        return key in self._attempts
+
     @property
     def failed(self) -> frozenset[ObjectKey]:
         """Objects whose last attempt was a fault."""
