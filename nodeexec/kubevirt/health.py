@@ -141,7 +141,9 @@ class Health:
             for name, volume in volumes
             if str((status := (volume or {}).get("status") or {}).get("phase", "")).endswith(MOVING)
         ]
-        return ": ".join(filter(None, (live.reported, ", ".join(moving))))
+        phase = ((live.served.instance or {}).get("status") or {}).get("phase")
+        at_instance = f"its instance is {phase}" if phase else ""
+        return ": ".join(filter(None, (live.reported, ", ".join(moving) or at_instance)))
 
     def _filling(self, live: LiveVolume, document: Mapping[str, Any]) -> str:
         if live.phase.endswith(MOVING):

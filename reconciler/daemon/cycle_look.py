@@ -25,6 +25,7 @@ from reconciler.model.status import ObjectStatus
 from reconciler.planning.missing_references import observable_references
 from reconciler.planning.planner import Planner
 from reconciler.planning.resolve import Resolver
+from reconciler.planning.resolve_volume import CLAIM_KINDS
 from reconciler.planning.safety import Approvals
 from reconciler.ports import Clock, Engine
 
@@ -208,13 +209,16 @@ class Lookout:
                 self._seen.pop(key, None)
 
     def _with_references(self, keys: Collection[ObjectKey]) -> frozenset[ObjectKey]:
-        """And what VMs among them name on a platform, which may be there without being declared."""
+        """And what VMs and volumes among them share names with on a platform, which may be there without being declared."""
         declared = self._sources.declared
         if not self._policy.on_cluster or declared is None:
             return frozenset(keys)
         documents = (declared.documents.get(key) for key in keys if key.kind == "VirtualMachine")
         references = (one for document in documents if document is not None for one in observable_references(document))
-        return frozenset((*keys, *(key for one in references for key in one.keys)))
+        named = {*keys, *(key for one in references for key in one.keys)}
+        # A claim and a DataVolume of one name are one volume, whoever made the other one.
+        volumes = {key._replace(kind=kind) for key in keys if key.kind in CLAIM_KINDS for kind in CLAIM_KINDS}
+        return frozenset(named | volumes)
 
     def _is_observed(self, key: ObjectKey) -> bool:
         """Whether something that can be looked at stands for an object."""

@@ -42,7 +42,7 @@ def render_text(plan: Plan, *, colour: bool = False) -> str:
     for key, differences in sorted(plan.restart_required.items()):
         shown = [difference for change in plan.changes if change.key == key for difference in change.differences]
         fields = ", ".join(
-            one_line(difference.path) if difference in shown else _difference_text(difference)
+            one_line(difference.path) if difference in shown else _waiting_text(difference)
             for difference in differences
         )
         lines.append(f"{paint('33', 'RestartRequired')} {one_line(str(key))}: {fields}")
@@ -62,8 +62,21 @@ def _change_lines(change: Change, paint: Any) -> list[str]:
     return lines
 
 
+def _waiting_text(difference: Difference) -> str:
+    """What waits for a restart; where only that something does is known, who says so and why."""
+    if _has_values(difference):
+        return _difference_text(difference)
+    return f"{one_line(difference.path)}: {one_line(difference.reason, 200)}"
+
+
 def _difference_text(difference: Difference) -> str:
+    if not _has_values(difference):
+        return one_line(difference.path)
     return f"{one_line(difference.path)}: {_value(difference.before)} → {_value(difference.after)}"
+
+
+def _has_values(difference: Difference) -> bool:
+    return (difference.before, difference.after) != (None, None)
 
 
 def _value(value: Any) -> str:

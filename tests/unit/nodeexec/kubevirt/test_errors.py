@@ -45,6 +45,14 @@ def test_the_server_says_when_to_come_again() -> None:
     ]  # fmt: skip
 
 
+def test_an_action_that_nobody_serves_says_what_is_missing() -> None:
+    stop = Request(verb="update", resource="virtualmachines.subresources.kubevirt.io/stop", object="prod/web")
+    outcome = api_error(stop, 404, {"message": "404 page not found"}, None).outcome
+    assert (outcome.result, "is virt-api up?" in outcome.reason) == (Result.RETRY, True)
+    gone = {"message": 'virtualmachine "web" not found', "reason": "NotFound"}
+    assert api_error(stop, 404, gone, None).outcome.result is Result.CONFLICT
+
+
 FORBIDDEN = 'virtualmachines.kubevirt.io "web" is forbidden: '
 NOT_YOURS = 'User "x" cannot create resource "virtualmachines" in API group "kubevirt.io" in the namespace "prod"'
 OF_ALL = 'persistentvolumeclaims is forbidden: User "x" cannot list resource "persistentvolumeclaims" in API group "" at the cluster scope'
