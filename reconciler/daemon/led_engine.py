@@ -24,6 +24,16 @@ def led_engine(engine: Engine, leadership: Leadership) -> Engine:
     return cast("Engine", _LedEngine(engine, leadership))
 
 
+def why_it_does_not_act(engine: Engine) -> str:
+    """Why nothing is done at the moment, for people; empty where this process leads, or was never to lead."""
+    if not isinstance(engine, _LedEngine) or engine.leads():
+        return ""
+    return (
+        "this process may not act at the moment, because it could not say in time that it still leads (the API server does not "
+        "answer?); what is shown is as it was last seen"
+    )
+
+
 class _LedEngine:
     """Every method that looks is the engine's own; every method that acts asks first."""
 
@@ -33,6 +43,10 @@ class _LedEngine:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
+
+    def leads(self) -> bool:
+        """Whether it may act at this instant."""
+        return self._leadership.is_held()
 
     def apply(self, change: Change) -> Outcome:
         """See `Engine.apply`."""
@@ -67,7 +81,7 @@ class _LedEngine:
         return self._refusal() or self._engine.restore_trash(item)
 
     def _refusal(self) -> Outcome | None:
-        if self._leadership.is_held():
+        if self.leads():
             return None
         reason = "this replica does not lead at the moment; nothing was done, whoever leads does it"
         return Outcome(result=Result.RETRY, reason=reason, retry_after_s=_RETRY_S)

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from reconciler.daemon.clock import moment
 from reconciler.daemon.cycle import Cycle, CycleReport
+from reconciler.daemon.led_engine import why_it_does_not_act
 from reconciler.daemon.suspension import SuspensionFile
 from reconciler.daemon.views import report_view, settled_mapping, status_view
 from reconciler.daemon.wake import Wake
@@ -88,7 +89,7 @@ class Frame:
             )
         except (EngineError, SourceError) as fault:
             return str(fault)
-        return ""
+        return why_it_does_not_act(self._engine)
 
     def _told(self, fault: str) -> tuple[ObjectStatus, ...]:
         """What is true of every object, as of the last look; ``fault`` says that there was none just now."""

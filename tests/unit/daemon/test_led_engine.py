@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.daemon.led_engine import _LedEngine, led_engine
+from reconciler.daemon.led_engine import _LedEngine, led_engine, why_it_does_not_act
 from reconciler.model.outcome import Result
 from reconciler.ports import Engine
 
@@ -61,3 +61,12 @@ def test_what_looks_is_the_engines_own(name: str) -> None:
     getattr(led_engine(engine, engine), name)()
     assert engine.called == [name]
     assert not hasattr(_LedEngine, name)
+
+
+def test_whoever_asks_is_told_that_nothing_is_done() -> None:
+    engine: Any = Recorder()
+    led = led_engine(engine, engine)
+    assert "may not act at the moment" in why_it_does_not_act(led)
+    engine.held = True
+    assert why_it_does_not_act(led) == ""
+    assert why_it_does_not_act(engine) == ""
