@@ -134,7 +134,8 @@ def build_core(
     keep_quiet()
     if not all(followed.url for followed in settings.sources):
         raise SettingsError(
-            f"no repository is named in {settings.origin}: set source.url, for instance --set source.url=/srv/vms.git."
+            f"no repository is named in {settings.origin}: set source.url in /etc/gitvirt/settings.yaml (or what --settings "
+            "names), or for instance --set source.url=/srv/vms.git."
         )
     make_directory(settings.state_directory, "stateDirectory", 0o700)
     key, is_new = ensure_key(settings.key_file)
