@@ -139,6 +139,16 @@ def test_the_readme_leads_to_every_page() -> None:
     assert {page for page in DOCS.iterdir() if page.suffix in (".md", ".1")} - linked == set()
 
 
+def test_every_decision_is_linked_from_another_page() -> None:
+    linked = {
+        (page.parent / link.partition("#")[0]).resolve()
+        for page in PAGES
+        for link in _LINK.findall(page.read_text())
+        if "://" not in link and (page.parent / link.partition("#")[0]).resolve() != page
+    }
+    assert set(ADRS) - linked == set()
+
+
 def test_architecture_names_only_modules_that_are_there() -> None:
     modules = {
         path.relative_to(ROOT).as_posix()
