@@ -11,113 +11,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from reconciler.cli.app import MODULE_OF, build_app, split_shared
-from reconciler.cli.invocation import SECTIONS
 from reconciler.cli.output import on_terminal
-from tests.unit.daemon.homes import Home, make_home, vm_text
+from tests.unit.cli.commands import process, run
+from tests.unit.daemon.homes import Home, vm_text
 from tests.unit.daemon.parts import PATIENCE_S
 
 pytestmark = pytest.mark.usefixtures("logging_as_before")
-
-_RUNNER = CliRunner()
-ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture(autouse=True)
-def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("GITVIRT_SETTINGS", raising=False)
-    monkeypatch.setattr("reconciler.settings.DEFAULT_PATH", tmp_path / "no-settings.yaml")
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return make_home(tmp_path, {"web.yaml": vm_text("web")})
-
-
-def run(*arguments: str, home: Home | None = None, stdin: str = "") -> tuple[int, str, str]:
-    """(exit code, stdout, stderr) of a command in this process."""
-    named = ["--settings", str(home.settings_file)] if home else []
-    shared, rest = split_shared([*arguments, *named])
-    result = _RUNNER.invoke(build_app(), [*shared, *rest], input=stdin)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout, result.stderr
-
-
-def process(*arguments: str, stdin: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """A command as a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-    return subprocess.run(
-        [sys.executable, "-m", "reconciler", *arguments],
-        input=stdin, capture_output=True, text=True, timeout=PATIENCE_S, check=False, cwd=cwd, env=environment,
-    )  # fmt: skip
-
-
-def test_shared_options_may_stand_anywhere() -> None:
-    given = ["get", "vm", "--settings", "/s", "-o", "json", "--set=a=b", "--debug", "--set", "c=d", "--", "--set", "x"]
-    assert split_shared(given) == (
-        ["--settings", "/s", "--set=a=b", "--debug", "--set", "c=d"],
-        ["get", "vm", "-o", "json", "--", "--set", "x"],
-    )
-
-
-@pytest.mark.parametrize("command", MODULE_OF)
-def test_every_command_is_found_in_its_module_and_has_help(command: str) -> None:
-    result = _RUNNER.invoke(build_app(command), [command, "--help"])
-    assert result.exit_code == 0
-    assert command in result.output
-    assert command in _RUNNER.invoke(build_app(), ["--help"]).output
-
-
-def test_asking_a_daemon_loads_little() -> None:
-    code = (
-        "import sys; import reconciler.cli.get; sys.exit('reconciler.wiring' in sys.modules or 'pygit2' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_validate_is_silent_about_good_ones_and_exits_0(home: Home) -> None:
-    code, out, _ = run("validate", str(home.repository), home=home)
-    assert (code, out) == (0, "2 objects in 1 file: 0 errors, 0 warnings.\n")
-    code, out, _ = run("validate", str(home.repository), "-o", "json", home=home)
-    assert (code, json.loads(out)) == (0, {"problems": []})
-
-
-def test_validate_says_where_as_compilers_do(home: Home) -> None:
-    path = home.repository / "web.yaml"
-    path.write_text(path.read_text().replace("runStrategy:", "runStrateggy:"))
-    code, out, _ = run("validate", str(path), home=home)
-    assert code == 1
-    first = out.splitlines()[0]
-    assert first.startswith(f"{path}:5:3: error ")
-    assert "runStrateggy" in first
-    assert "1 error" in out.splitlines()[-1]
-    code, out, _ = run("validate", str(path), "-o", "json", home=home)
-    assert code == 1
-    problem = json.loads(out)["problems"][0]
-    shape = {"code", "severity", "file", "line", "column", "object", "path", "message", "hint", "fingerprint"}
-    assert set(problem) == shape
-    assert (problem["file"], problem["line"], problem["column"]) == (str(path), 5, 3)
-    assert problem["object"] == "VirtualMachine/default/web"
-
-
-def test_validate_reports_to_ci_systems_with_the_same_exit_codes(home: Home) -> None:
-    path = home.repository / "web.yaml"
-    for report_format in ("text", "json", "junit", "sarif", "github"):
-        assert run("validate", "--format", report_format, str(path), home=home)[0] == 0
-    path.write_text(path.read_text().replace("runStrategy:", "runStrateggy:"))
-    outputs = {}
-    for report_format in ("text", "json", "junit", "sarif", "github"):
-        code, outputs[report_format], _ = run("validate", "--format", report_format, str(path), home=home)
-        assert code == 1
-    assert outputs["junit"].startswith("<?xml")
-    assert json.loads(outputs["sarif"])["runs"][0]["results"][0]["ruleId"] == "schema-unknown-field"
-    assert outputs["github"].startswith(f"::error file={path},line=5,col=3,title=schema-unknown-field")
-    assert json.loads(outputs["json"]) == json.loads(run("validate", "-o", "json", str(path), home=home)[1])
-    assert run("validate", "--format", "json", "-o", "json", str(path), home=home)[0] == 2
-    assert run("validate", "--format", "html", str(path), home=home)[0] == 2
 
 
 def test_schemas_are_printed_and_found() -> None:
@@ -130,72 +30,11 @@ def test_schemas_are_printed_and_found() -> None:
     assert code == 2 and "virtualmachine" in err
 
 
-def test_the_pre_commit_hook_refuses_a_bad_commit(tmp_path: Path) -> None:
-    hooks, work = tmp_path / "hooks", tmp_path / "work"
-    command = tmp_path / "bin" / "gitvirt"
-    command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m reconciler "$@"\n')
-    command.chmod(0o755)
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
-        "PATH": f"{command.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "PRE_COMMIT_HOME": str(tmp_path / "cache"),
-        **dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), "a"),
-        **dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), "a@example.org"),
-    }
-
-    def call(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
-
-    for repository in (hooks, work):
-        repository.mkdir()
-        assert call("git", "init", "-q", "-b", "main", cwd=repository).returncode == 0
-    (hooks / ".pre-commit-hooks.yaml").write_text((ROOT / ".pre-commit-hooks.yaml").read_text())
-    call("git", "add", ".", cwd=hooks)
-    call("git", "commit", "-qm", "hooks", cwd=hooks)
-    revision = call("git", "rev-parse", "HEAD", cwd=hooks).stdout.strip()
-    # `language: system` takes the gitvirt of this checkout; users let pre-commit install it.
-    hook = {"id": "gitvirt-validate", "language": "system"}
-    config = {"repos": [{"repo": str(hooks), "rev": revision, "hooks": [hook]}]}
-    (work / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
-    (work / "web.yaml").write_text(vm_text("web"))
-    call("git", "add", ".", cwd=work)
-    assert call("pre-commit", "install", cwd=work).returncode == 0
-    done = call("git", "commit", "-qm", "good", cwd=work)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (work / "web.yaml").write_text(vm_text("web").replace("runStrategy:", "runStrateggy:"))
-    call("git", "add", ".", cwd=work)
-    refused = call("git", "commit", "-qm", "bad", cwd=work)
-    assert refused.returncode == 1
-    assert "web.yaml:5:3: error schema-unknown-field" in refused.stdout + refused.stderr
-
-
-def test_validate_takes_revisions_and_standard_input(home: Home) -> None:
-    assert run("validate", f"{home.repository}@main", home=home)[0] == 0
-    code, out, _ = run("validate", "-", home=home, stdin="kind: VirtualMachine\nkind: x\n")
-    assert code == 1
-    assert "<stdin>:2:1: error" in out
-
-
 def test_what_cannot_be_read_is_one_message_and_its_exit_code(home: Home) -> None:
     code, out, err = run("validate", "/nowhere", home=home)
     assert (code, out) == (12, "")
     assert err.startswith("gitvirt: /nowhere does not exist")
     assert len(err.splitlines()) == 1
-
-
-def test_hostile_text_does_not_reach_the_terminal(home: Home) -> None:
-    text = (
-        'apiVersion: kubevirt.io/v1\nkind: VirtualMachine\nmetadata: {name: "a\\e[31m\\u202eb"}\nspec: {"x\\e[2J": 1}\n'
-    )
-    path = home.repository / "evil.yaml"
-    path.write_text(text)
-    for output in ([], ["-o", "json"], ["-o", "yaml"], ["-o", "table"], ["-o", "name"]):
-        code, out, err = run("validate", str(path), *output, home=home)
-        assert code == 1
-        assert "\x1b" not in out + err
-        assert "\u202e" not in out + err
 
 
 def test_plan_between_revisions(home: Home) -> None:
@@ -418,28 +257,6 @@ def test_the_state_directory_is_closed_to_others(home: Home) -> None:
     assert stat.S_IMODE((home.directory / "state").stat().st_mode) == 0o700
 
 
-def test_help_has_every_command_in_a_section_and_fits_eighty_columns() -> None:
-    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(MODULE_OF)
-    shown = process("--help").stdout.splitlines()
-    listed = [line for line in shown if line.startswith("  ") and line.split()[0] in MODULE_OF]
-    assert len(listed) == len(MODULE_OF)
-    assert not [line for line in listed if line.endswith("...") or len(line) > 80]
-
-
-@pytest.mark.parametrize("command", sorted(set(MODULE_OF) - {"reconcile", "trash"}))
-def test_every_command_shows_an_example(command: str) -> None:
-    assert f"gitvirt {command}" in run(command, "--help")[1].partition("Examples:")[2].replace("sudo ", "")
-
-
-def test_help_loads_neither_engine_nor_git() -> None:
-    code = (
-        "import sys; from reconciler.cli.app import build_app; build_app();"
-        "print({'pygit2', 'structlog', 'jsonschema', 'lxml', 'prometheus_client'} & set(sys.modules))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
-
-
 @pytest.mark.parametrize("word", ["vm", "VMs", "virtualmachines", "VirtualMachine"])
 def test_kinds_may_be_named_as_people_do(home: Home, word: str) -> None:
     assert run("apply", home=home)[0] == 0
@@ -489,44 +306,6 @@ def test_colour_is_left_out_where_nobody_wants_it(monkeypatch: pytest.MonkeyPatc
     assert on_terminal()
     monkeypatch.setenv("NO_COLOR", "1")
     assert not on_terminal()
-
-
-def test_a_file_that_is_named_twice_is_read_once(home: Home) -> None:
-    code, out, _ = run("validate", str(home.repository), str(home.repository / "web.yaml"))
-    assert (code, out) == (0, "2 objects in 1 file: 0 errors, 0 warnings.\n")
-
-
-def test_nothing_to_check_is_said(home: Home, tmp_path: Path) -> None:
-    nothing = tmp_path / "nothing"
-    nothing.mkdir()
-    assert "there is no manifest" in run("validate", str(nothing))[2]
-    code, out, err = run("plan", "--base", str(home.repository), "--head", str(nothing))
-    assert "holds no manifest" in err
-    assert code == 0 and "to delete" in out
-
-
-def test_storage_classes_are_checked_where_a_host_is_known(home: Home) -> None:
-    home.commit({"web.yaml": vm_text("web").replace("accessModes", "storageClassName: fast\n  accessModes")})
-    assert run("validate", str(home.repository))[0] == 0
-    assert json.loads(run("plan", "--head", str(home.repository), "-o", "json")[1])["blocked"] == []
-    code, out, _ = run("validate", str(home.repository), "-o", "json", home=home)
-    assert code == 1
-    (found,) = json.loads(out)["problems"]
-    assert (found["code"], found["path"], found["line"]) == ("storage-class-unknown", "spec.storageClassName", 21)
-    assert run("validate", str(home.repository), "--set", "storageClasses.fast.pool=nvme", home=home)[0] == 0
-
-
-def test_what_only_shows_when_objects_are_joined(home: Home, tmp_path: Path) -> None:
-    seed = "volumes: [{name: ci, cloudInitNoCloud: {secretRef: {name: s}}}, {name: root,"
-    text = vm_text("web").replace("volumes: [{name: root,", seed)
-    text = text.replace("disks: [", "disks: [{name: ci, disk: {}}, ")
-    file = tmp_path / "one.yaml"
-    file.write_text(f"{text}---\napiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{other: x}}\n")
-    code, out, _ = run("validate", str(file), "-o", "json")
-    assert code == 1
-    (found,) = [one for one in json.loads(out)["problems"] if one["code"] != "secret-in-plain-text"]
-    assert (found["code"], found["object"]) == ("reference-incomplete", "VirtualMachine/default/web")
-    assert "has no entry 'userdata'" in found["message"]
 
 
 def test_xml_of_one_vm_cares_for_that_one_alone(home: Home) -> None:

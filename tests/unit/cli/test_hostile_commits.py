@@ -15,7 +15,7 @@ import structlog
 from reconciler.daemon.log_setup import set_up_logging
 from reconciler.model.plain_text import is_plain
 from reconciler.settings import LogSettings
-from tests.unit.cli.test_commands import run
+from tests.unit.cli.commands import run
 from tests.unit.daemon.homes import Home, make_home, vm_text
 
 pytestmark = pytest.mark.usefixtures("logging_as_before")
