@@ -31,10 +31,10 @@ GROUPS = {
     "tests/canary/test_libvirt.py": "libvirt",
     "tests/cluster/": "cluster",
 }
+"""How the names of tests begin that run one after the other in one worker; the first that fits counts."""
+
 ON_CLUSTER = "[kubevirt]"
 """How the names of tests end that run on the API server of the run, wherever they are."""
-
-"""How the names of tests begin that run one after the other in one worker; the first that fits counts."""
 
 # How long an example takes says nothing on a machine that is busy with other tests.
 hypothesis.settings.register_profile("untimed", deadline=None)

@@ -11,9 +11,11 @@ from reconciler.journal.history import patch
 from reconciler.model.errors import JournalError
 from reconciler.model.keys import ObjectKey
 from reconciler.wiring import build_core
+from tests.unit.cli.commands import run
 from tests.unit.daemon.homes import Home, vm_text
-from tests.unit.daemon.test_daemon_process import gitvirt
 from tests.unit.daemon.test_operations import Bench
+
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 WEB = ObjectKey("VirtualMachine", "default", "web")
 
@@ -31,7 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 def test_what_became_of_it_newest_first(home: Home) -> None:
-    items = json.loads(gitvirt(home, "history", "web", "-o", "json").stdout)["items"]
+    items = json.loads(run("history", "web", "-o", "json", home=home)[1])["items"]
     assert [item["action"] for item in items] == ["update", "update", "stop", "create"]
     changed, stopped, asked, made = items
     assert (changed["cause"], changed["author"].split()[0], changed["subject"]) == ("commit", "Ann", "two\x1b[2J cores")
@@ -42,19 +44,19 @@ def test_what_became_of_it_newest_first(home: Home) -> None:
 
 
 def test_for_people(home: Home) -> None:
-    table = gitvirt(home, "history", "default/web", "--limit", "1").stdout
+    table = run("history", "default/web", "--limit", "1", home=home)[1]
     assert re.search(r"update +commit +Ann .* two\ufffd\[2J cores +spec.template.spec.domain.cpu.cores: 1 -> 2", table)
-    told = gitvirt(home, "history", "web", "-p").stdout
+    told = run("history", "web", "-p", home=home)[1]
     assert "\x1b" not in told
     assert "    -  phase: Running\n    +  phase: Succeeded\n" in told
-    claim = gitvirt(home, "history", "PersistentVolumeClaim/default/web-root", "-p", "-o", "json").stdout
+    claim = run("history", "PersistentVolumeClaim/default/web-root", "-p", "-o", "json", home=home)[1]
     (made,) = json.loads(claim)["items"]
     assert made["patch"].startswith("--- live before\n+++ live after\n@@ -0,0 ")
 
 
 def test_nothing_to_tell(home: Home) -> None:
-    nobody = gitvirt(home, "history", "nobody")
-    assert nobody.returncode == 1 and "no change of nobody" in nobody.stderr
+    code, _, err = run("history", "nobody", home=home)
+    assert code == 1 and "no change of nobody" in err
 
 
 def test_versions_of_a_commit_that_is_not_there(home: Home) -> None:

@@ -157,12 +157,14 @@ def test_it_ends_in_time_although_a_cycle_hangs(tmp_path: Path, started: list[su
     (site / "sitecustomize.py").write_text(
         "import time\n"
         "import nodeexec.simulated.engine as engine\n"
-        "engine.SimulatedEngine.apply = lambda self, change: time.sleep(120)\n"
+        "def hang(self, change):\n"
+        f"    open({str(tmp_path / 'hangs')!r}, 'w').close()\n"
+        "    time.sleep(120)\n"
+        "engine.SimulatedEngine.apply = hang\n"
     )
     daemon = Process(home, PYTHONPATH=f"{site}:{Path.cwd()}")
     started.append(daemon.process)
-    daemon.wait_for("daemon.started")
-    time.sleep(2)
+    eventually((tmp_path / "hangs").exists)
     before = time.monotonic()
     assert daemon.end() == 0
     assert 5 < time.monotonic() - before < 60
