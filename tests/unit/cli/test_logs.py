@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.cli.commands import run
 from tests.unit.daemon.parts import PATIENCE_S, eventually
+
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 
 @pytest.fixture
@@ -21,28 +24,25 @@ def settings(tmp_path: Path) -> Path:
     return file
 
 
-def logs(settings: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "reconciler", "logs", "--settings", str(settings), *arguments],
-        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
-    )  # fmt: skip
+def logs(settings: Path, *arguments: str) -> tuple[int, str, str]:
+    return run("logs", "--settings", str(settings), *arguments)
 
 
 def test_the_past_and_its_end(settings: Path) -> None:
     file = settings.parent / "consoles" / "prod_web.log"
     file.with_name("prod_web.log.0").write_text("\x1b[1mone\x1b[0m\n")
     file.write_bytes(b"two\r\nthree\r\nlogin: ")
-    assert logs(settings, "--vm", "prod/web").stdout == "one\ntwo\nthree\nlogin: \n"
-    assert logs(settings, "--vm", "web", "-n", "prod", "--tail", "2").stdout == "three\nlogin: \n"
-    told = [json.loads(line) for line in logs(settings, "--vm", "prod/web", "-o", "json").stdout.splitlines()]
+    assert logs(settings, "--vm", "prod/web")[1] == "one\ntwo\nthree\nlogin: \n"
+    assert logs(settings, "--vm", "web", "-n", "prod", "--tail", "2")[1] == "three\nlogin: \n"
+    told = [json.loads(line) for line in logs(settings, "--vm", "prod/web", "-o", "json")[1].splitlines()]
     assert told[0] == {"vm": "prod_web", "line": "one"} and told[-1]["line"] == "login: "
-    assert "\x1b[1m" in logs(settings, "--vm", "prod/web", "-o", "raw").stdout
+    assert "\x1b[1m" in logs(settings, "--vm", "prod/web", "-o", "raw")[1]
 
 
 def test_what_is_not_there(settings: Path) -> None:
-    missing = logs(settings, "--vm", "web")
-    assert (missing.returncode, missing.stdout) == (1, "") and "default_web.log" in missing.stderr
-    assert logs(settings, "--vm", "../../etc/passwd").returncode == 16
+    code, out, err = logs(settings, "--vm", "web")
+    assert (code, out) == (1, "") and "default_web.log" in err
+    assert logs(settings, "--vm", "../../etc/passwd")[0] == 16
 
 
 def test_follow_goes_through_a_rotation_until_ctrl_c(settings: Path) -> None:
