@@ -20,6 +20,7 @@ class Authority:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        directory.mkdir(exist_ok=True)
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gitvirt tests")])
         certificate = (
@@ -29,10 +30,11 @@ class Authority:
         )
         self.certificate = self._write("ca.crt", certificate.public_bytes(serialization.Encoding.PEM))
 
-    def server(self) -> tuple[Path, Path]:
-        """(certificate, key) for 127.0.0.1."""
-        names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
-        return self._signed("server", x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")]), names)
+    def server(self, name: str = "server", *also: str) -> tuple[Path, Path]:
+        """(certificate, key) for 127.0.0.1, and for ``also``."""
+        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        names = [address, *(x509.DNSName(one) for one in ("localhost", *also))]
+        return self._signed(name, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), names)
 
     def client(self, user: str, *groups: str) -> tuple[Path, Path]:
         """(certificate, key) of a user, as Kubernetes reads names and organisations."""

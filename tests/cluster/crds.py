@@ -33,7 +33,10 @@ def definitions() -> tuple[dict[str, Any], ...]:
     directory = os.environ.get(VARIABLE)
     if directory:
         return tuple(_of_directory(Path(directory)))
-    return tuple(_minimal(*row) for row in _MINIMAL)
+    return tuple(
+        minimal(group, version, kind, plural, status=status, cluster="Cluster" in kind)
+        for group, version, kind, plural, status in _MINIMAL
+    )
 
 
 def _of_directory(directory: Path) -> Iterator[dict[str, Any]]:
@@ -47,7 +50,8 @@ def _of_directory(directory: Path) -> Iterator[dict[str, Any]]:
                 yield document
 
 
-def _minimal(group: str, version: str, kind: str, plural: str, status: bool) -> dict[str, Any]:
+def minimal(group: str, version: str, kind: str, plural: str, *, status: bool, cluster: bool = False) -> dict[str, Any]:
+    """A definition that takes any spec and status; ``status`` says that the latter is a subresource."""
     anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     served = {
         "name": version,
@@ -62,7 +66,7 @@ def _minimal(group: str, version: str, kind: str, plural: str, status: bool) -> 
         "metadata": {"name": f"{plural}.{group}"},
         "spec": {
             "group": group,
-            "scope": "Cluster" if "Cluster" in kind else "Namespaced",
+            "scope": "Cluster" if cluster else "Namespaced",
             "names": {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"},
             "versions": [served],
         },

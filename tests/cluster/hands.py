@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,10 @@ class Hands:
 
     def install_definitions(self) -> None:
         """Kinds of KubeVirt, CDI and Multus, served."""
-        made = definitions()
+        self.serve(definitions())
+
+    def serve(self, made: Collection[Mapping[str, Any]]) -> None:
+        """Custom resource definitions, applied and served."""
         for one in made:
             self.call(
                 "PATCH",

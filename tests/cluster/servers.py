@@ -11,12 +11,14 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.cluster.certificates import Authority
 
 DEFAULT_ASSETS = "/usr/local/kubebuilder/bin"
 START_S = 60.0
+_PROXY = "front-proxy"
 
 
 def assets() -> Path:
@@ -44,13 +46,18 @@ def _unsafe(etcd: Path) -> tuple[str, ...]:
 
 
 class ControlPlane:
-    """etcd and kube-apiserver, and where asked for the garbage collector of kube-controller-manager. `stop` ends them."""
+    """etcd and kube-apiserver, and where asked for controllers of kube-controller-manager and programs of others. `stop` ends them.
+
+    API services of others are asked as the user ``front-proxy``, which they know by `Authority`.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.authority = Authority(directory)
+        # Not beside the logs: KubeVirt's programs look at the directory of their certificates, and say so, whenever something there changes.
+        self.authority = Authority(directory / "certificates")
         self._server = self.authority.server()
+        self._proxy = self.authority.client(_PROXY)
         self._signing_key = self.authority.signing_key()
         self.port = free_port()
         self._etcd_port = free_port()
@@ -83,6 +90,7 @@ class ControlPlane:
             RuntimeError: see `start`.
         """
         certificate, key = self._server
+        proxy_certificate, proxy_key = self._proxy
         self._run(
             "kube-apiserver",
             f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
@@ -92,16 +100,20 @@ class ControlPlane:
             f"--service-account-key-file={self._signing_key}", f"--service-account-signing-key-file={self._signing_key}",
             "--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.0.0.0/24",
             "--authorization-mode=RBAC", "--disable-admission-plugins=ServiceAccount",
+            f"--requestheader-client-ca-file={self.authority.certificate}", f"--requestheader-allowed-names={_PROXY}",
+            "--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            f"--proxy-client-cert-file={proxy_certificate}", f"--proxy-client-key-file={proxy_key}",
             f"--cert-dir={self._directory}",
         )  # fmt: skip
         self._wait("kube-apiserver")
 
-    def start_garbage_collector(self) -> None:
-        """Run kube-controller-manager with its garbage collector alone; for tests that ask whether it is there."""
+    def start_garbage_collector(self, *others: str) -> None:
+        """Run kube-controller-manager with its garbage collector, and the controllers of those names; for tests that ask whether it is there."""
         self._run(
             "kube-controller-manager",
-            f"--kubeconfig={self.kubeconfig}", "--controllers=garbage-collector-controller", "--leader-elect=false",
-            f"--secure-port={free_port()}", "--bind-address=127.0.0.1", f"--cert-dir={self._directory}",
+            f"--kubeconfig={self.kubeconfig}", f"--controllers={','.join(('garbage-collector-controller', *others))}",
+            "--leader-elect=false", f"--secure-port={free_port()}", "--bind-address=127.0.0.1", f"--cert-dir={self._directory}",
             f"--authentication-kubeconfig={self.kubeconfig}", f"--authorization-kubeconfig={self.kubeconfig}",
         )  # fmt: skip
 
@@ -126,7 +138,8 @@ class ControlPlane:
             "users": [{"name": user, "user": {"client-certificate": str(certificate), "client-key": str(key)}}],
             "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": user}}],
         }
-        path = self._directory / f"{user}.kubeconfig"
+        # A name with a colon would be taken for two.
+        path = self._directory / f"{user.replace(':', '-')}.kubeconfig"
         path.write_text(json.dumps(body))
         return path
 
@@ -139,12 +152,27 @@ class ControlPlane:
         for name in reversed(tuple(self._processes)):
             self._end(name, signal.SIGTERM if name == "etcd" else signal.SIGKILL)
 
-    def _run(self, name: str, *arguments: str) -> None:
-        log = (self._directory / f"{name}.log").open("ab")
-        with log:
-            self._processes[name] = subprocess.Popen(
-                [str(assets() / name), *arguments], stdout=log, stderr=log, cwd=self._directory
+    def run(
+        self, program: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a program that ends with the rest; what it says is in ``NAME.log`` of the directory."""
+        with (self._directory / f"{program.name}.log").open("ab") as log:
+            made = subprocess.Popen(
+                [str(program), *arguments],
+                stdout=log,
+                stderr=log,
+                cwd=self._directory,
+                env={**os.environ, **(environment or {})},
             )
+        self._processes[program.name] = made
+        return made
+
+    def said(self, name: str) -> str:
+        """What a program said last."""
+        return (self._directory / f"{name}.log").read_text(errors="replace")[-2000:]
+
+    def _run(self, name: str, *arguments: str) -> None:
+        self.run(assets() / name, *arguments)
 
     def _end(self, name: str, number: int) -> None:
         process = self._processes.pop(name, None)
@@ -172,5 +200,4 @@ class ControlPlane:
             except (urllib.error.URLError, OSError):
                 pass
             time.sleep(0.1)
-        tail = (self._directory / f"{name}.log").read_text(errors="replace")[-2000:]
-        raise RuntimeError(f"{name} did not come up: {tail}")
+        raise RuntimeError(f"{name} did not come up: {self.said(name)}")

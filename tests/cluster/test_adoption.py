@@ -22,9 +22,9 @@ from reconciler.planning.adoption import Findings, Matching, findings, match, wi
 from reconciler.planning.resolve_cluster import vm_of_cluster
 from reconciler.planning.resolve_vm import References, VolumePlace
 from tests.cluster.hands import wait_until
+from tests.cluster.place import sample_place
 from tests.cluster.planes import Cluster
 from tests.cluster.site import ClusterSite
-from tests.cluster.test_sample_repository import Place
 from tests.contract.builders import digest, document, update
 
 SPEC: dict[str, Any] = {
@@ -250,7 +250,7 @@ def test_a_disk_of_a_template_is_adopted_as_its_data_volume(site: ClusterSite) -
 def test_an_export_is_committed_and_adopted_as_it_is(site: ClusterSite, either: Cluster, tmp_path: Path) -> None:
     tracked = {"annotations": {"team": "shop", "kubevirt.io/latest-observed-api-version": "v1"}}
     stranger(site, tracked)
-    place = Place(tmp_path, either, site.namespace)
+    place = sample_place(tmp_path, either, site.namespace)
     shutil.rmtree(place.home.repository / "vms")
     for path in place.home.repository.glob("*/"):
         if path.name != ".git":

@@ -14,10 +14,10 @@ from nodeexec.kubevirt.own_objects import deletions_name
 from reconciler.model.live import LiveObject
 from reconciler.model.outcome import Outcome, Result
 from tests.cluster.hands import wait_until
+from tests.cluster.place import sample_place
 from tests.cluster.planes import Cluster
 from tests.cluster.site import ClusterSite
 from tests.cluster.test_engine import made
-from tests.cluster.test_sample_repository import Place
 from tests.contract.builders import delete
 
 
@@ -104,7 +104,7 @@ def test_without_its_namespace_nothing_is_deleted(real_site: ClusterSite) -> Non
 
 def test_one_by_one_is_counted_whoever_counts_and_with_nothing_left_on_disk(tmp_path: Path, emulated: Cluster) -> None:
     emulated.hands.make_namespace("slowly")
-    place = Place(tmp_path, emulated, "slowly")
+    place = sample_place(tmp_path, emulated, "slowly")
     names = [f"vm{number}" for number in range(6)]
     shutil.rmtree(place.home.repository / "vms")
     (place.home.repository / "vms").mkdir()

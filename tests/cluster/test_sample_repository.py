@@ -3,74 +3,21 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from typer.testing import CliRunner
 
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, NETWORK, VM
-from reconciler.cli.app import build_app, split_shared
-from tests.cluster.hands import Hands
+from tests.cluster.place import Place, sample_place
 from tests.cluster.planes import Cluster
-from tests.unit.daemon.homes import Home
-
-_RUNNER = CliRunner()
-SAMPLE = Path(__file__).parents[2] / "sample-repo"
-
-
-class Place:
-    """A home whose settings name the cluster; all goes to one namespace."""
-
-    def __init__(self, directory: Path, cluster: Cluster, namespace: str) -> None:
-        self.hands: Hands = cluster.hands
-        self.namespace = namespace
-        self.home = Home(directory=directory)
-        shutil.copytree(SAMPLE, self.home.repository)
-        self.home.git("init", "-q", "-b", "main")
-        self.commit("sample")
-        settings = {
-            "owner": namespace,
-            "source": {"url": str(self.home.repository)},
-            "engine": {
-                "kubevirt": {
-                    "kubeconfig": str(cluster.kubeconfig),
-                    "namespaces": [namespace],
-                    "leaseNamespace": namespace,
-                }
-            },
-            "defaultNamespace": namespace,
-            "mode": "enforce",
-            "stateDirectory": str(directory / "state"),
-            "runtimeDirectory": str(directory / "run"),
-            "keyFile": str(directory / "key"),
-        }
-        self.home.settings_file.write_text(yaml.safe_dump(settings))
-
-    def commit(self, message: str) -> None:
-        """Commit what is in the repository's directory."""
-        self.home.git("add", "-A")
-        self.home.git("commit", "-q", "-m", message)
-
-    def gitvirt(self, *arguments: str, code: int = 0) -> str:
-        """What a command prints."""
-        shared, rest = split_shared([*arguments, "--settings", str(self.home.settings_file)])
-        done = _RUNNER.invoke(build_app(), [*shared, *rest])
-        assert done.exit_code == code, done.output
-        return str(done.stdout)
-
-    def names(self, kind: str) -> set[str]:
-        """What there is of a kind."""
-        return {document["metadata"]["name"] for document in self.hands.list(kind, self.namespace)}
 
 
 @pytest.fixture
 def place(tmp_path: Path, either: Cluster, own_namespace: str) -> Iterator[Place]:
     """The sample repository beside a namespace of its own."""
-    yield Place(tmp_path, either, own_namespace)
+    yield sample_place(tmp_path, either, own_namespace)
 
 
 @pytest.mark.parametrize("either", ["real"], indirect=True)

@@ -18,9 +18,9 @@ from reconciler.model.live import TrashItem
 from reconciler.model.outcome import Outcome, Result
 from tests.cluster.conftest import Cluster
 from tests.cluster.hands import wait_until
+from tests.cluster.place import Place, sample_place
 from tests.cluster.site import ClusterSite
 from tests.cluster.test_engine import made, served
-from tests.cluster.test_sample_repository import Place
 from tests.contract.builders import delete, expire
 
 AGE = "gitvirt.io/trash-age"
@@ -193,7 +193,7 @@ def aged(place: Place, name: str, aged_s: float) -> None:
 
 def test_with_the_commands_of_a_user(tmp_path: Path, emulated: Cluster) -> None:
     emulated.hands.make_namespace("expiry")
-    place = Place(tmp_path, emulated, "expiry")
+    place = sample_place(tmp_path, emulated, "expiry")
     text = place.home.settings_file.read_text()
     place.home.settings_file.write_text(text + "trash: {expireAfter: 2h}\n")
     place.gitvirt("apply")
