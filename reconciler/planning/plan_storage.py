@@ -26,7 +26,7 @@ def plan_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
     live = around.live(wanted.key)
     obstacle = ownership_obstacle(wanted.key, live, around.policy)
     if obstacle is not None:
-        return Proposal(blocked=obstacle)
+        return Proposal(blocked=_name_in_trash(wanted, around) or obstacle)
     if not isinstance(live, LiveVolume):
         return _create_volume(wanted, around)
     if live.phase == LOST:
@@ -95,13 +95,8 @@ def _name_in_trash(wanted: ResolvedVolume, around: Circumstances) -> Blocked | N
     """On a cluster a disk keeps its name in the trash, so that a new one of that name waits for a person: nothing else than destroying the
     old one makes room, and that nobody does but a person or the time that a person set.
     """
-    name = (wanted.key.namespace, wanted.key.name)
-    items = [
-        item
-        for item in around.observation.trash
-        if (item.key.namespace, item.key.name) == name and item.key.kind in CLAIM_KINDS
-    ]
-    if not around.policy.on_cluster or not items:
+    items = trashed_under(wanted.key, around)
+    if not items:
         return None
     item = max(items, key=lambda one: one.trashed_at)
     was = f"{item.key.kind}, {item.source}" if item.source is not None else item.key.kind
@@ -110,6 +105,18 @@ def _name_in_trash(wanted: ResolvedVolume, around: Circumstances) -> Blocked | N
         f"{wanted.source}. That destroys the old disk for good; the old manifest takes it back; another name needs neither"
     )
     return Blocked(key=wanted.key, by=said)
+
+
+def trashed_under(claim: ObjectKey, around: Circumstances) -> tuple[TrashItem, ...]:
+    """What lies in a cluster's trash and has the name of a claim; a host's trash has names of its own."""
+    if not around.policy.on_cluster:
+        return ()
+    name = (claim.namespace, claim.name)
+    return tuple(
+        item
+        for item in around.observation.trash
+        if item.key.kind in CLAIM_KINDS and (item.key.namespace, item.key.name) == name
+    )
 
 
 def _new_volume(wanted: ResolvedVolume, around: Circumstances, reason: str, *, expected: str = "") -> Proposal:

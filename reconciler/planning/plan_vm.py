@@ -16,6 +16,7 @@ from reconciler.planning.hold_id import hold_id
 from reconciler.planning.missing_references import missing_references
 from reconciler.planning.other_key import UNKNOWN
 from reconciler.planning.plan_absent import is_absent, is_leaving
+from reconciler.planning.plan_storage import trashed_under
 from reconciler.planning.power import PowerDecision, decide_power, platform_power, seconds_to_expiry
 from reconciler.planning.proposal import Circumstances, Proposal, access_pending, ownership_obstacle, waits_for_adoption
 from reconciler.planning.restart import restarts_by_itself, seconds_to_opening, whose_restart
@@ -90,6 +91,8 @@ def _unready(wanted: ResolvedVm, around: Circumstances) -> Blocked | None:
     for key in (*wanted.claims, *wanted.networks):
         live = around.live(key)
         obstacle = ownership_obstacle(key, live, around.policy)
+        if obstacle is not None and trashed_under(key, around):
+            return Blocked(key=wanted.key, by=f"waits for {key}", by_keys=(key,), waiting=True)
         if obstacle is not None:
             return Blocked(key=wanted.key, by=obstacle.by, by_keys=(key,))
         if key in around.desired.blocked or key in around.desired.not_here:

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, VM
+from tests.cluster.place import Place, sample_place
 from tests.cluster.planes import Cluster
-from tests.cluster.test_sample_repository import Place
 
 
 def manifests(source: dict[str, Any], kind: str = DATA_VOLUME) -> str:
@@ -48,15 +48,31 @@ def place(tmp_path: Path, emulated: Cluster) -> Iterator[Place]:
     """A VM with a disk that was applied, and that left Git; beside it a VM that stays."""
     namespace = f"other-disk-{next(_NUMBERS)}"
     emulated.hands.make_namespace(namespace)
-    made = Place(tmp_path, emulated, namespace)
+    made = sample_place(tmp_path, emulated, namespace)
     shutil.rmtree(made.home.repository / "vms")
     made.home.repository.joinpath("stays.yaml").write_text(
         yaml.safe_dump({"apiVersion": "v1", "kind": CLAIM, "metadata": {"name": "stays"},
                         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}})
     )  # fmt: skip
     put(made, manifests(BLANK))
+    filled(made)
     remove(made)
     yield made
+
+
+def filled(place: Place) -> None:
+    """What CDI does of a DataVolume: a claim of its name that belongs to it."""
+    owner = {
+        "apiVersion": "cdi.kubevirt.io/v1beta1",
+        "kind": DATA_VOLUME,
+        "name": "data",
+        "uid": disk(place)["metadata"]["uid"],
+    }
+    metadata = {"name": "data", "namespace": place.namespace, "ownerReferences": [{**owner, "controller": True}]}
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    place.hands.create(
+        {"apiVersion": "v1", "kind": CLAIM, "metadata": metadata, "spec": spec}, manager="cdi-controller"
+    )
 
 
 def put(place: Place, text: str) -> None:
@@ -121,6 +137,7 @@ def test_emptied_the_name_is_free_and_the_new_one_is_made(place: Place) -> None:
     old = disk(place)["metadata"]["uid"]
     put(place, manifests(IMAGE))
     place.gitvirt("trash", "empty", item(place), "--yes")
+    place.hands.delete(CLAIM, place.namespace, "data")  # It belongs to the DataVolume: the garbage collector's part.
     place.gitvirt("apply")
     made = disk(place)
     assert made["metadata"]["uid"] != old
