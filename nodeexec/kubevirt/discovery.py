@@ -7,7 +7,7 @@ from typing import Any
 
 from nodeexec.kubevirt.client import ApiClient
 from nodeexec.kubevirt.errors import ApiError, Request
-from nodeexec.kubevirt.kinds import KINDS, Kind, not_served
+from nodeexec.kubevirt.kinds import KEPT, KINDS, Kind, not_served
 from reconciler.model.keys import ObjectKey
 from reconciler.ports import Clock
 
@@ -36,7 +36,17 @@ class Discovery:
         found = self._found.get(key.kind)
         if found is not None or self._clock.monotonic() < self._again_at.get(key.kind, 0.0):
             return found
-        group = key.kind.partition(".")[2]
+        found = self.served(key.kind)
+        self._again_at[key.kind] = self._clock.monotonic() + _AGAIN_S
+        return found
+
+    def served(self, name: str) -> Kind | None:
+        """The same by the kind's name, asked now; nobody misses what is not there.
+
+        Raises:
+            ApiError, UnreachableError: it cannot be found out.
+        """
+        group = name.partition(".")[2]
         version = "v1"
         if group:
             said = self._read(f"/apis/{group}")
@@ -44,8 +54,7 @@ class Discovery:
         path = f"/apis/{group}/{version}" if group else f"/api/{version}"
         for resource in self._read(path).get("resources") or () if version else ():
             self._note(group, version, resource)
-        self._again_at[key.kind] = self._clock.monotonic() + _AGAIN_S
-        return self._found.get(key.kind)
+        return self._found.get(name)
 
     def unserved(self) -> dict[str, str]:
         """Kinds that were asked for and are not there, and what to do about each."""
@@ -71,6 +80,6 @@ class Discovery:
             name,
             Kind(
                 name=name, kind=kind, group=group, version=version, plural=plural,
-                namespaced=bool(resource.get("namespaced")),
+                namespaced=bool(resource.get("namespaced")), optional=name in KEPT,
             ),
         )  # fmt: skip

@@ -24,7 +24,7 @@ from nodeexec.kubevirt.discovery import Discovery
 from nodeexec.kubevirt.errors import ApiError, UnreachableError
 from nodeexec.kubevirt.events import Events
 from nodeexec.kubevirt.health import Health
-from nodeexec.kubevirt.kinds import KINDS
+from nodeexec.kubevirt.kinds import KEPT, KINDS
 from nodeexec.kubevirt.live_document import described, live_document
 from nodeexec.kubevirt.marks import OWN, operator_facts
 from nodeexec.kubevirt.observe import Observer
@@ -134,12 +134,13 @@ class KubevirtEngine:
                 self._observer.version = server_version(self._client)
                 self._rules = replace(self._rules, rollout=rollout(self._client))
                 self._rules_at = self._clock.monotonic()
+                kept = [kind for name in KEPT if (kind := self._discovery.served(name)) is not None]
             except (ApiError, UnreachableError) as error:
                 raise EngineError(f"the cluster cannot be read: {error.outcome.reason}.") from error
             self._caches.start()
-            # After a restart nothing of such a kind may be declared any more, and what is left of it has to go.
-            for name in sorted(self._policy.prunable_kinds & set(KINDS)):
-                self._caches.ensure(KINDS[name])
+            # After a restart nothing of such a kind may be declared any more, and what is left of it has to go, or to be shown.
+            for kind in (*(KINDS[name] for name in sorted(self._policy.prunable_kinds & set(KINDS))), *kept):
+                self._caches.ensure(kind)
             self._caches.wait()
             self._started = True
 

@@ -18,6 +18,8 @@ NETWORK = "NetworkAttachmentDefinition"
 CLAIM_KINDS = (CLAIM, DATA_VOLUME)
 SNAPSHOT = "VirtualMachineSnapshot.snapshot.kubevirt.io"
 POOL = "VirtualMachinePool.pool.kubevirt.io"
+KEPT = (SNAPSHOT, POOL)
+"""Of these gitvirt shows what is left of its own also when no manifest declares any: none of them is ever pruned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

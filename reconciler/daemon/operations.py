@@ -92,7 +92,7 @@ class Operations(TrashVerbs, AdoptVerbs):
         found = [
             status
             for status in self._told(fault)
-            if status.key.kind in KINDS[kind]
+            if (kind == "all" or status.key.kind in KINDS[kind])
             and (not namespace or status.key.namespace in ("", namespace))
             and (not name or status.key.name == name)
             and (kind != "vmi" or (status.live or {}).get("status", {}).get("phase") in ("Running", "Scheduled"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +15,14 @@ from reconciler.model.live import LiveResource
 from reconciler.model.outcome import Result
 from reconciler.model.resolved import ResolvedResource
 from reconciler.planning.resolve_cluster import resource_of_cluster
+from tests.cluster.crds import minimal
 from tests.cluster.hands import wait_until
+from tests.cluster.place import place_of
+from tests.cluster.planes import Cluster
 from tests.cluster.site import ClusterSite
 from tests.contract.builders import create, delete, digest, update
 
+MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: said}\ndata: {a: b}\n"
 SERVICE = """
 apiVersion: v1
 kind: Service
@@ -123,3 +128,31 @@ def test_somebody_else_s_object_is_not_taken(real_site: ClusterSite) -> None:
         site.hands.call("DELETE", f"/api/v1/namespaces/{site.namespace}/services/web")
     except ApiError as error:
         assert error.status == 404
+
+
+def test_all_means_other_kinds_too(tmp_path: Path, emulated: Cluster) -> None:
+    emulated.hands.make_namespace("all-kinds")
+    place = place_of(tmp_path, emulated, "all-kinds", {"map.yaml": MAP})
+    place.gitvirt("apply")
+    assert place.gitvirt("get", "all", "-o", "name").split() == ["ConfigMap/all-kinds/said"]
+
+
+def test_a_pool_that_left_git_while_nobody_looked_is_shown_as_left_behind(
+    tmp_path: Path, cluster: Cluster, namespace: str
+) -> None:
+    if cluster.plane is None:
+        pytest.skip("this cluster's kinds are not ours to make")
+    group, plural = "pool.kubevirt.io", "virtualmachinepools"
+    cluster.hands.serve([minimal(group, "v1beta1", "VirtualMachinePool", plural, status=True)])
+    try:
+        pool = (
+            f"apiVersion: {group}/v1beta1\nkind: VirtualMachinePool\nmetadata: {{name: farm}}\nspec: {{replicas: 2}}\n"
+        )
+        place = place_of(tmp_path, cluster, namespace, {"pool.yaml": pool, "map.yaml": MAP})
+        assert "applied" in place.gitvirt("apply")
+        place.home.commit({"pool.yaml": None})
+        plan = place.plan()
+        assert (plan["changes"], plan["held"]) == ([], [])
+        assert [one["code"] for one in plan["notes"]] == ["resource-kept"]
+    finally:
+        cluster.hands.remove_definition(f"{plural}.{group}", f"/apis/{group}/v1beta1/{plural}")
