@@ -30,6 +30,7 @@ GROUPS = {
     "tests/contract/": "libvirt",
     "tests/canary/test_libvirt.py": "libvirt",
     "tests/cluster/": "cluster",
+    "tests/kubevirt/": "kubevirt",
 }
 """How the names of tests begin that run one after the other in one worker; the first that fits counts."""
 
