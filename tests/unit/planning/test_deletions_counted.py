@@ -11,7 +11,7 @@ from reconciler.planning.planner import make_plan
 from reconciler.planning.resolve import resolve
 from reconciler.planning.safety import Approvals
 from tests.unit.planning.building import NOW, POLICY, declared, digest, observed, vm
-from tests.unit.planning.test_planner import ENGINE, VM, key, live_of, many
+from tests.unit.planning.plans import ENGINE, VM, key, live_of, many
 
 TWENTY = many(20)
 WITHOUT_ONE = TWENTY.replace(vm("vm07"), "")

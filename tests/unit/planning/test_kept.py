@@ -13,7 +13,7 @@ from reconciler.planning.planner import Planner
 from reconciler.planning.resolve import resolve
 from tests.unit.planning import test_platform as platform
 from tests.unit.planning.building import NOW, POLICY, claim, declared, digest, observed, vm
-from tests.unit.planning.test_planner import ENGINE, VM, key, live_of
+from tests.unit.planning.plans import ENGINE, VM, key, live_of
 
 MISSING = {platform.LAN, platform.LINUX, platform.ROOT}
 

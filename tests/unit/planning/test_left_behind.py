@@ -10,7 +10,7 @@ from reconciler.model.plan import Action
 from reconciler.planning.planner import Planner
 from reconciler.planning.resolve import resolve
 from tests.unit.planning.building import NOW, POLICY, claim, declared, digest, observed, vm
-from tests.unit.planning.test_planner import ENGINE, VM, key, live_of, plan
+from tests.unit.planning.plans import ENGINE, VM, key, live_of, plan
 
 WEB = vm("web") + claim("web-root")
 ISO = LiveVolume(

@@ -15,7 +15,7 @@ from reconciler.model.status import ObjectState
 from reconciler.planning.health import statuses_of
 from reconciler.planning.resolve import resolve
 from tests.unit.planning.building import NOW, POLICY, claim, declared, digest, observed, vm
-from tests.unit.planning.test_planner import ENGINE, PVC, VM, live_of, plan
+from tests.unit.planning.plans import ENGINE, PVC, VM, live_of, plan
 
 WEB = vm("web") + claim("web-root")
 ROOT, MACHINE = ObjectKey(PVC, "default", "web-root"), ObjectKey(VM, "default", "web")

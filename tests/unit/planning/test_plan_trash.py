@@ -16,7 +16,7 @@ from reconciler.model.policy import Mode
 from reconciler.model.resolved import SourceKind, VolumeSource
 from reconciler.planning.render import render_text
 from tests.unit.planning.building import NOW, POLICY, claim
-from tests.unit.planning.test_planner import key, live_of, plan
+from tests.unit.planning.plans import key, live_of, plan
 
 DAY_S = 86400.0
 EXPIRING = replace(POLICY, trash_expire_after_s=7 * DAY_S)

@@ -15,7 +15,7 @@ from reconciler.model.power import RunHistory
 from reconciler.planning.offline import plan_between
 from reconciler.planning.safety import Approvals
 from tests.unit.planning.building import NOW, POLICY, claim, declared, digest, vm
-from tests.unit.planning.test_planner import ENGINE, VM, key, live_of, plan
+from tests.unit.planning.plans import ENGINE, VM, key, live_of, plan
 
 OPEN = "0 12 * * sun for 2h in UTC"
 CLOSED = "30 12 * * sun for 2h in UTC"
