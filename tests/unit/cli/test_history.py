@@ -12,8 +12,8 @@ from reconciler.model.errors import JournalError
 from reconciler.model.keys import ObjectKey
 from reconciler.wiring import build_core
 from tests.unit.cli.commands import run
+from tests.unit.daemon.benches import Bench
 from tests.unit.daemon.homes import Home, vm_text
-from tests.unit.daemon.test_operations import Bench
 
 pytestmark = pytest.mark.usefixtures("logging_as_before")
 

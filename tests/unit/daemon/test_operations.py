@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reconciler.daemon.operations import VERBS, Operations
+from reconciler.daemon.operations import VERBS
 from reconciler.daemon.wake import Wake
-from reconciler.model.errors import DaemonError, JournalError, SourceError, StalePlanError
+from reconciler.model.errors import DaemonError, JournalError, SourceError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.power import StopReason
 from reconciler.model.record import CycleRecord
-from reconciler.wiring import READING_VERBS, Core, InlineTurn, build_core
-from tests.unit.daemon.homes import Home, make_home, vm_text
-
-
-class Bench:
-    """A home with its core, and a way to ask."""
-
-    def __init__(self, directory: Path) -> None:
-        self.home: Home = make_home(directory, {"web.yaml": vm_text("web"), "db.yaml": vm_text("db")})
-        self.core: Core = build_core(self.home.settings)
-        self.operations: Operations = self.core.operations(InlineTurn(self.core.cycle), self.home.settings)
-
-    def ask(self, verb: str, **arguments: Any) -> Any:
-        """A verb's answer, as it would come over the socket."""
-        return json.loads(json.dumps(self.operations.serve(verb, arguments, "ann")))
-
-    def state(self, name: str) -> str:
-        """A VM's printable status."""
-        return str(self.ask("get", kind="vm", name=name)["objects"][0]["status"])
-
-    def settle(self, done: Callable[[], bool]) -> None:
-        """Cycles until something is true. The host's time passes by leaps, so what waits for a retry is named."""
-        clock = self.core.engine._host.clock
-        for _ in range(60):
-            if done():
-                return
-            clock.advance(2.0)
-            keys = frozenset(status.key for status in self.core.cycle.status())
-            self.core.cycle.run(Wake(everything=True, keys=keys))
-        raise AssertionError("it did not settle")
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    made = Bench(tmp_path)
-    made.ask("reconcile")
-    return made
-
-
-def verbs_told(bench: Bench) -> list[tuple[str, str]]:
-    return [
-        (str(entry.action), entry.author) for entry in bench.core.journal.entries() if str(entry.cause) == "operator"
-    ]
+from reconciler.wiring import READING_VERBS, InlineTurn, build_core
+from tests.unit.daemon.benches import Bench, verbs_told
+from tests.unit.daemon.homes import make_home, vm_text
 
 
 def test_reconcile_makes_it_so_and_says_what_it_did(tmp_path: Path) -> None:
@@ -166,79 +125,6 @@ def test_a_deleted_claim_can_be_listed_and_destroyed(bench: Bench) -> None:
     assert [row["item"] for row in bench.ask("trash-list")["items"]] == items
     assert sorted(bench.ask("trash-empty", items=items)["emptied"]) == sorted(items)
     assert bench.ask("trash-list")["items"] == []
-
-
-def test_approve_wants_a_hold_that_is_there(bench: Bench) -> None:
-    with pytest.raises(DaemonError, match=r"no changes wait under 123abc, .*waiting for approval now: nothing"):
-        bench.ask("approve", hold_id="123abc")
-
-
-def test_approve_releases_a_large_deletion(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
-    names = [f"vm{number}" for number in range(6)]
-    bench.home.commit({f"{name}.yaml": vm_text(name) for name in names})
-    bench.ask("reconcile")
-    bench.home.commit({f"{name}.yaml": None for name in names})
-    held = bench.ask("reconcile")["plan"]["held"]
-    assert held
-    assert bench.state("vm0") == "Running"
-    for hold in held:
-        bench.ask("approve", hold_id=hold["hold_id"])
-    bench.settle(lambda: [row["name"] for row in bench.ask("get", kind="vm")["objects"]] == ["db", "web"])
-
-
-def test_an_approval_counts_once_and_only_for_what_was_read(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
-    names = [f"vm{number}" for number in range(6)]
-    bench.home.commit({f"{name}.yaml": vm_text(name) for name in names})
-    bench.ask("reconcile")
-    bench.home.commit({f"{name}.yaml": None for name in names[:5]})
-    read = next(hold for hold in bench.ask("reconcile")["plan"]["held"] if "deletion of VMs" in hold["reason"])
-    bench.home.commit({f"{names[5]}.yaml": None})
-    bench.core.sources[""].fetch()
-    with pytest.raises(
-        DaemonError, match=r"is stale: the 5 changes .* waiting for approval now: \w+ \(blast-radius, 6 ch"
-    ):
-        bench.ask("approve", hold_id=read["hold_id"])
-    assert bench.state("vm0") == "Running"
-    now = next(hold for hold in bench.ask("reconcile")["plan"]["held"] if "deletion of VMs" in hold["reason"])
-    bench.ask("approve", hold_id=now["hold_id"])
-    bench.settle(lambda: [row["name"] for row in bench.ask("get", kind="vm")["objects"]] == ["db", "web"])
-    with pytest.raises(DaemonError, match="was let go already, and an approval counts once"):
-        bench.ask("approve", hold_id=now["hold_id"])
-
-
-def test_a_trailer_in_a_commit_approves_what_the_plan_before_it_showed(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
-    names = [f"vm{number}" for number in range(6)]
-    bench.home.commit({f"{name}.yaml": vm_text(name) for name in names})
-    bench.ask("reconcile")
-    bench.home.commit({f"{name}.yaml": None for name in names})
-    held = bench.ask("reconcile")["plan"]["held"]
-    trailers = "".join(f"Gitvirt-Approve: {hold['hold_id']}\n" for hold in held)
-    bench.home.commit({"README": "decommissioned"}, f"Yes, all six\n\n{trailers}")
-    bench.ask("reconcile")
-    bench.settle(lambda: [row["name"] for row in bench.ask("get", kind="vm")["objects"]] == ["db", "web"])
-
-
-def test_a_plan_that_was_read_is_carried_out_and_a_stale_one_is_not(bench: Bench) -> None:
-    bench.home.commit({"web.yaml": vm_text("web", cores=2)})
-    bench.core.sources[""].fetch()
-    read = bench.ask("plan")["plan_id"]
-    bench.home.commit({"web.yaml": vm_text("web", cores=4)})
-    bench.core.sources[""].fetch()
-    with pytest.raises(StalePlanError, match=f"plan {read} is stale: .* Nothing was done"):
-        bench.ask("apply", plan_id=read)
-    assert "apply" not in dict(verbs_told(bench))
-    now = bench.ask("plan")["plan_id"]
-    assert [c["object"] for c in bench.ask("apply", plan_id=now)["applied"]] == ["VirtualMachine/default/web"]
-    with pytest.raises(StalePlanError, match="0 changes"):
-        bench.ask("apply", plan_id=now)
-    web = next(key for key in bench.core.engine.observe(None).objects if key.name == "web")
-    nothing = bench.ask("plan")["plan_id"]
-    bench.core.engine._host.end_guest(web, StopReason.DESTROYED)
-    with pytest.raises(StalePlanError, match="1 changes"):
-        bench.ask("apply", plan_id=nothing)
 
 
 @pytest.mark.parametrize(
