@@ -19,7 +19,7 @@ from reconciler.manifests.declared_set import DeclaredSet
 from reconciler.manifests.load import LoadedFile, load_blob
 from reconciler.model.declared import Declared, Reading
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import HostFacts, LiveObject, LiveVm, LiveVolume, Observation, Unreadable
+from reconciler.model.live import HostFacts, LiveObject, LiveResource, LiveVm, LiveVolume, Observation, Unreadable
 from reconciler.model.origin import Origin
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Mode, Policy, StorageClassPolicy
@@ -172,7 +172,7 @@ wishes = st.dictionaries(
     st.builds(ObjectKey, st.sampled_from(KINDS),
               st.just("lab"), st.sampled_from((*NAMES, "four", "five"))),
     st.sampled_from(("gone", "made", "made", "foreign", "off", "growing", "old source", "paused", "unwell", "larger", "smaller",
-                     "stopped for a while", "paused for a while", "stopped")),
+                     "stopped for a while", "paused for a while", "stopped", "to stop for a while", "theirs", "theirs")),
     max_size=4,
 )  # fmt: skip
 
@@ -189,7 +189,7 @@ class Weather:
 
 weathers = st.builds(
     Weather,
-    minutes=st.sampled_from((0, 0, 1, 7, -4)),
+    minutes=st.sampled_from((0, 0, 7, -4)),
     cpus=st.sampled_from((1, 1, 1, 2)),
     gaps=st.sampled_from(((), (), (), (Unreadable(reason="away", kinds=frozenset({"PersistentVolumeClaim"})),))),
     complete=st.sampled_from((True, True, True, False)),
@@ -216,6 +216,7 @@ _BY_HAND = {
     "stopped for a while": (OverrideAction.STOP, False),
     "stopped": (OverrideAction.STOP, False),
     "paused for a while": (OverrideAction.PAUSE, True),
+    "to stop for a while": (OverrideAction.STOP, True),
 }
 
 
@@ -262,7 +263,9 @@ class World:
     def change_live(self, wished: Mapping[ObjectKey, str]) -> frozenset[ObjectKey]:
         for key, what in wished.items():
             wanted = self.desired.objects.get(key)
-            if what == "gone":
+            if what == "theirs" and wanted is None and key.kind != "VirtualMachine" and self.policy.on_cluster:
+                self.live[key] = LiveResource(key=key, fingerprint="theirs", marks=None)
+            elif what == "gone":
                 self.live.pop(key, None)
             elif wanted is not None:
                 self.live[key] = _live(as_if_live(wanted, self.policy, "r"), what, self.now)
