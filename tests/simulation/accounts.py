@@ -63,8 +63,9 @@ class Accounts:
         return self._may_wait(one, ())
 
     def _is_short(self, one: ObjectKey, unlike: Iterator[str]) -> bool:
-        """Whether it names what is not declared, or is not as it is declared."""
-        return any(unlike) or any(need not in self._fleet.present() for need in self._fleet.needs(one))
+        """Whether it is not as it is declared, or is a VM that names what is not; a clone that is whole needs its source no more."""
+        lacks = one.kind == VM and any(need not in self._fleet.present() for need in self._fleet.needs(one))
+        return lacks or any(unlike)
 
     def _may_wait(self, one: ObjectKey, above: tuple[ObjectKey, ...]) -> bool:
         if one in above:
