@@ -65,7 +65,9 @@ class ApiError(Exception):
                 text = f"{request}: the API server does not know us (401): {said}; renew the credentials of the kubeconfig or service account"
                 return Outcome(result=Result.RETRY, reason=text, retry_after_s=MISSING_RETRY_S)
             case 403:
-                return Outcome(result=Result.RETRY, reason=self._forbidden(said), retry_after_s=MISSING_RETRY_S)
+                # Only a person grants a right; what a namespace's end is in the way of may pass.
+                result = Result.RETRY if _ENDING.search(said) else Result.FAILED
+                return Outcome(result=result, reason=self._forbidden(said), retry_after_s=MISSING_RETRY_S)
             case 404 if _NO_NAMESPACE.search(said):
                 text = f"{request}: there is no such namespace: declare it in the repository, or make it"
                 return Outcome(result=Result.RETRY, reason=text, retry_after_s=self.retry_after_s)

@@ -328,7 +328,7 @@ def _remove(node: dict[str, Any], path: Path_) -> None:
 
 
 def _merged(have: Any, change: Mapping[str, Any]) -> dict[str, Any]:
-    made = copy.deepcopy(have) if isinstance(have, Mapping) else {}
+    made = dict(copy.deepcopy(have)) if isinstance(have, Mapping) else {}
     for name, value in change.items():
         if value is None:
             made.pop(name, None)
@@ -336,4 +336,4 @@ def _merged(have: Any, change: Mapping[str, Any]) -> dict[str, Any]:
             made[name] = _merged(made.get(name), value)
         else:
             made[name] = copy.deepcopy(value)
-    return dict(made)
+    return made

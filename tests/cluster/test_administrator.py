@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,20 @@ import yaml
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, INSTANCE, VM
 from tests.cluster.front import Front
 from tests.cluster.hands import wait_until
+from tests.cluster.place import Place, sample_place
 from tests.cluster.planes import Cluster
 from tests.cluster.platform import Platform
-from tests.cluster.test_sample_repository import Place
 from tests.unit.daemon.test_daemon_process import Process
 
 DISKS = ((DATA_VOLUME, "db-system"), (CLAIM, "db-system"), (CLAIM, "db-data"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Walk(Place):
     """A place whose daemon runs beside it, and a platform that carries out what is written there."""
 
-    def __init__(self, directory: Path, cluster: Cluster, namespace: str) -> None:
-        super().__init__(directory, cluster, namespace)
-        self.platform = Platform(cluster.hands, namespace)
-        self.front = Front(cluster.kubeconfig, lambda verb, _, name: self.platform.vms.act(verb, name))
-        settings = yaml.safe_load(self.home.settings_file.read_text())
-        settings["engine"]["kubevirt"]["kubeconfig"] = str(self.front.kubeconfig(directory / "front.kubeconfig"))
-        settings |= {"web": {"listen": "off"}, "log": {"format": "json"}}
-        settings["source"] |= {"interval": "1s", "jitter": "0s"}
-        self.home.settings_file.write_text(yaml.safe_dump(settings))
+    platform: Platform
+    front: Front
 
     def until(self, true: Callable[[], Any], what: str) -> Any:
         """Controllers act and time passes until it is so."""
@@ -63,13 +58,25 @@ class Walk(Place):
         return self.shown("vm") == dict.fromkeys(("db", "web"), ("Running", "Ready"))
 
 
+def walk_of(directory: Path, cluster: Cluster, namespace: str) -> Walk:
+    """The sample repository in one namespace; what it asks KubeVirt for passes the front."""
+    place, platform = sample_place(directory, cluster, namespace), Platform(cluster.hands, namespace)
+    front = Front(cluster.kubeconfig, lambda verb, _, name: platform.vms.act(verb, name))
+    settings = yaml.safe_load(place.home.settings_file.read_text())
+    settings["engine"]["kubevirt"]["kubeconfig"] = str(front.kubeconfig(directory / "front.kubeconfig"))
+    settings |= {"web": {"listen": "off"}, "log": {"format": "json"}}
+    settings["source"] |= {"interval": "1s", "jitter": "0s"}
+    place.home.settings_file.write_text(yaml.safe_dump(settings))
+    return Walk(home=place.home, hands=place.hands, namespace=namespace, platform=platform, front=front)
+
+
 @pytest.fixture
 def walk(
     tmp_path: Path, cluster: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Walk, Process]]:
     """The place and its daemon."""
     monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", str(Path.cwd())))
-    place = Walk(tmp_path, cluster, namespace)
+    place = walk_of(tmp_path, cluster, namespace)
     daemon = Process(place.home)
     yield place, daemon
     if daemon.process.poll() is None:

@@ -18,7 +18,8 @@ from reconciler.model.adoption import Adoption, Takeover
 from reconciler.model.live import LiveVm
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.resolved import ResolvedVm, ResolvedVolume
-from reconciler.planning.adoption import Findings, Matching, findings, match, with_kept
+from reconciler.planning.adoption import Findings, findings, match, with_kept
+from reconciler.planning.matching import Matching
 from reconciler.planning.resolve_cluster import vm_of_cluster
 from reconciler.planning.resolve_vm import References, VolumePlace
 from tests.cluster.hands import wait_until

@@ -40,7 +40,7 @@ def test_refusals_are_outcomes(
 def test_a_denial_names_verb_and_resource(site: ClusterSite, front: Front) -> None:
     front.plan("PATCH .*virtualmachines", 403, "user may not")
     outcome = site.engine.apply(create(site.vm("web")))
-    assert outcome.result is Result.RETRY
+    assert outcome.result is Result.FAILED
     assert "may not patch virtualmachines.kubevirt.io" in outcome.reason
 
 

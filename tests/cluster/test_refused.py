@@ -106,7 +106,7 @@ def test_a_right_that_is_missing_is_named_as_the_server_misses_it(cluster: Clust
 
         limited.observe(None)
         made = wait_until(lambda: refused("may not create"), "the rights are in force")
-        assert made.result is Result.RETRY
+        assert made.result is Result.FAILED
         assert f"may not create virtualmachines.kubevirt.io in namespace {site.namespace}" in made.reason
         observation = limited.observe(None)
         why = observation.why_unknown(site.data_volume("root").key)
@@ -131,7 +131,7 @@ def test_a_quota_without_room_is_said_to_be_one(real_site: ClusterSite) -> None:
         return None if outcome.result is Result.APPLIED else outcome
 
     outcome = wait_until(refused, "the quota is in force")
-    assert outcome.result is Result.RETRY
+    assert outcome.result is Result.FAILED
     assert "a quota of the namespace leaves no room" in outcome.reason
     assert "exceeded quota: few" in outcome.reason
     others_go_on(site)

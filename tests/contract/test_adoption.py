@@ -8,7 +8,8 @@ from reconciler.model.adoption import Takeover
 from reconciler.model.outcome import Result
 from reconciler.model.power import PowerState
 from reconciler.model.resolved import ResolvedVm
-from reconciler.planning.adoption import Findings, Matching, findings, match, with_kept
+from reconciler.planning.adoption import Findings, findings, match, with_kept
+from reconciler.planning.matching import Matching
 from tests.contract.builders import create
 from tests.contract.world import World, everything, look_vm, start_step
 

@@ -131,7 +131,7 @@ def test_a_name_is_resolved_once_and_all_its_addresses_count(
         asked.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in answers[len(asked) - 1]]
 
-    monkeypatch.setattr(guarded_transport.socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     url = f"http://images.example:{server.port}/x"
     download(url, tmp_path / "part", checksum="", limits=LIMITS, keep_going=lambda: None, total=lambda _: None)
     assert asked == ["images.example"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from nodeexec.simulated.reading import network_name
+from nodeexec.simulated.names import network_name
 from nodeexec.simulated.state import HostDomain, HostVolume, domain_name, vm_key
 from reconciler.model.keys import ObjectKey
 from reconciler.model.plan import Plan

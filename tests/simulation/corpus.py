@@ -23,7 +23,7 @@ from tests.simulation.result import Result
 from tests.simulation.runs import run_history, run_to_its_end
 from tests.simulation.schedule import Choice, Only, no_fault
 
-DIRECTORY = Path(__file__).parent / "corpus"
+DIRECTORY = Path(__file__).parent / "cases"
 MOST_AT_ONCE = 5
 SHRINK_S = 20.0
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from nodeexec.simulated.host import StepRecord
-from nodeexec.simulated.reading import volume_key
+from nodeexec.simulated.names import volume_key
 from nodeexec.simulated.state import HostDomain, HostIncoming, HostNetwork, HostState, HostVolume
 from reconciler.daemon.suspension import Suspended
 from reconciler.model.keys import ObjectKey

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from nodeexec.simulated.host import StepRecord
-from nodeexec.simulated.reading import volume_key
+from nodeexec.simulated.names import volume_key
 from nodeexec.simulated.state import HostState, HostTrash, claim_place, domain_name
 from reconciler.model.domain import ClaimSource
 from tests.simulation.fleet import CANARY, VM, key

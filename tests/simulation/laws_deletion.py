@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nodeexec.simulated.host import StepRecord
-from nodeexec.simulated.reading import volume_key
+from nodeexec.simulated.names import volume_key
 from nodeexec.simulated.state import HostState, domain_name
 from reconciler.model.keys import ObjectKey
 from reconciler.model.plan import Action

@@ -19,7 +19,7 @@ from reconciler.model.power import RunStrategy
 from reconciler.model.resolved import ResolvedVm, RestartPolicy
 from reconciler.model.revision import Revision, Snapshot, SourceState
 from reconciler.planning import plan_absent, plan_storage, plan_vm, planner, resolve_vm
-from reconciler.planning.power import PowerDecision
+from reconciler.planning.power import PowerDecision, decide_power
 from reconciler.planning.resolve import Resolver
 from reconciler.planning.safety import Approvals
 from reconciler.planning.verdict import Verdict
@@ -139,10 +139,9 @@ def restart_window_always_open(patch: Patch) -> None:
 
 def manual_read_as_halted(patch: Patch) -> None:
     """Power that is the operator's is taken for power that is to be off."""
-    good = plan_vm.decide_power
 
     def decide(strategy: RunStrategy, *facts: Any) -> PowerDecision:
-        return good(RunStrategy.HALTED if strategy is RunStrategy.MANUAL else strategy, *facts)
+        return decide_power(RunStrategy.HALTED if strategy is RunStrategy.MANUAL else strategy, *facts)
 
     patch(plan_vm, "decide_power", decide)
 

@@ -228,9 +228,8 @@ def documents_shown_as_they_are(patch: Patch) -> None:
 
 def marks_lost_with_an_update(patch: Patch) -> None:
     """A domain is defined anew without its marks."""
-    good = vm_changes.changed
 
     def changed(name: str, **values: Any) -> Mutation:
-        return good(name, **{**values, "marks": None} if "stored" in values else values)
+        return power.changed(name, **{**values, "marks": None} if "stored" in values else values)
 
     patch(vm_changes, "changed", changed)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.small_disk import StateWorld
+    from tests.live.state.world import StateWorld
 
 pytestmark = pytest.mark.live
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nodeexec.simulated.engine import SimulatedEngine
+from nodeexec.simulated.host import Host
 from reconciler.daemon.operations import Operations
 from reconciler.daemon.wake import Wake
 from reconciler.wiring import Core, InlineTurn, build_core
@@ -25,13 +27,19 @@ class Bench:
         """A verb's answer, as it would come over the socket."""
         return json.loads(json.dumps(self.operations.serve(verb, arguments, "ann")))
 
+    @property
+    def host(self) -> Host:
+        """The simulated host."""
+        assert isinstance(self.core.engine, SimulatedEngine)
+        return self.core.engine._host
+
     def state(self, name: str) -> str:
         """A VM's printable status."""
         return str(self.ask("get", kind="vm", name=name)["objects"][0]["status"])
 
     def settle(self, done: Callable[[], bool]) -> None:
         """Cycles until something is true. The host's time passes by leaps, so what waits for a retry is named."""
-        clock = self.core.engine._host.clock
+        clock = self.host.clock
         for _ in range(60):
             if done():
                 return

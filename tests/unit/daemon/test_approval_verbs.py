@@ -80,6 +80,6 @@ def test_a_plan_that_was_read_is_carried_out_and_a_stale_one_is_not(bench: Bench
         bench.ask("apply", plan_id=now)
     web = next(key for key in bench.core.engine.observe(None).objects if key.name == "web")
     nothing = bench.ask("plan")["plan_id"]
-    bench.core.engine._host.end_guest(web, StopReason.DESTROYED)
+    bench.host.end_guest(web, StopReason.DESTROYED)
     with pytest.raises(StalePlanError, match="1 changes"):
         bench.ask("apply", plan_id=nothing)

@@ -190,7 +190,7 @@ def test_resume_ends_a_pause(bench: Bench) -> None:
 def test_a_pause_for_a_time_ends_by_itself(bench: Bench) -> None:
     assert bench.ask("pause", name="web", for_s=60)["retry_after_s"] == pytest.approx(60, abs=5)
     assert bench.state("web") == "Paused"
-    clock = bench.core.engine._host.clock
+    clock = bench.host.clock
     bench.core.cycle._clock = bench.core.cycle._lookout._clock = clock
     clock.advance(61.0)
     bench.core.cycle.run(Wake())
@@ -291,7 +291,7 @@ def test_what_a_question_comes_upon_wakes_the_cycle(bench: Bench) -> None:
     bench.ask("status")
     assert told == []
     web = ObjectKey("VirtualMachine", "default", "web")
-    bench.core.engine._host.end_guest(web, StopReason.DESTROYED)
+    bench.host.end_guest(web, StopReason.DESTROYED)
     bench.ask("get", kind="vm")
     assert [wake.keys for wake in told] == [frozenset({web})]
 

@@ -36,6 +36,7 @@ class World:
         self.clock = SimulatedClock()
         self.host = Host(self.clock)
         self.upstream = Upstream(directory / "upstream")
+        self.good = self.large = ""
         self.start()
 
     def start(self, documents: int = 4) -> None:

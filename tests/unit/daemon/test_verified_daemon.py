@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.daemon.control_client import ask
 from reconciler.model.errors import DaemonError
-from reconciler.wiring import open_journal
+from reconciler.wiring_journal import open_journal
 from tests.unit.daemon.homes import Home, make_home, vm_text
 from tests.unit.daemon.parts import eventually
 from tests.unit.daemon.test_daemon_process import Process, gitvirt

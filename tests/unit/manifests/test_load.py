@@ -122,7 +122,7 @@ def test_kinds_that_only_resemble_known_ones_are_identified(kind: str) -> None:
 
 def test_other_kinds_are_a_problem_where_the_engine_does_not_serve_them() -> None:
     loaded = load("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n")
-    document = only(loaded.documents)
+    (document,) = loaded.documents
     assert str(document.key) == "Deployment.apps/default/web"
     found = only(served(lambda _: (), False)(document))
     assert (found.code, found.object) == ("kind-unknown", document.key)

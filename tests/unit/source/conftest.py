@@ -25,10 +25,10 @@ ENVIRONMENT = {
 
 
 class Upstream:
-    """A repository with a work tree, as an administrator has it."""
+    """A repository with a work tree, as an administrator has it. ``served`` is the name of the bare one that servers have of it, if any."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.served = path, ""
         path.mkdir()
         self.git("init", "-q", "-b", "main")
 

@@ -14,7 +14,7 @@ REQUEST = Request(verb="patch", resource="virtualmachines.kubevirt.io", object="
     ("status", "result"),
     [
         (401, Result.RETRY),
-        (403, Result.RETRY),
+        (403, Result.FAILED),
         (404, Result.CONFLICT),
         (409, Result.CONFLICT),
         (410, Result.CONFLICT),
@@ -62,10 +62,10 @@ ACTION = 'User "x" cannot update resource "virtualmachines/stop" in API group "s
 @pytest.mark.parametrize(
     ("status", "message", "result", "words"),
     [
-        (403, FORBIDDEN + NOT_YOURS, Result.RETRY, "may not create virtualmachines.kubevirt.io in namespace prod"),
-        (403, OF_ALL, Result.RETRY, "may not list persistentvolumeclaims of the whole cluster"),
-        (403, FORBIDDEN + ACTION, Result.RETRY, "may not update virtualmachines.subresources.kubevirt.io/stop in"),
-        (403, FORBIDDEN + "exceeded quota: q, requested: count=1", Result.RETRY, "quota of the namespace leaves no room"),
+        (403, FORBIDDEN + NOT_YOURS, Result.FAILED, "may not create virtualmachines.kubevirt.io in namespace prod"),
+        (403, OF_ALL, Result.FAILED, "may not list persistentvolumeclaims of the whole cluster"),
+        (403, FORBIDDEN + ACTION, Result.FAILED, "may not update virtualmachines.subresources.kubevirt.io/stop in"),
+        (403, FORBIDDEN + "exceeded quota: q, requested: count=1", Result.FAILED, "quota of the namespace leaves no room"),
         (403, FORBIDDEN + "unable to create new content in namespace prod because it is being terminated", Result.RETRY,
          "its namespace is being deleted"),
         (403, FORBIDDEN + "maximum memory per Pod is 1Gi", Result.FAILED, "maximum memory per Pod"),
