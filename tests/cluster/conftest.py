@@ -15,6 +15,7 @@ from reconciler.model.policy import Policy
 from tests.cluster.front import Front
 from tests.cluster.planes import Cluster
 from tests.cluster.site import ClusterSite
+from tests.cluster.vm_place import VmPlace, with_one_vm
 
 
 @pytest.fixture
@@ -82,3 +83,9 @@ def _site(cluster: Cluster, namespace: str) -> Iterator[ClusterSite]:
     made = ClusterSite(hands=cluster.hands, kubeconfig=cluster.kubeconfig, namespace=namespace, policy=policy)
     yield made
     made.engine.close()
+
+
+@pytest.fixture
+def vm_place(tmp_path: Path, emulated: Cluster) -> Iterator[VmPlace]:
+    """A user's place with one VM, on the cluster in memory."""
+    yield from with_one_vm(tmp_path, emulated, f"vm-{tmp_path.name}"[:40].rstrip("-").replace("_", "-"))

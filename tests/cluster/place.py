@@ -49,14 +49,20 @@ class Place:
         return {document["metadata"]["name"] for document in self.hands.list(kind, self.namespace)}
 
 
-def place_of(directory: Path, cluster: Cluster, namespace: str, files: Mapping[str, str]) -> Place:
-    """A repository with these files; all goes to one namespace."""
-    engine = {"kubeconfig": str(cluster.kubeconfig), "namespaces": [namespace], "leaseNamespace": namespace}
+def place_of(
+    directory: Path, cluster: Cluster, namespace: str, files: Mapping[str, str], *, kubeconfig: Path | None = None
+) -> Place:
+    """A repository with these files; all goes to one namespace, by a kubeconfig that is the cluster's own if no other is named."""
+    engine = {
+        "kubeconfig": str(kubeconfig or cluster.kubeconfig),
+        "namespaces": [namespace],
+        "leaseNamespace": namespace,
+    }
     home = make_home(directory, dict(files), owner=namespace, engine={"kubevirt": engine}, defaultNamespace=namespace)
     return Place(home=home, hands=cluster.hands, namespace=namespace)
 
 
-def sample_place(directory: Path, cluster: Cluster, namespace: str) -> Place:
+def sample_place(directory: Path, cluster: Cluster, namespace: str, *, kubeconfig: Path | None = None) -> Place:
     """The sample repository as it is."""
     files = {str(path.relative_to(SAMPLE)): path.read_text() for path in SAMPLE.rglob("*") if path.is_file()}
-    return place_of(directory, cluster, namespace, files)
+    return place_of(directory, cluster, namespace, files, kubeconfig=kubeconfig)

@@ -60,10 +60,10 @@ class Walk(Place):
 
 def walk_of(directory: Path, cluster: Cluster, namespace: str) -> Walk:
     """The sample repository in one namespace; what it asks KubeVirt for passes the front."""
-    place, platform = sample_place(directory, cluster, namespace), Platform(cluster.hands, namespace)
+    platform = Platform(cluster.hands, namespace)
     front = Front(cluster.kubeconfig, lambda verb, _, name: platform.vms.act(verb, name))
+    place = sample_place(directory, cluster, namespace, kubeconfig=front.kubeconfig(directory / "front.kubeconfig"))
     settings = yaml.safe_load(place.home.settings_file.read_text())
-    settings["engine"]["kubevirt"]["kubeconfig"] = str(front.kubeconfig(directory / "front.kubeconfig"))
     settings |= {"web": {"listen": "off"}, "log": {"format": "json"}}
     settings["source"] |= {"interval": "1s", "jitter": "0s"}
     place.home.settings_file.write_text(yaml.safe_dump(settings))

@@ -104,7 +104,7 @@ def test_a_pod_s_own_account_whose_token_rotates(door: Door, monkeypatch: pytest
     token = door.directory / "token"
     token.write_text(door.token("pod"))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
-    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(door.cluster.plane.port))  # type: ignore[union-attr]
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(door.cluster.plane.port))
     monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
     authority = door.usual["clusters"][0]["cluster"]["certificate-authority"]
     monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", authority)
@@ -182,7 +182,7 @@ def test_a_connection_that_nothing_protects_is_refused(door: Door) -> None:
         client(door.kubeconfig({"token": "hunter2"}, **insecure))
     with pytest.raises(EngineError, match="is not https"):
         client(door.kubeconfig({"token": "hunter2"}, server="http://api.example.org:8080"))
-    other = door.cluster.plane.authority.__class__(door.directory)  # type: ignore[union-attr]
+    other = door.cluster.plane.authority.__class__(door.directory)
     with pytest.raises(UnreachableError, match="TLS"):
         who(client(door.kubeconfig({"token": "x"}, **{"certificate-authority": str(other.certificate)})))
 

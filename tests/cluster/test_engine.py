@@ -104,7 +104,7 @@ def test_drift_of_another_manager_is_seen_and_put_right(site: ClusterSite) -> No
     site.hands.patch(
         VM, site.namespace, "web", {"spec": {"template": {"spec": {"domain": {"memory": {"guest": "128Mi"}}}}}}
     )
-    live = wait_until(lambda: site.engine.compare(vm, site.look(vm.key)) and site.look(vm.key), "the drift is seen")  # type: ignore[arg-type]
+    live = wait_until(lambda: site.engine.compare(vm, site.look(vm.key)) and site.look(vm.key), "the drift is seen")
     (drift,) = site.engine.compare(vm, live)
     assert (drift.path, drift.before, drift.after) == (MEMORY, "128Mi", "64Mi")
     refused = site.engine.apply(update(vm, live))
@@ -224,10 +224,10 @@ def test_a_claim_goes_to_the_trash_and_comes_back_untouched(site: ClusterSite) -
     back = site.engine.apply(create(claim, restore=item.item))
     assert back.result is Result.APPLIED
     assert served(site, CLAIM, "data")["metadata"]["uid"] == uid
-    assert site.engine.compare(claim, site.look(claim.key)) == ()  # type: ignore[arg-type]
+    assert site.engine.compare(claim, site.look(claim.key)) == ()
     assert site.engine.observe(None).trash == ()
     noted = site.claim("data", annotations={"note": "mine"})
-    assert site.engine.apply(update(noted, site.look(claim.key))).result is Result.APPLIED  # type: ignore[arg-type]
+    assert site.engine.apply(update(noted, site.look(claim.key))).result is Result.APPLIED
 
 
 def test_only_emptying_by_name_deletes_a_volume_and_not_one_in_use(site: ClusterSite) -> None:

@@ -48,7 +48,7 @@ def test_credentials_are_read_again_when_they_are_no_longer_known(site: ClusterS
     front.plan("PATCH .*virtualmachines", 401)
     assert site.engine.apply(create(site.vm("web"))).result is Result.APPLIED
     front.plan("PATCH .*virtualmachines", 401, times=2)
-    outcome = site.engine.apply(update(site.vm("web", memory="96Mi"), site.look(site.vm("web").key)))  # type: ignore[arg-type]
+    outcome = site.engine.apply(update(site.vm("web", memory="96Mi"), site.look(site.vm("web").key)))
     assert outcome.result is Result.RETRY
     assert "401" in outcome.reason
 
@@ -127,10 +127,10 @@ def test_a_kind_that_the_cluster_lacks_is_told_and_no_other_waits(
 def test_power_goes_through_kubevirt_s_own_actions(site: ClusterSite, front: Front) -> None:
     vm = site.vm("web", run_strategy="Manual")
     assert site.engine.apply(create(vm, power=PowerStep.START)).result is Result.APPLIED
-    wait_until(lambda: site.look(vm.key).power is PowerState.RUNNING, "it runs")  # type: ignore[union-attr]
+    wait_until(lambda: site.look(vm.key).power is PowerState.RUNNING, "it runs")
     for step, state in ((PowerStep.PAUSE, PowerState.PAUSED), (PowerStep.UNPAUSE, PowerState.RUNNING)):
-        assert site.engine.apply(update(vm, site.look(vm.key), power=step)).result is Result.APPLIED  # type: ignore[arg-type]
-        wait_until(lambda state=state: site.look(vm.key).power is state, str(state))  # type: ignore[union-attr]
+        assert site.engine.apply(update(vm, site.look(vm.key), power=step)).result is Result.APPLIED
+        wait_until(lambda state=state: site.look(vm.key).power is state, str(state))
     assert [verb for verb, _, _ in front.acted] == ["start", "pause", "unpause"]
 
 
@@ -138,11 +138,11 @@ def test_a_running_vm_is_stopped_before_it_is_deleted(site: ClusterSite, front: 
     vm = site.vm("web")
     site.engine.apply(create(vm))
     site.hands.run_instance(site.namespace, "web")
-    live = wait_until(lambda: (found := site.look(vm.key)) and found.power is PowerState.RUNNING and found, "it runs")  # type: ignore[union-attr]
+    live = wait_until(lambda: (found := site.look(vm.key)) and found.power is PowerState.RUNNING and found, "it runs")
     first = site.engine.apply(delete(live))
     assert first.result is Result.PROGRESSING
     assert site.hands.get(VM, site.namespace, "web") is not None
-    gone = wait_until(lambda: (found := site.look(vm.key)) and found.power is PowerState.OFF and found, "it is off")  # type: ignore[union-attr]
+    gone = wait_until(lambda: (found := site.look(vm.key)) and found.power is PowerState.OFF and found, "it is off")
     assert site.engine.apply(delete(gone)).result is Result.APPLIED
     assert site.hands.get(VM, site.namespace, "web") is None
     assert [verb for verb, _, _ in front.acted] == ["stop"]
@@ -155,10 +155,10 @@ def test_a_second_stop_stops_the_second_run(site: ClusterSite, front: Front) -> 
     for run in (1, 2):
         site.hands.patch(VM, site.namespace, "web", {"spec": {"runStrategy": "Always"}}, manager="virt-api")
         site.hands.run_instance(site.namespace, "web")
-        wait_until(lambda: site.look(vm.key).power is PowerState.RUNNING, "it runs")  # type: ignore[union-attr]
-        stop = update(vm, site.look(vm.key), power=PowerStep.STOP)  # type: ignore[arg-type]
+        wait_until(lambda: site.look(vm.key).power is PowerState.RUNNING, "it runs")
+        stop = update(vm, site.look(vm.key), power=PowerStep.STOP)
         assert site.engine.apply(stop).result is Result.PROGRESSING
-        wait_until(lambda: site.look(vm.key).power is PowerState.OFF, "it is off")  # type: ignore[union-attr]
+        wait_until(lambda: site.look(vm.key).power is PowerState.OFF, "it is off")
         assert [verb for verb, _, _ in front.acted] == ["stop"] * run
 
 
@@ -185,7 +185,7 @@ def test_a_stop_is_asked_for_once_whatever_the_two_clocks_say(site: ClusterSite,
             live: Any = wait_until(
                 lambda: (
                     (seen := skewed.observe([vm.key]).objects.get(vm.key)) and seen.power is PowerState.RUNNING and seen
-                ),  # type: ignore[union-attr]
+                ),
                 "it runs",
             )
             assert skewed.apply(update(vm, live, power=PowerStep.STOP)).result is Result.PROGRESSING
@@ -198,7 +198,7 @@ def test_a_stop_that_kubevirt_refused_is_asked_for_again(site: ClusterSite, fron
     vm = site.vm("web")
     site.engine.apply(create(vm))
     site.hands.run_instance(site.namespace, "web")
-    live = wait_until(lambda: (found := site.look(vm.key)) and found.power is PowerState.RUNNING and found, "it runs")  # type: ignore[union-attr]
+    live = wait_until(lambda: (found := site.look(vm.key)) and found.power is PowerState.RUNNING and found, "it runs")
     front.plan("PUT .*/stop", 500)
     assert site.engine.apply(update(vm, live, power=PowerStep.STOP)).result is Result.RETRY
     live = site.look(vm.key)

@@ -17,11 +17,10 @@ from nodeexec.kubevirt.settings import KubevirtSettings
 from reconciler.daemon.clock import SystemClock
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVm, LiveVolume
-from tests.cluster.conftest import Cluster
 from tests.cluster.front import Front
 from tests.cluster.hands import wait_until
 from tests.cluster.site import ClusterSite
-from tests.cluster.test_restarts import Place, web
+from tests.cluster.vm_place import VmPlace, web
 from tests.contract.builders import create
 
 _numbers = count(1)
@@ -179,18 +178,13 @@ def test_many_that_are_not_well_are_asked_about_a_few_at_a_time(site: ClusterSit
     assert len(asked(front)) <= 12
 
 
-def test_it_is_shown_wherever_a_person_looks(tmp_path: Path, emulated: Cluster) -> None:
-    namespace = "health-shown"
-    emulated.hands.make_namespace(namespace)
-    place = Place(tmp_path, emulated, namespace)
-    try:
-        emulated.hands.set_status(INSTANCE, namespace, "web", {"phase": "Unknown", "nodeName": "node-7"})
-        emulated.hands.set_status(VM, namespace, "web", {"printableStatus": "Running"})
-        place.commit(web("Manual", cores=2))
-        said = "Unknown: the node node-7 does not answer for it"
-        for command in (("get", "vm"), ("status",), ("describe", "vm", f"{namespace}/web"), ("plan",)):
-            assert said in place.gitvirt(*command), command
-        kept = ["git", "-C", str(place.home.directory / "state/journal.git"), "show", f"main:{namespace}/{VM}/web.yaml"]
-        assert "phase: Unknown" in subprocess.run(kept, capture_output=True, text=True, check=True).stdout
-    finally:
-        place.front.close()
+def test_it_is_shown_wherever_a_person_looks(vm_place: VmPlace) -> None:
+    vm_place.hands.set_status(INSTANCE, vm_place.namespace, "web", {"phase": "Unknown", "nodeName": "node-7"})
+    vm_place.hands.set_status(VM, vm_place.namespace, "web", {"printableStatus": "Running"})
+    vm_place.declare(web("Manual", cores=2))
+    said = "Unknown: the node node-7 does not answer for it"
+    for command in (("get", "vm"), ("status",), ("describe", "vm", f"{vm_place.namespace}/web"), ("plan",)):
+        assert said in vm_place.gitvirt(*command), command
+    journal, path = vm_place.home.directory / "state/journal.git", f"main:{vm_place.namespace}/{VM}/web.yaml"
+    kept = subprocess.run(["git", "-C", str(journal), "show", path], capture_output=True, text=True, check=True)
+    assert "phase: Unknown" in kept.stdout

@@ -94,7 +94,7 @@ def test_a_secret_is_applied_compared_and_never_shown(real_site: ClusterSite) ->
     assert [one.path for one in found] == ["data.password"]
     assert "hunter" not in repr((live, found, site.engine.document_of(live), site.engine.describe(first)))
     assert site.engine.apply(update(second, live)).result is Result.APPLIED
-    assert site.engine.compare(second, site.look(second.key)) == ()  # type: ignore[arg-type]
+    assert site.engine.compare(second, site.look(second.key)) == ()
 
 
 @pytest.mark.parametrize("part", ["stringData: {password: hunter2}", "data: {password: aHVudGVyMg==}"])
@@ -110,7 +110,7 @@ def test_a_secret_that_is_held_keeps_its_values_when_the_rest_is_put_right(real_
     held = replace(first, document=document)
     assert "hunter2" not in repr(masked)
     site.hands.patch("Secret", site.namespace, "login", {"metadata": {"labels": {"team": None}}}, manager="gitvirt")
-    live = wait_until(lambda: site.engine.compare(held, site.look(held.key)) and site.look(held.key), "it is seen")  # type: ignore[arg-type]
+    live = wait_until(lambda: site.engine.compare(held, site.look(held.key)) and site.look(held.key), "it is seen")
     outcome = site.engine.apply(update(held, live))
     assert outcome.result is Result.APPLIED, outcome
     there = site.hands.get("Secret", site.namespace, "login")

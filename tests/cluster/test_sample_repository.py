@@ -47,7 +47,7 @@ def test_the_sample_is_applied_deleted_and_taken_back(place: Place) -> None:
     shown = place.gitvirt("get", "vm")
     assert "web" in shown
     assert "128Mi" in shown
-    uid = place.hands.get(DATA_VOLUME, place.namespace, "web-system")["metadata"]["uid"]  # type: ignore[index]
+    uid = place.hands.get(DATA_VOLUME, place.namespace, "web-system")["metadata"]["uid"]
     place.home.git("rm", "-q", "vms/web.yaml")
     place.commit("no web")
     place.gitvirt("apply")

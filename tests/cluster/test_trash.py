@@ -185,7 +185,7 @@ def test_an_item_that_was_taken_back_meanwhile_stays(site: ClusterSite, replica:
 
 def aged(place: Place, name: str, aged_s: float) -> None:
     """As if this machine had noted for so long that it saw an item."""
-    metadata: Any = place.hands.get(CLAIM, place.namespace, name)["metadata"]  # type: ignore[index]
+    metadata: Any = place.hands.get(CLAIM, place.namespace, name)["metadata"]
     note = json.loads(metadata["annotations"][AGE]) | {"aged_s": aged_s, "boot_id": boot_id()}
     change = {"metadata": {"annotations": {AGE: json.dumps(note)}}}
     place.hands.patch(CLAIM, place.namespace, name, change)

@@ -110,9 +110,9 @@ def test_a_deletion_that_was_begun_is_known_as_ours_when_the_vm_is_declared_agai
 ) -> None:
     vm, _ = adopted(site, front)
     site.hands.run_instance(site.namespace, "web")
-    running = wait_until(lambda: (found := site.look(vm.key)) and found.running is not None and found, "it runs")  # type: ignore[union-attr]
+    running = wait_until(lambda: (found := site.look(vm.key)) and found.running is not None and found, "it runs")
     assert site.engine.apply(delete(running)).result is Result.PROGRESSING
-    halted = wait_until(lambda: site.engine.compare(vm, site.look(vm.key)) and site.look(vm.key), "it is stopped")  # type: ignore[arg-type]
+    halted = wait_until(lambda: site.engine.compare(vm, site.look(vm.key)) and site.look(vm.key), "it is stopped")
     (difference,) = site.engine.compare(vm, halted)
     assert (difference.path, difference.before, difference.refused) == ("spec.runStrategy", "Halted", "")
     assert site.engine.apply(update(vm, halted)).result is Result.APPLIED

@@ -243,7 +243,7 @@ class World:
         return DeclaredSet(self.engine.check, is_open=self.engine.is_platform)
 
     def beginner(self) -> Planner:
-        return Planner(self.policy, self.engine)  # type: ignore[arg-type]
+        return Planner(self.policy, self.engine)
 
     def commit(self, changes: list[tuple[tuple[Origin, str], list[str] | None]]) -> frozenset[ObjectKey]:
         touched: set[tuple[Origin, str]] = {name for name, _ in changes}

@@ -89,7 +89,7 @@ class Crew:
                 self._next(worker, waiting)
             while busy := {worker.pipe: worker for worker in self._workers if worker.job is not None}:
                 for ready in wait(list(busy)):
-                    worker = busy[ready]  # type: ignore[index]
+                    worker = busy[ready]
                     result = _received(worker)
                     if result is None:
                         self._next(worker, waiting)

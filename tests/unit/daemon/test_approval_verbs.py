@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from reconciler.model.errors import DaemonError, StalePlanError
@@ -11,58 +9,56 @@ from reconciler.model.power import StopReason
 from tests.unit.daemon.benches import Bench, verbs_told
 from tests.unit.daemon.homes import vm_text
 
+SIX = tuple(f"vm{number}" for number in range(6))
+
+
+@pytest.fixture
+def crowded(bench: Bench) -> Bench:
+    """Six VMs beside those that every bench has."""
+    bench.home.commit({f"{name}.yaml": vm_text(name) for name in SIX})
+    bench.ask("reconcile")
+    return bench
+
 
 def test_approve_wants_a_hold_that_is_there(bench: Bench) -> None:
     with pytest.raises(DaemonError, match=r"no changes wait under 123abc, .*waiting for approval now: nothing"):
         bench.ask("approve", hold_id="123abc")
 
 
-def test_approve_releases_a_large_deletion(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
-    names = [f"vm{number}" for number in range(6)]
-    bench.home.commit({f"{name}.yaml": vm_text(name) for name in names})
-    bench.ask("reconcile")
-    bench.home.commit({f"{name}.yaml": None for name in names})
-    held = bench.ask("reconcile")["plan"]["held"]
+def test_approve_releases_a_large_deletion(crowded: Bench) -> None:
+    crowded.home.commit({f"{name}.yaml": None for name in SIX})
+    held = crowded.ask("reconcile")["plan"]["held"]
     assert held
-    assert bench.state("vm0") == "Running"
+    assert crowded.state("vm0") == "Running"
     for hold in held:
-        bench.ask("approve", hold_id=hold["hold_id"])
-    bench.settle(lambda: [row["name"] for row in bench.ask("get", kind="vm")["objects"]] == ["db", "web"])
+        crowded.ask("approve", hold_id=hold["hold_id"])
+    crowded.settle(lambda: [row["name"] for row in crowded.ask("get", kind="vm")["objects"]] == ["db", "web"])
 
 
-def test_an_approval_counts_once_and_only_for_what_was_read(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
-    names = [f"vm{number}" for number in range(6)]
-    bench.home.commit({f"{name}.yaml": vm_text(name) for name in names})
-    bench.ask("reconcile")
-    bench.home.commit({f"{name}.yaml": None for name in names[:5]})
-    read = next(hold for hold in bench.ask("reconcile")["plan"]["held"] if "deletion of VMs" in hold["reason"])
-    bench.home.commit({f"{names[5]}.yaml": None})
-    bench.core.sources[""].fetch()
+def test_an_approval_counts_once_and_only_for_what_was_read(crowded: Bench) -> None:
+    crowded.home.commit({f"{name}.yaml": None for name in SIX[:5]})
+    read = next(hold for hold in crowded.ask("reconcile")["plan"]["held"] if "deletion of VMs" in hold["reason"])
+    crowded.home.commit({f"{SIX[5]}.yaml": None})
+    crowded.core.sources[""].fetch()
     with pytest.raises(
         DaemonError, match=r"is stale: the 5 changes .* waiting for approval now: \w+ \(blast-radius, 6 ch"
     ):
-        bench.ask("approve", hold_id=read["hold_id"])
-    assert bench.state("vm0") == "Running"
-    now = next(hold for hold in bench.ask("reconcile")["plan"]["held"] if "deletion of VMs" in hold["reason"])
-    bench.ask("approve", hold_id=now["hold_id"])
-    bench.settle(lambda: [row["name"] for row in bench.ask("get", kind="vm")["objects"]] == ["db", "web"])
+        crowded.ask("approve", hold_id=read["hold_id"])
+    assert crowded.state("vm0") == "Running"
+    now = next(hold for hold in crowded.ask("reconcile")["plan"]["held"] if "deletion of VMs" in hold["reason"])
+    crowded.ask("approve", hold_id=now["hold_id"])
+    crowded.settle(lambda: [row["name"] for row in crowded.ask("get", kind="vm")["objects"]] == ["db", "web"])
     with pytest.raises(DaemonError, match="was let go already, and an approval counts once"):
-        bench.ask("approve", hold_id=now["hold_id"])
+        crowded.ask("approve", hold_id=now["hold_id"])
 
 
-def test_a_trailer_in_a_commit_approves_what_the_plan_before_it_showed(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
-    names = [f"vm{number}" for number in range(6)]
-    bench.home.commit({f"{name}.yaml": vm_text(name) for name in names})
-    bench.ask("reconcile")
-    bench.home.commit({f"{name}.yaml": None for name in names})
-    held = bench.ask("reconcile")["plan"]["held"]
+def test_a_trailer_in_a_commit_approves_what_the_plan_before_it_showed(crowded: Bench) -> None:
+    crowded.home.commit({f"{name}.yaml": None for name in SIX})
+    held = crowded.ask("reconcile")["plan"]["held"]
     trailers = "".join(f"Gitvirt-Approve: {hold['hold_id']}\n" for hold in held)
-    bench.home.commit({"README": "decommissioned"}, f"Yes, all six\n\n{trailers}")
-    bench.ask("reconcile")
-    bench.settle(lambda: [row["name"] for row in bench.ask("get", kind="vm")["objects"]] == ["db", "web"])
+    crowded.home.commit({"README": "decommissioned"}, f"Yes, all six\n\n{trailers}")
+    crowded.ask("reconcile")
+    crowded.settle(lambda: [row["name"] for row in crowded.ask("get", kind="vm")["objects"]] == ["db", "web"])
 
 
 def test_a_plan_that_was_read_is_carried_out_and_a_stale_one_is_not(bench: Bench) -> None:
