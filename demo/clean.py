@@ -2,7 +2,7 @@
 
     python -m demo.clean [OWNER …]
 
-It looks for gitvirt's marks and touches nothing without them. Nothing goes to the trash.
+It looks for gitvirt's marks and touches nothing without them. Nothing goes to the trash. While a gitvirt of that owner runs it removes nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ import libvirt
 from lxml import etree
 
 from nodeexec.libvirt.marks import MARKS_URI
+from nodeexec.libvirt.same_uri import canonical_uri
+from reconciler.daemon.lock import OwnerLock, lock_directory
+from reconciler.model.errors import GitvirtError
 
 DEMO_OWNERS = ("gitvirt-demo", "gitvirt-story", "gitvirt-bench")
 URI = "qemu:///system"
@@ -113,9 +116,15 @@ def _volume_owner(file: Path) -> str | None:
 
 
 def main(arguments: list[str]) -> int:
+    """Nothing is removed under a daemon's hands, which would make it all anew."""
     for owner in arguments or DEMO_OWNERS:
-        for removed in remove_everything_of(owner):
-            print(f"removed {removed}")
+        try:
+            with OwnerLock(owner, canonical_uri(URI), lock_directory(shared=True)):
+                for removed in remove_everything_of(owner):
+                    print(f"removed {removed}")
+        except GitvirtError as error:
+            print(error, file=sys.stderr)
+            return error.exit_code
     return 0
 
 
