@@ -110,6 +110,9 @@ class InlineTurn:
         """One cycle, now."""
         return self._cycle.run(wake)
 
+    def wait_for_first_cycle(self) -> None:
+        """The command has looked at what it needs."""
+
     def tell(self, wake: Wake) -> None:
         """Nobody is there to look later."""
 

@@ -72,6 +72,7 @@ class CycleLoop:
         self._back_off_s = 0.0
         self._failed: Wake = Wake()
         self._stopping = False
+        self._tried = threading.Event()
         self._thread = threading.Thread(target=self._run, name="cycle", daemon=True)
         self.crash: BaseException | None = None
 
@@ -103,6 +104,15 @@ class CycleLoop:
             rest = replace(wake, keys=frozenset())
             self._pending = self._pending.merged(rest) if self._pending else rest
             self._condition.notify_all()
+
+    def wait_for_first(self, timeout_s: float) -> None:
+        """Return once a cycle was tried, or the loop has ended. Before that nothing is known, so nothing can be answered.
+
+        Raises:
+            DaemonError: it took longer.
+        """
+        if threading.current_thread() is not self._thread and not self._tried.wait(timeout_s):
+            raise DaemonError(f"the daemon's first look has not ended within {timeout_s:g} s; ask again.")
 
     def call(self, function: Callable[[], T], *, timeout_s: float) -> T:
         """Run ``function`` on the cycle's thread, between two cycles, so that nothing else acts meanwhile.
@@ -183,6 +193,7 @@ class CycleLoop:
             _log.error(events.CYCLE_FAILED, error=str(fault), retry_after_s=self._back_off_s)
             if self._on_fault:
                 self._on_fault(fault)
+        self._tried.set()
 
     def _answer(self, function: Callable[[], Any], future: Future[Any]) -> None:
         if not future.set_running_or_notify_cancel():
@@ -196,6 +207,7 @@ class CycleLoop:
             raise fault
 
     def _refuse_waiting(self) -> None:
+        self._tried.set()
         with self._condition:
             self._stopping = True
             waiting = list(self._calls)

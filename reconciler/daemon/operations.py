@@ -276,7 +276,7 @@ class Operations(TrashVerbs, AdoptVerbs):
 
     def _planned(self) -> Plan:
         """What would be done now; rewritten histories that wait for a person are among the holds."""
-        plan = self._cycle.plan_now()
+        plan = self._plan_now()
         return replace(plan, held=(*source_holds(self._cycle.source_statuses), *plan.held))
 
 

@@ -43,6 +43,14 @@ class Turn(Protocol):
         """One cycle; called from within `call`."""
         ...
 
+    def wait_for_first_cycle(self) -> None:
+        """Return once the daemon has tried its first cycle: a question that comes with its start would find nothing known.
+
+        Raises:
+            DaemonError: it takes too long.
+        """
+        ...
+
     def tell(self, wake: Wake) -> None:
         """Let the daemon's next cycle look there; without a daemon nobody does."""
         ...
@@ -81,7 +89,7 @@ class Frame:
         """
         self.apply_suspension()
         try:
-            self._seen(self._workers.in_time(self._cycle.plan_now, PATIENCE_S))
+            self._seen(self._workers.in_time(self._plan_now, PATIENCE_S))
         except TimeoutError:
             return (
                 f"the look at the host that is under way has not ended within {PATIENCE_S:g} s (does the hypervisor "
@@ -90,6 +98,10 @@ class Frame:
         except (EngineError, SourceError) as fault:
             return str(fault)
         return why_it_does_not_act(self._engine)
+
+    def _plan_now(self) -> Plan:
+        self._turn.wait_for_first_cycle()
+        return self._cycle.plan_now()
 
     def _told(self, fault: str) -> tuple[ObjectStatus, ...]:
         """What is true of every object, as of the last look; ``fault`` says that there was none just now."""

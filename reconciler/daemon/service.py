@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -58,12 +59,18 @@ class LoopTurn:
         self._loop = loop
 
     def call(self, function: Callable[[], T]) -> T:
-        """Run ``function`` between two cycles."""
-        return self._loop().call(function, timeout_s=CALL_TIMEOUT_S)
+        """Run ``function`` between two cycles, not before the first."""
+        until_s = time.monotonic() + CALL_TIMEOUT_S
+        self.wait_for_first_cycle()
+        return self._loop().call(function, timeout_s=max(0.0, until_s - time.monotonic()))
 
     def run(self, wake: Wake) -> CycleReport:
         """One cycle, on the cycle's thread."""
         return self._loop().run(wake)
+
+    def wait_for_first_cycle(self) -> None:
+        """Wait for the loop."""
+        self._loop().wait_for_first(CALL_TIMEOUT_S)
 
     def tell(self, wake: Wake) -> None:
         """Wake the loop."""

@@ -103,9 +103,9 @@ class GitSource:
         self._status = SourceStatus(
             state=SourceState.NEVER,
             checked_at=None,
-            message=f"Not looked at yet; {accepted[:12]} was accepted before and stays enforced."
+            message=f"{self._remote.shown} was not looked at yet; {accepted[:12]} was accepted before and stays enforced."
             if accepted
-            else "Not looked at yet.",
+            else f"{self._remote.shown} was not looked at yet.",
         )
 
     def fetch(self, approvals: Collection[str] = ()) -> SourceStatus:

@@ -61,6 +61,9 @@ class InTurn:
         """Now: nobody else runs."""
         return function()
 
+    def wait_for_first_cycle(self) -> None:
+        """No question comes before it."""
+
     def tell(self, wake: Wake) -> None:
         """Keep it for the next cycle."""
         self.told = self.told.merged(wake)
