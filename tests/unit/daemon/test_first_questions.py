@@ -110,5 +110,5 @@ def test_a_daemon_that_is_stopped_before_it_refuses() -> None:
 
 def test_nobody_waits_for_ever() -> None:
     loop = CycleLoop(cycle=FakeCycle(), clock=SystemClock())
-    with pytest.raises(DaemonError, match="first look has not ended within 0.05 s; ask again"):
+    with pytest.raises(DaemonError, match=r"first look has not ended within 0\.05 s; ask again"):
         loop.wait_for_first(0.05)
