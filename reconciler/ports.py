@@ -11,7 +11,7 @@ from reconciler.model.adoption import Adoption, FoundVm, Takeover
 from reconciler.model.document import Document
 from reconciler.model.host_secrets import HostSecrets
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveObject, LiveVm, Observation
+from reconciler.model.live import LiveObject, LiveVm, Observation, Outdated
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Change, Difference
 from reconciler.model.power import Override
@@ -141,6 +141,12 @@ class Engine(Protocol):
 
         Raises:
             EngineError: nothing can be said at all.
+        """
+        ...
+
+    def outdated(self) -> Outdated | None:
+        """Why what `observe` tells is older than now; None where it is not. For a person's question: it may ask, and wait a few
+        seconds for an answer or for what was missed meanwhile.
         """
         ...
 

@@ -30,7 +30,7 @@ from reconciler.daemon.patient_source import PatientSource
 from reconciler.daemon.suspension import SuspensionFile
 from reconciler.daemon.threads import ThreadWorkers
 from reconciler.daemon.used_approvals import UsedApprovals
-from reconciler.daemon.views import report_view
+from reconciler.daemon.views import report_view, with_outdated
 from reconciler.daemon.wake import Wake
 from reconciler.journal.git_journal import GitJournal
 from reconciler.manifests.limits import RevisionLimits
@@ -249,7 +249,7 @@ def apply_once(
             while (pause_s := view["retry_after_s"]) is not None and core.clock.monotonic() + pause_s <= deadline_s:
                 time.sleep(pause_s)
                 core.choice.before_cycle()
-                view = report_view(core.cycle.run(Wake()))
+                view = with_outdated(report_view(core.cycle.run(Wake())), core.engine.outdated())
                 progress(view)
             return view
         finally:

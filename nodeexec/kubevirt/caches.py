@@ -95,6 +95,15 @@ class Caches:
                     found[name] = watch.fault
         return found
 
+    def behind(self) -> tuple[Watch, ...]:
+        """The watches that were in step and are not now."""
+        return tuple(watch for watch in self._all_watches() if watch.is_behind)
+
+    def heard_at(self) -> float:
+        """The monotonic time to which everything is known: every watch of a kind that is served has heard something since."""
+        served = (watch for watch in self._all_watches() if watch.synced.is_set() and not watch.missing)
+        return min((watch.heard_at for watch in served), default=self._clock.monotonic())
+
     def why_unread(self, kind: Kind) -> str:
         """Why nothing may be done to objects of a kind; empty when its cache is in step. One that nobody asked for before is listed first."""
         self.ensure(kind)

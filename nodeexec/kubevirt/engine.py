@@ -28,6 +28,7 @@ from nodeexec.kubevirt.kinds import KEPT, KINDS
 from nodeexec.kubevirt.live_document import described, live_document
 from nodeexec.kubevirt.marks import OWN, operator_facts
 from nodeexec.kubevirt.observe import Observer
+from nodeexec.kubevirt.outage import outdated
 from nodeexec.kubevirt.own_objects import deletions_name, own_namespace
 from nodeexec.kubevirt.settings import KubevirtSettings
 from nodeexec.kubevirt.steps import Steps, Tools
@@ -36,7 +37,7 @@ from reconciler.model.adoption import Adoption, FoundVm, Takeover
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import TRASH_ITEM, ObjectKey
-from reconciler.model.live import LiveObject, LiveVm, Observation
+from reconciler.model.live import LiveObject, LiveVm, Observation, Outdated
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change, Difference
 from reconciler.model.policy import Policy
@@ -164,6 +165,10 @@ class KubevirtEngine:
             self._caches.ensure(kind)
         if found:
             self._caches.wait()
+
+    def outdated(self) -> Outdated | None:
+        """Asks the API server, and lets broken watches catch up; see `ports.Engine`. Before the first look nothing is known that could be."""
+        return outdated(self._client, self._caches, self._settings, self._clock) if self._started else None
 
     def compare(self, wanted: Resolved, live: LiveObject) -> tuple[Difference, ...]:
         """Every difference, by what was last asked of the cluster and the time."""

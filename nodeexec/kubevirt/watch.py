@@ -35,7 +35,7 @@ _NOT_FOUND, _FORBIDDEN = 404, 403
 class Watch:
     """A thread that keeps a `Cache` in step, in one namespace or (empty) in all. ``missing`` says that the cluster never had such
     a kind (one that it had and has no more is unread, not empty); ``fault`` is why it is out of step now, since the monotonic time ``fault_at``;
-    ``is_refused`` that it may not be read.
+    ``is_refused`` that it may not be read; ``heard_at`` is when the server last said something on it, or took it.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Watch:
         self._client, self._cache, self._clock, self._on_served = client, cache, clock, on_served
         self._namespace, self._selector = namespace, selector
         self.kind = cache.kind
-        self._closed = threading.Event()
+        self._closed, self._hurry = threading.Event(), threading.Event()
         self._version = ""
         self._newest = 0
         self._paged = True
@@ -65,6 +65,7 @@ class Watch:
         self.is_refused = False
         self.fault = ""
         self.fault_at = 0.0
+        self.heard_at = 0.0
         self.lists = 0
         self._thread = threading.Thread(target=self._run, name=f"watch {cache.kind.plural}", daemon=True)
 
@@ -75,6 +76,16 @@ class Watch:
     def close(self) -> None:
         """End with the next line that the server sends; the thread keeps no process alive."""
         self._closed.set()
+        self._hurry.set()
+
+    def hurry(self) -> None:
+        """Begin the next attempt now: somebody waits for it."""
+        self._hurry.set()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether it was in step once and is not now."""
+        return bool(self.fault) and self.synced.is_set() and not (self.kind.optional and self.is_refused)
 
     def _run(self) -> None:
         rounds = 0
@@ -84,7 +95,8 @@ class Watch:
                 least_s = self._round()
                 is_calm = self._heard or self._clock.monotonic() - began > CALM_S
                 rounds = 0 if is_calm else rounds + 1
-                self._closed.wait(max(least_s, _delay_s(rounds)))
+                self._hurry.wait(max(least_s, _delay_s(rounds)))
+                self._hurry.clear()
         finally:
             if not self._closed.is_set():
                 self._note("it is not watched any more, by a fault of gitvirt's own: start it again, and see its log")
@@ -144,12 +156,13 @@ class Watch:
                 return
             self._take(self._event(line))
             self.fault, self._heard, self._was_silent = "", True, False
+            self.heard_at = self._clock.monotonic()
         self._recovered()
 
     def _recovered(self) -> None:
         """What happened meanwhile comes now. Of a server that took the last watch and then said nothing that is not known before it says something."""
         if not self._was_silent:
-            self.fault = ""
+            self.fault, self.heard_at = "", self._clock.monotonic()
 
     def _event(self, line: bytes) -> Mapping[str, Any]:
         try:
@@ -184,7 +197,7 @@ class Watch:
         # A server that was set back to a backup counts on from there: what is known of the time after it is worth nothing.
         self._cache.replace(items, self._namespace, version=number, anew=number < self._newest)
         self._version, self._newest = version, number
-        self._listed_at = self._clock.monotonic()
+        self._listed_at = self.heard_at = self._clock.monotonic()
         was_missing, self.missing, self.fault, self.is_refused = self.missing, False, "", False
         self.synced.set()
         if was_missing:

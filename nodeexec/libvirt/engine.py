@@ -21,7 +21,7 @@ from reconciler.model.adoption import Adoption, FoundVm, Takeover
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveObject, LiveVm, Observation
+from reconciler.model.live import LiveObject, LiveVm, Observation, Outdated
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Change, Difference
 from reconciler.model.policy import Policy
@@ -78,6 +78,10 @@ class LibvirtEngine:
         if keys is None and self._events.listening:
             self._workers.background("sweep up", self._leftovers.sweep)
         return observation
+
+    def outdated(self) -> Outdated | None:
+        """Every look is at the host itself; see `ports.Engine`."""
+        return None
 
     def compare(self, wanted: Resolved, live: LiveObject) -> tuple[Difference, ...]:
         """Every field in which ``live`` is not as wanted."""

@@ -25,7 +25,7 @@ from reconciler.model.adoption import Adoption, FoundVm, Takeover
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import TRASH_ITEM, ObjectKey
-from reconciler.model.live import LOST, LiveObject, LiveVm, LiveVolume, Marks, Observation
+from reconciler.model.live import LOST, LiveObject, LiveVm, LiveVolume, Marks, Observation, Outdated
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Action, Change, Difference
 from reconciler.model.power import Override
@@ -75,6 +75,10 @@ class SimulatedEngine:
             return self._call(label, look)
         except (HostError, AnswerLostError) as error:
             raise EngineError(f"the simulated host cannot be read: {error}; it will be tried again") from error
+
+    def outdated(self) -> Outdated | None:
+        """Every look is at the host itself; see `ports.Engine`."""
+        return None
 
     def compare(self, wanted: Resolved, live: LiveObject) -> tuple[Difference, ...]:
         """Pure: every difference."""

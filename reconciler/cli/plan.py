@@ -11,9 +11,9 @@ from reconciler import wiring_ask
 from reconciler.cli.invocation import Invocation, examples, invocation, tell_fault, tell_note
 from reconciler.cli.options import TextFormat, read_duration
 from reconciler.cli.output import on_terminal, write_data
-from reconciler.cli.report import exit_code_of, write_report
+from reconciler.cli.report import exit_code_of, outdated_text, write_report
 from reconciler.cli.validate import write_problems
-from reconciler.model.errors import GitvirtError
+from reconciler.model.errors import EngineError, GitvirtError
 
 _CHANGES, _ERROR = 2, 1
 
@@ -68,6 +68,8 @@ def plan(
         raise typer.Exit(_ERROR) from fault
     if has_errors:
         raise typer.Exit(_ERROR)
+    if answer.get("outdated"):
+        raise typer.Exit(_ERROR if detailed_exitcode else EngineError.exit_code)
     if detailed_exitcode and (answer["changes"] or answer["held"]):
         raise typer.Exit(_CHANGES)
 
@@ -77,6 +79,8 @@ def diff(context: typer.Context, base: Base = None, head: Head = None, output: F
     answer, has_errors = _planned(invocation(context), base, head, output)
     if has_errors:
         raise typer.Exit(_CHANGES)
+    if answer.get("outdated"):
+        raise typer.Exit(EngineError.exit_code)
     if answer["changes"] or answer["held"] or answer["restart_required"]:
         raise typer.Exit(1)
 
@@ -90,6 +94,8 @@ def _planned(
             raise typer.BadParameter("--base needs --head")
         answer, text = wiring_ask.live_plan(call.settings, colour=on_terminal(), markdown=output is TextFormat.MARKDOWN)
         _write(answer, text, output)
+        if answer["outdated"] and output in (TextFormat.JSON, TextFormat.YAML):
+            tell_note(outdated_text(answer["outdated"]))
         return answer, False
     if base == "-" == head:
         raise typer.BadParameter("only one of --base and --head can be standard input")

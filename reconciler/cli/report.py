@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import typer
 
 from reconciler.cli.invocation import tell_note
 from reconciler.cli.output import short_revision, write_table
-from reconciler.model.errors import SourceError
+from reconciler.model.errors import EngineError, SourceError
+from reconciler.model.live import Outdated
 from reconciler.model.plain_text import one_line
 
 _DONE, _UNDER_WAY = ("applied", "unchanged"), ("progressing",)
@@ -17,11 +19,13 @@ _FAILED = ("failed", "refused", "unknown")
 
 
 def exit_code_of(view: Mapping[str, Any]) -> int:
-    """0 when a cycle did what was asked; 1 when a change failed or a manifest has an error, `SourceError`'s code when the
-    repository could not be read, so that the cycle stood on an older revision.
+    """0 when a cycle did what was asked; 1 when a change failed or a manifest has an error; `EngineError`'s code when it stood on an
+    older look at the host or cluster, `SourceError`'s on an older revision, because what is now could not be read.
     """
     if view["errors"] or any_failed(view):
         return 1
+    if view["outdated"]:
+        return EngineError.exit_code
     return 0 if all(source["state"] == "ready" for source in view["sources"]) else SourceError.exit_code
 
 
@@ -43,8 +47,12 @@ def write_report(view: Mapping[str, Any], *, about: str | None = None) -> None:
     for source in view["sources"]:
         if source["state"] != "ready" and source["message"]:
             tell_note(f"{' '.join(filter(None, ('source', source['name'], source['state'])))}: {source['message']}")
+    outdated = view["outdated"]
     for message in view["messages"]:
-        tell_note(message)
+        if not outdated or message != outdated["reason"]:
+            tell_note(message)
+    if outdated:
+        tell_note(outdated_text(outdated))
     plan_left = view["plan"] or {"held": (), "blocked": (), "changes": 0}
     held = [hold for hold in plan_left["held"] if about is None or about in hold["objects"]]
     blocked = [entry for entry in plan_left["blocked"] if about in (None, entry["object"])]
@@ -58,7 +66,15 @@ def write_report(view: Mapping[str, Any], *, about: str | None = None) -> None:
     commits = [
         short_revision(source["name"], source["revision"]["commit"]) for source in view["sources"] if source["revision"]
     ]
-    typer.echo(f"{', '.join(commits) or 'no revision'}: {_summary(view['applied'], plan_left['changes'], waiting)}.")
+    done = _summary(view["applied"], plan_left["changes"], waiting)
+    then = ", as far as is known" if outdated else ""
+    typer.echo(f"{', '.join(commits) or 'no revision'}: {done}{then}.")
+
+
+def outdated_text(outdated: Mapping[str, Any]) -> str:
+    """Why what is told is older than now."""
+    since = outdated["since"]
+    return str(Outdated(reason=outdated["reason"], since=datetime.fromisoformat(since) if since else None))
 
 
 def _summary(applied: Sequence[Mapping[str, Any]], left: int, waiting: Mapping[str, int]) -> str:

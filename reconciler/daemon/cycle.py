@@ -23,7 +23,7 @@ from reconciler.daemon.wake import Wake
 from reconciler.manifests.limits import DEFAULT_REVISION_LIMITS, RevisionLimits
 from reconciler.model.errors import EngineError, JournalError, SourceError, StalePlanError
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import Observation
+from reconciler.model.live import Observation, Outdated
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Mode, Policy
@@ -42,7 +42,8 @@ _QUIET_RESULTS = (Result.UNCHANGED, Result.CONFLICT)
 class CycleReport:
     """What one cycle came to. ``plan`` is what is still to do after it; ``retry_after_s`` when to run again without any
     event (None: only an event or a timer can help). ``idle`` tells a cycle that found nothing to look at. ``sources`` are
-    by name; a single one has the empty name. ``journal_news`` is what happened to the journal itself.
+    by name; a single one has the empty name. ``journal_news`` is what happened to the journal itself; ``outdated`` says why the cycle
+    stood on an older look.
     """
 
     record: CycleRecord
@@ -54,6 +55,7 @@ class CycleReport:
     journal_commit: str = ""
     journal_news: tuple[str, ...] = ()
     idle: bool = False
+    outdated: Outdated | None = None
 
 
 class Cycle:
@@ -369,6 +371,7 @@ class Cycle:
             record = replace(record, messages=(*record.messages, self.journal_fault))
         if plan is not None:
             self.holds.note(plan)
+        seen = self.observation
         self.report = CycleReport(
             record=record,
             plan=plan if plan is not None else (self._lookout.last.plan if self._lookout.last else None),
@@ -379,5 +382,8 @@ class Cycle:
             journal_commit=commit,
             idle=idle,
             journal_news=self._journal.news(),
+            outdated=Outdated(reason=self.engine_fault, since=seen.taken_at if seen else None)
+            if self.engine_fault
+            else None,
         )
         return self.report

@@ -22,12 +22,14 @@ from reconciler.daemon.suspension import Suspended
 from reconciler.daemon.views import (
     followed_view,
     host_view,
+    outdated_view,
     plan_summary,
     report_view,
     source_holds,
     status_view,
     time_text,
     trash_summary,
+    with_outdated,
 )
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import DaemonError
@@ -105,9 +107,11 @@ class Operations(TrashVerbs, AdoptVerbs):
         style = arguments.choice("style", ("text", "colour", "markdown"), "text")
         arguments.finish()
         self.apply_suspension()
-        plan = self._seen(self._planned())
-        text = render_markdown(plan) if style == "markdown" else render_text(plan, colour=style == "colour")
-        return {**plan.to_dict(), "text": text}
+        outdated = self._engine.outdated()
+        plan, said = self._seen(self._planned()), str(outdated or "")
+        is_markdown = style == "markdown"
+        text = render_markdown(plan, said) if is_markdown else render_text(plan, said, colour=style == "colour")
+        return {**plan.to_dict(), "outdated": outdated_view(outdated), "text": text}
 
     def names(self, arguments: Arguments, _: str) -> Json:
         """Names to choose from, as of the last look."""
@@ -118,7 +122,9 @@ class Operations(TrashVerbs, AdoptVerbs):
     def reconcile(self, arguments: Arguments, user: str) -> Json:
         """Fetch, look at everything and do what is due, now."""
         arguments.finish()
-        return self._turn.call(lambda: self._cycle_after(self._action("reconcile", user), everything=True))
+        outdated = self._engine.outdated()
+        view = self._turn.call(lambda: self._cycle_after(self._action("reconcile", user), everything=True))
+        return with_outdated(view, outdated)
 
     def apply(self, arguments: Arguments, user: str) -> Json:
         """Carry out the plan that a person has read, and no other. The remotes are looked at first: a plan of an older revision is stale."""
@@ -130,7 +136,8 @@ class Operations(TrashVerbs, AdoptVerbs):
             action = self._action("apply", user, arguments={"plan_id": plan_id})
             return report_view(self._turn.run(Wake(fetch=True, everything=True, plan_id=plan_id, operator=(action,))))
 
-        return self._turn.call(act)
+        outdated = self._engine.outdated()
+        return with_outdated(self._turn.call(act), outdated)
 
     def approve(self, arguments: Arguments, user: str) -> Json:
         """Release a hold, once."""

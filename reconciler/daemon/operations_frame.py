@@ -88,6 +88,7 @@ class Frame:
         last look stays what it was then, and its age is told.
         """
         self.apply_suspension()
+        outdated = self._engine.outdated()
         try:
             self._seen(self._workers.in_time(self._plan_now, PATIENCE_S))
         except TimeoutError:
@@ -97,7 +98,7 @@ class Frame:
             )
         except (EngineError, SourceError) as fault:
             return str(fault)
-        return why_it_does_not_act(self._engine)
+        return str(outdated) if outdated else why_it_does_not_act(self._engine)
 
     def _plan_now(self) -> Plan:
         self._turn.wait_for_first_cycle()

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.daemon.cycle import CycleReport
 from reconciler.model.event import Event
-from reconciler.model.live import HostFacts, TrashItem
+from reconciler.model.live import HostFacts, Outdated, TrashItem
 from reconciler.model.plan import Hold, Plan
 from reconciler.model.quantity import format_bytes
 from reconciler.model.record import AppliedChange
@@ -158,7 +158,18 @@ def report_view(report: CycleReport) -> dict[str, Any]:
         "retry_after_s": report.retry_after_s,
         "finished_at": time_text(report.finished_at),
         "journal_commit": report.journal_commit,
+        "outdated": outdated_view(report.outdated),
     }
+
+
+def with_outdated(view: Mapping[str, Any], outdated: Outdated | None) -> dict[str, Any]:
+    """What a cycle came to, with what was amiss when it was asked for."""
+    return {**view, "outdated": view["outdated"] or outdated_view(outdated)}
+
+
+def outdated_view(outdated: Outdated | None) -> dict[str, Any] | None:
+    """Why what is told is older than now."""
+    return {"reason": outdated.reason, "since": time_text(outdated.since)} if outdated else None
 
 
 def event_view(event: Event) -> dict[str, Any]:

@@ -291,6 +291,18 @@ class Deletion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outdated:
+    """What is known is older than now: why, and since when (None where nothing was ever seen)."""
+
+    reason: str
+    since: datetime | None
+
+    def __str__(self) -> str:
+        seen = f"what is known is from {self.since:%Y-%m-%d %H:%M:%S} UTC" if self.since else "nothing is known"
+        return f"{self.reason.rstrip('.')}; {seen}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """One reading. ``asked`` are the keys it answers for, None for all owned and all named ones. ``deletions`` are those that the trash
     does not tell; ``deletions_unknown`` says why they are not known, empty when they are. ``unserved`` maps a kind that the platform

@@ -20,15 +20,16 @@ _IMPACT_COLOUR = {
     Impact.DATA_LOSS: "1;31",
 }
 _VALUE_LIMIT = 120
+_REASON_LIMIT = 1000
 
 
-def render_text(plan: Plan, *, colour: bool = False) -> str:
-    """The plan for a terminal or a log; ends with a newline."""
+def render_text(plan: Plan, outdated: str = "", *, colour: bool = False) -> str:
+    """The plan for a terminal or a log; ends with a newline. ``outdated`` says why it is not one of now."""
 
     def paint(code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if colour else text
 
-    lines: list[str] = []
+    lines = [f"{paint('1;31', 'OUTDATED')} {one_line(outdated, _REASON_LIMIT)}"] if outdated else []
     for change in plan.changes:
         lines += _change_lines(change, paint)
     for hold in plan.held:
@@ -48,7 +49,7 @@ def render_text(plan: Plan, *, colour: bool = False) -> str:
         lines.append(f"{paint('33', 'RestartRequired')} {one_line(str(key))}: {fields}")
     for note in plan.notes:
         lines.append(f"{paint('2', 'note')} {one_line(str(note.key))}: {one_line(note.message, 400)}")
-    lines.append(_summary(plan))
+    lines.append(_summary(plan, outdated))
     return "\n".join(lines) + "\n"
 
 
@@ -86,9 +87,10 @@ def _value(value: Any) -> str:
     return one_line(text, _VALUE_LIMIT)
 
 
-def _summary(plan: Plan) -> str:
+def _summary(plan: Plan, outdated: str) -> str:
+    then = ", as far as is known" if outdated else ""
     if not (plan.changes or plan.held):
-        return f"Plan {plan.plan_id}: nothing to do."
+        return f"Plan {plan.plan_id}: nothing to do{then}."
     counts = [
         f"{sum(1 for change in plan.changes if change.action is action)} to {action}"
         for action in Action
@@ -96,12 +98,13 @@ def _summary(plan: Plan) -> str:
     ]
     held = sum(len(hold.changes) for hold in plan.held)
     counts += [f"{held} held"] if held else []
-    return f"Plan {plan.plan_id}: {', '.join(counts)}."
+    return f"Plan {plan.plan_id}: {', '.join(counts)}{then}."
 
 
-def render_markdown(plan: Plan) -> str:
-    """The plan for a pull request's comment."""
+def render_markdown(plan: Plan, outdated: str = "") -> str:
+    """The plan for a pull request's comment; ``outdated`` as for `render_text`."""
     lines = [f"### gitvirt plan `{plan.plan_id}`", ""]
+    lines += [f"**Outdated**: {in_text(outdated)}", ""] if outdated else []
     if plan.changes:
         lines += ["| | object | action | impact | why |", "|---|---|---|---|---|"]
         lines += [_row(change) for change in plan.changes]
@@ -114,7 +117,7 @@ def render_markdown(plan: Plan) -> str:
         lines.append("")
     lines += _list("Blocked", (f"{in_code(str(entry.key))}: {in_text(entry.by)}" for entry in plan.blocked))
     lines += _list("Notes", (f"{in_code(str(note.key))}: {in_text(note.message)}" for note in plan.notes))
-    lines.append(_summary(plan))
+    lines.append(_summary(plan, outdated))
     return "\n".join(lines) + "\n"
 
 

@@ -11,12 +11,14 @@ import pytest
 from nodeexec.simulated.clock import SimulatedClock, SteppedWorkers
 from nodeexec.simulated.engine import SimulatedEngine
 from nodeexec.simulated.host import Host
+from reconciler.cli.report import exit_code_of
 from reconciler.daemon.cycle import Cycle
 from reconciler.daemon.used_approvals import UsedApprovals
+from reconciler.daemon.views import report_view
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import EngineError, JournalError
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import Observation
+from reconciler.model.live import Observation, Outdated
 from reconciler.model.outcome import Result
 from reconciler.model.plan import Action, Cause
 from reconciler.model.policy import Mode, Policy
@@ -218,8 +220,14 @@ def test_an_engine_that_does_not_answer_is_said_and_tried_again(world: World) ->
     world.engine.unreachable = True
     report = world.cycle.run(Wake(everything=True))
     assert report.retry_after_s == 5.0 and "libvirt does not answer" in report.record.messages[0]
+    assert world.cycle.observation is not None
+    assert report.outdated == Outdated(
+        reason="libvirt does not answer; start it", since=world.cycle.observation.taken_at
+    )
+    assert exit_code_of(report_view(report)) == EngineError.exit_code
     world.engine.unreachable = False
-    assert world.cycle.run(Wake(everything=True)).record.messages == ()
+    report = world.cycle.run(Wake(everything=True))
+    assert report.record.messages == () and report.outdated is None
 
 
 def test_a_journal_that_cannot_be_written_does_not_stop_reconciliation(world: World) -> None:

@@ -1,0 +1,117 @@
+"""Questions while the API server is away: what is known is told with its age, and nothing is green by omission."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from nodeexec.kubevirt import outage
+from nodeexec.kubevirt.kinds import VM
+from tests.cluster.front import Front
+from tests.cluster.hands import wait_until
+from tests.cluster.place import place_of
+from tests.cluster.planes import Cluster
+from tests.cluster.site import ClusterSite
+from tests.contract.builders import create
+from tests.unit.daemon.homes import vm_text
+from tests.unit.daemon.test_daemon_process import Process
+
+ASKED = r"GET .*/persistentvolumeclaims\?limit=1$"
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Processes that a test started end with it."""
+    running: list[subprocess.Popen[bytes]] = []
+    yield running
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def test_a_watch_that_only_begins_anew_makes_no_noise(site: ClusterSite, front: Front) -> None:
+    assert site.engine.outdated() is None
+    wait_until(lambda: front.watches, "it watches")
+    front.cut_watches()
+    assert site.engine.outdated() is None
+
+
+def test_a_server_that_hangs_is_noticed_before_its_watches_are(
+    site: ClusterSite, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outage, "ANSWER_S", 0.3)
+    heard_by = datetime.now(UTC)
+    front.plan(ASKED, 200, hang_s=1.0, times=2)
+    found = site.engine.outdated()
+    assert found is not None
+    assert found.reason.startswith("the API server does not answer (list persistentvolumeclaims:")
+    assert found.since is not None
+    assert abs((heard_by - found.since).total_seconds()) < 60
+
+
+def test_a_server_without_its_store_is_away_and_one_that_refuses_is_not(site: ClusterSite, front: Front) -> None:
+    front.plan(ASKED, 500, "etcdserver: leader changed")
+    assert site.engine.outdated() is None, "the second answer counts"
+    front.plan(ASKED, 500, "etcdserver: request timed out", times=2)
+    assert "etcdserver: request timed out" in str(site.engine.outdated())
+    front.plan(ASKED, 403, "no")
+    assert site.engine.outdated() is None
+
+
+def test_watches_that_are_refused_make_it_outdated_and_catch_up_as_soon_as_somebody_asks(
+    site: ClusterSite, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outage, "CATCH_UP_S", 0.5)
+    vm = site.vm("web")
+    site.engine.apply(create(vm))
+    broken = front.plan(
+        r"GET .*/virtualmachines\?.*watch=true", 503, "overloaded", times=1000, headers={"Retry-After": "60"}
+    )
+    front.cut_watches()
+    wait_until(lambda: broken.times < 1000, "it is refused")
+    found = site.engine.outdated()
+    assert found is not None
+    assert "overloaded" in found.reason
+    site.hands.patch(VM, site.namespace, "web", {"metadata": {"labels": {"by": "hand"}}})
+    broken.times = 0
+    assert site.engine.outdated() is None
+    assert site.labels(vm.key).get("by") == "hand"
+
+
+def test_nothing_is_green_while_it_is_away(
+    cluster: Cluster, namespace: str, tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    if cluster.plane is None:
+        pytest.skip("this cluster's API server is not ours to kill")
+    place = place_of(tmp_path, cluster, namespace, {"web.yaml": vm_text("web", run_strategy="Halted")})
+    place.gitvirt("apply")
+    daemon = Process(place.home)
+    started.append(daemon.process)
+    wait_until(place.home.settings.control_socket.exists, "it answers")
+    assert "nothing to do." in place.gitvirt("plan")
+    cluster.plane.stop_api_server()
+    away_at = datetime.now(UTC)
+    try:
+        text = place.gitvirt("plan", code=13)
+        assert text.startswith("OUTDATED the API server does not answer (")
+        assert "nothing to do, as far as is known." in text
+        place.gitvirt("plan", "-detailed-exitcode", code=1)
+        place.gitvirt("diff", code=13)
+        assert "**Outdated**: the API server" in place.gitvirt("plan", "-o", "markdown", code=13)
+        said = json.loads(place.gitvirt("plan", "-o", "json", code=13))["outdated"]
+        assert abs(datetime.fromisoformat(said["since"]) - away_at).total_seconds() < 5
+        plan_id = json.loads(place.gitvirt("plan", "-o", "json", code=13))["plan_id"]
+        for command in (("reconcile",), ("apply",), ("apply", plan_id)):
+            assert "nothing to do, as far as is known." in place.gitvirt(*command, code=13)
+        assert "does not answer" in json.loads(place.gitvirt("status", "-o", "json"))["messages"][0]
+        daemon.end()
+        place.gitvirt("plan", code=13)
+    finally:
+        cluster.plane.start_api_server()
+    assert "nothing to do." in place.gitvirt("plan")
