@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from reconciler.model.adoption import Adoption, FoundVm, Takeover
+from reconciler.model.adoption import Adoption, FoundObject, FoundVm, Takeover
 from reconciler.model.document import Document
 from reconciler.model.host_secrets import HostSecrets
 from reconciler.model.keys import ObjectKey
@@ -195,6 +195,21 @@ class Engine(Protocol):
     def adopt(self, takeover: Takeover) -> Outcome:
         """Write gitvirt's marks on a domain and on its volumes, and touch nothing else. A domain that moved since it was looked
         at is a conflict. A second call after a crash goes on where the first one stopped.
+        """
+        ...
+
+    def survey_object(self, key: ObjectKey) -> FoundObject | None:
+        """On a platform, an existing claim, DataVolume or network, whoever made it; for a DataVolume that is not there, the claim of its name.
+        None when there is none, and on a host, where such things come with a VM. Looks only.
+
+        Raises:
+            EngineError: it cannot be read.
+        """
+        ...
+
+    def adopt_object(self, wanted: Resolved, revision: str, expected: str) -> Outcome:
+        """Write gitvirt's marks on what `survey_object` found, or tell a claim which DataVolume it is for, and touch nothing else. One whose
+        fingerprint is not ``expected`` any more is a conflict.
         """
         ...
 

@@ -13,6 +13,8 @@ from nodeexec.kubevirt.marks import metadata_of
 from reconciler.model.keys import ObjectKey
 
 FIELD_MANAGER = "gitvirt"
+BEFORE_FIRST_APPLY = "before-first-apply"
+"""Whom Kubernetes calls the holder of fields when it knows of nobody: so it is once an object was adopted that no platform wrote on."""
 _NOT_FOUND = 404
 
 

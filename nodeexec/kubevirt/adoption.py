@@ -149,7 +149,7 @@ def adopt(tools: Tools, takeover: Takeover) -> Outcome:
         if refused:
             return steps.outcome(Result.REFUSED, refused)
     if live.marks is None:
-        _mark(tools, wanted, raw, _as_applied(wanted, raw), takeover.revision, steps)
+        mark(tools, wanted, raw, _as_applied(wanted, raw), takeover.revision, steps)
     return steps.outcome()
 
 
@@ -161,7 +161,7 @@ def _adopt_claim(tools: Tools, claim: ResolvedVolume, revision: str, steps: Step
     owner = labels_of(raw).get(OWNER, "")
     if is_tracked(raw, claim.key):
         return "" if owner == tools.owner else f"{claim.key} is owned by {owner!r}"
-    _mark(tools, claim, raw, claim.applied, revision, steps)
+    mark(tools, claim, raw, claim.applied, revision, steps)
     return ""
 
 
@@ -174,7 +174,7 @@ def _as_applied(wanted: ResolvedVm, raw: Mapping[str, Any]) -> Mapping[str, Any]
     return {**wanted.applied, "spec": {**spec, **{name: have[name] for name in POWER_FIELDS if name in have}}}
 
 
-def _mark(
+def mark(
     tools: Tools, wanted: Resolved, raw: Mapping[str, Any], applied: Mapping[str, Any], revision: str, steps: Steps
 ) -> None:
     """One request: the marks, and fields that nobody else holds any more but the platform."""

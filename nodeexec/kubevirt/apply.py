@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from nodeexec.kubevirt import trash
-from nodeexec.kubevirt.access import FIELD_MANAGER
+from nodeexec.kubevirt.access import BEFORE_FIRST_APPLY, FIELD_MANAGER
 from nodeexec.kubevirt.compare import SECRET, Rules, compare
 from nodeexec.kubevirt.errors import MISSING_RETRY_S, ApiError
 from nodeexec.kubevirt.finalizers import is_held, kept_by_finalizers
@@ -28,6 +28,8 @@ from reconciler.model.resolved import Resolved, ResolvedVolume
 
 UNREAD_RETRY_S = 5.0
 _CONFLICT = 409
+_OURS = frozenset({FIELD_MANAGER, BEFORE_FIRST_APPLY})
+"""Who holds fields without being anybody else."""
 
 
 class Applier:
@@ -156,7 +158,7 @@ class Applier:
         try:
             tools.access.apply(kind, change.key, body, version=_version(live), force=tools.settings.force_conflicts)
         except ApiError as error:
-            if {manager for manager, _ in error.managers} != {FIELD_MANAGER}:
+            if not error.managers or not {manager for manager, _ in error.managers} <= _OURS:
                 raise
             # Marks that were patched are held by ourselves in another role, and by nobody else as of that version.
             tools.access.apply(kind, change.key, body, version=_version(live), force=True)

@@ -13,6 +13,7 @@ from typing import Any
 from nodeexec.kubevirt import adoption as taking_over
 from nodeexec.kubevirt import trash
 from nodeexec.kubevirt.access import Access
+from nodeexec.kubevirt.adoption_objects import adopt_object, survey_object
 from nodeexec.kubevirt.apply import UNREAD_RETRY_S, Applier
 from nodeexec.kubevirt.caches import Caches
 from nodeexec.kubevirt.client import ApiClient
@@ -33,7 +34,7 @@ from nodeexec.kubevirt.own_objects import deletions_name, own_namespace
 from nodeexec.kubevirt.settings import KubevirtSettings
 from nodeexec.kubevirt.steps import Steps, Tools
 from nodeexec.this_boot import boot_id
-from reconciler.model.adoption import Adoption, FoundVm, Takeover
+from reconciler.model.adoption import Adoption, FoundObject, FoundVm, Takeover
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import TRASH_ITEM, ObjectKey
@@ -231,6 +232,18 @@ class KubevirtEngine:
     def adopt(self, takeover: Takeover) -> Outcome:
         """Write marks on a VM and its claims; see `ports.Engine`."""
         return self._answered(lambda: taking_over.adopt(self._tools, takeover))
+
+    def survey_object(self, key: ObjectKey) -> FoundObject | None:
+        """What is there of that name; see `ports.Engine`."""
+        self._start()
+        try:
+            return survey_object(self._tools, key)
+        except (ApiError, UnreachableError) as error:
+            raise EngineError(f"{key} cannot be read: {error.outcome.reason}.") from error
+
+    def adopt_object(self, wanted: Resolved, revision: str, expected: str) -> Outcome:
+        """Write marks on one object; see `ports.Engine`."""
+        return self._answered(lambda: adopt_object(self._tools, wanted, revision, expected))
 
     def console(self, key: ObjectKey, *, take_over: bool) -> Console | None:
         """The way to a guest's console is KubeVirt's own; see `ports.Engine`."""

@@ -32,7 +32,8 @@ from reconciler.model.resolved import SourceKind, VolumeSource
 
 _PHASES = {"Bound": "Succeeded", "Pending": "Pending", "Lost": "Failed", "": "Pending"}
 _KIND_LETTERS = {CLAIM: "pvc", DATA_VOLUME: "dv"}
-_POPULATED_FOR = "cdi.kubevirt.io/storage.populatedFor"
+POPULATED_FOR = "cdi.kubevirt.io/storage.populatedFor"
+"""Annotation of a claim that has its content: the DataVolume that CDI gives it to."""
 
 
 def is_trash(document: Mapping[str, Any]) -> bool:
@@ -149,7 +150,7 @@ def _filled_for(key: ObjectKey, document: Mapping[str, Any]) -> ObjectKey | None
     """The DataVolume that a claim belongs to, or that CDI will give it to as it is when it is made."""
     owners = metadata_of(document).get("ownerReferences") or () if key.kind == CLAIM else ()
     named = next((one.get("name") for one in owners if one.get("controller") and one.get("kind") == DATA_VOLUME), None)
-    name = named or (annotations_of(document).get(_POPULATED_FOR) if key.kind == CLAIM else None)
+    name = named or (annotations_of(document).get(POPULATED_FOR) if key.kind == CLAIM else None)
     return ObjectKey(DATA_VOLUME, key.namespace, str(name)) if name else None
 
 

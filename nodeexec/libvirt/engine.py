@@ -17,12 +17,12 @@ from nodeexec.libvirt.errors import translate
 from nodeexec.libvirt.kvm_proof import KvmProof
 from nodeexec.libvirt.naming import network_name
 from nodeexec.libvirt.settings import LibvirtSettings
-from reconciler.model.adoption import Adoption, FoundVm, Takeover
+from reconciler.model.adoption import Adoption, FoundObject, FoundVm, Takeover
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveObject, LiveVm, Observation, Outdated
-from reconciler.model.outcome import Outcome
+from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change, Difference
 from reconciler.model.policy import Policy
 from reconciler.model.power import Override
@@ -120,6 +120,16 @@ class LibvirtEngine:
     def adopt(self, takeover: Takeover) -> Outcome:
         """Write gitvirt's marks on a domain and its volumes."""
         return self._executor.adopt(takeover)
+
+    def survey_object(self, key: ObjectKey) -> FoundObject | None:
+        """On a host disks and networks come with a VM; see `ports.Engine`."""
+        del key
+        return None
+
+    def adopt_object(self, wanted: Resolved, revision: str, expected: str) -> Outcome:
+        """See `survey_object`."""
+        del revision, expected
+        return Outcome(result=Result.REFUSED, reason=f"{wanted.key} is adopted together with the VM that stands on it")
 
     def console(self, key: ObjectKey, *, take_over: bool) -> GuestConsole | None:
         """The serial console of a running guest; None when it is off.

@@ -21,7 +21,7 @@ from nodeexec.simulated.steps import Executor
 from nodeexec.simulated.vm_changes import VmChanges
 from nodeexec.simulated.volume_changes import VolumeChanges
 from nodeexec.spec_difference import compare
-from reconciler.model.adoption import Adoption, FoundVm, Takeover
+from reconciler.model.adoption import Adoption, FoundObject, FoundVm, Takeover
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import TRASH_ITEM, ObjectKey
@@ -197,6 +197,16 @@ class SimulatedEngine:
             return Outcome(result=Result.APPLIED, steps=("adopt",))
 
         return self._answered(f"adopt {adoption.domain}", act)
+
+    def survey_object(self, key: ObjectKey) -> FoundObject | None:
+        """On a host disks and networks come with a VM; see `ports.Engine`."""
+        del key
+        return None
+
+    def adopt_object(self, wanted: Resolved, revision: str, expected: str) -> Outcome:
+        """See `survey_object`."""
+        del revision, expected
+        return Outcome(result=Result.REFUSED, reason=f"{wanted.key} is adopted together with the VM that stands on it")
 
     def console(self, key: ObjectKey, *, take_over: bool) -> Console | None:
         """Simulated guests have nothing to say; see `ports.Engine`."""

@@ -9,7 +9,7 @@ import typer
 
 from reconciler import wiring_ask
 from reconciler.cli.invocation import examples, invocation, tell_note
-from reconciler.cli.options import Namespace, TextFormat
+from reconciler.cli.options import Namespace, TextFormat, read_kind
 from reconciler.cli.output import write_data
 from reconciler.cli.report import any_failed, write_report
 from reconciler.model.plain_text import one_line
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "gitvirt adopt web01",
             "gitvirt adopt web01 --accept-differences 3f9a1c04be77",
+            "gitvirt adopt --kind pvc db-data -n shop           on a cluster: a disk that was uploaded",
         )
     )(adopt)
 
@@ -28,9 +29,16 @@ def register(app: typer.Typer) -> None:
 def adopt(
     context: typer.Context,
     domain: Annotated[
-        str, typer.Argument(metavar="DOMAIN", help="As `virsh list --all` names it; on a cluster the VM's name.")
+        str,
+        typer.Argument(
+            metavar="DOMAIN",
+            help="As `virsh list --all` names it; on a cluster the VM's name, or that of what --kind says.",
+        ),
     ],
     namespace: Namespace = "",
+    kind_name: Annotated[
+        str, typer.Option("--kind", metavar="KIND", help="On a cluster: vm, pvc, dv or net, by itself.")
+    ] = "vm",
     accept: Annotated[
         str,
         typer.Option(
@@ -47,8 +55,11 @@ def adopt(
     they are, and what the manifest does not say stays as it was found. A VM that differs from its manifest is adopted
     once the differences were shown and accepted; they then come about like any other change: live, or at a restart that
     is yours to make.
+
+    On a cluster a claim, a DataVolume or a network can be taken over by itself (--kind), such as a disk that was uploaded. Not a byte of it
+    is touched; one whose class or modes are others than its manifest says is refused.
     """
-    arguments = {"domain": domain, "namespace": namespace, "accept": accept}
+    arguments = {"kind": str(read_kind(kind_name)), "domain": domain, "namespace": namespace, "accept": accept}
     given = {name: value for name, value in arguments.items() if value}
     view = wiring_ask.ask(invocation(context).settings, "adopt", given)
     if not write_data(view, output):

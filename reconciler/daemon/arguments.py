@@ -19,6 +19,9 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 }
 """What commands call kinds, and the kinds they mean."""
 
+ADOPTED_KINDS = ("vm", "pvc", "dv", "net")
+"""What is taken over and let go of by itself."""
+
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 _WORD = re.compile(r"[A-Za-z0-9._=+:@-]{1,300}")
 _MAX_TEXT = 500
@@ -100,7 +103,7 @@ class Arguments:
 
     def object(self, default_namespace: str) -> ObjectKey:
         """The object that ``kind`` (a VM when absent), ``namespace`` and ``name`` say."""
-        kind = self.choice("kind", ("vm", "pvc", "dv", "net"), "vm")
+        kind = self.choice("kind", ADOPTED_KINDS, "vm")
         return self._named(KINDS[kind][0], default_namespace)
 
     def _named(self, kind: str, default_namespace: str) -> ObjectKey:

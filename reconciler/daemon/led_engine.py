@@ -14,6 +14,7 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Change
 from reconciler.model.power import Override
+from reconciler.model.resolved import Resolved
 from reconciler.ports import Engine, Leadership
 
 _RETRY_S = 2.0
@@ -67,6 +68,10 @@ class _LedEngine:
     def adopt(self, takeover: Takeover) -> Outcome:
         """See `Engine.adopt`."""
         return self._refusal() or self._engine.adopt(takeover)
+
+    def adopt_object(self, wanted: Resolved, revision: str, expected: str) -> Outcome:
+        """See `Engine.adopt_object`."""
+        return self._refusal() or self._engine.adopt_object(wanted, revision, expected)
 
     def empty_trash(self, item: str) -> Outcome:
         """See `Engine.empty_trash`."""

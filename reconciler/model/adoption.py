@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.model.domain import ClaimSource, DiskSpec, InterfaceSpec
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import KeptField, LiveVm
+from reconciler.model.live import KeptField, LiveObject, LiveVm
 from reconciler.model.resolved import ResolvedVm, ResolvedVolume
 
 ADOPT = "gitvirt.io/adopt"
@@ -62,6 +62,17 @@ class FoundVm:
     interfaces: tuple[FoundInterface, ...] = ()
     obstacles: tuple[str, ...] = ()
     documents: Mapping[ObjectKey, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundObject:
+    """An object of a platform that is to become gitvirt's by itself. ``key`` is another than was asked for where a claim is there that a
+    DataVolume is to stand on; ``live`` is None for one in the trash; ``obstacles`` are why it cannot be adopted at all.
+    """
+
+    key: ObjectKey
+    live: LiveObject | None
+    obstacles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -216,13 +216,18 @@ def findings(
         names, policy = ", ".join(d.path for d in restarts), wanted.restart_policy
         when = "at once" if policy is RestartPolicy.IMMEDIATE else "in its window"
         obstacles.append(f"restart policy {policy} would restart the guest {when} for {names}; adopt it with Manual")
-    text = json.dumps([[d.path, d.before, d.after, str(d.impact)] for d in differences], sort_keys=True, default=str)
     return Findings(
         kept=kept,
         differences=tuple(differences),
         obstacles=tuple(obstacles),
-        digest=hashlib.sha256(f"{wanted.key} {found.uuid} {text}".encode()).hexdigest()[:12],
+        digest=digest_of(f"{wanted.key} {found.uuid}", differences),
     )
+
+
+def digest_of(what: str, differences: Sequence[Difference]) -> str:
+    """The id by which a person accepts exactly these differences of exactly that."""
+    text = json.dumps([[d.path, d.before, d.after, str(d.impact)] for d in differences], sort_keys=True, default=str)
+    return hashlib.sha256(f"{what} {text}".encode()).hexdigest()[:12]
 
 
 def with_kept(adoption: Adoption, kept: Sequence[Difference]) -> Adoption:

@@ -10,7 +10,7 @@ from reconciler.model.plan import UNWELL, Action, Blocked, Change, Impact, Note,
 from reconciler.model.quantity import format_bytes
 from reconciler.model.resolved import ResolvedVolume, SourceKind
 from reconciler.planning.host_rules import beyond_its_pool
-from reconciler.planning.proposal import Circumstances, Proposal, ownership_obstacle, waits_for_adoption
+from reconciler.planning.proposal import Circumstances, Proposal, adopt_command, ownership_obstacle, waits_for_adoption
 from reconciler.planning.resolve_volume import CLAIM_KINDS
 
 LONGEST_RETRY_S = 3600.0
@@ -86,8 +86,7 @@ def _name_taken(wanted: ResolvedVolume, other: ObjectKey, around: Circumstances)
     """A claim and a DataVolume of one name are one volume."""
     said = f"{other} has the volume of that name"
     if around.policy.on_cluster and wanted.key.kind == "DataVolume":
-        annotation = f"cdi.kubevirt.io/storage.populatedFor={other.name}"
-        said += f"; where that is the disk that it is to be: `kubectl annotate pvc {other.name} -n {other.namespace} {annotation}`"
+        said += f"; where that is the disk that it is to be, {adopt_command(wanted.key)} gives it to it as it is"
     return Blocked(key=wanted.key, by=said, by_keys=(other,))
 
 

@@ -141,7 +141,7 @@ def ownership_obstacle(key: ObjectKey, live: LiveObject | None, policy: Policy) 
     if live.marks is None:
         return Blocked(
             key=key,
-            by=f"{key} exists {policy.place} and is not owned by gitvirt; {_what_to_do(key)}",
+            by=f"{key} exists {policy.place} and is not owned by gitvirt; {_what_to_do(key, policy)}",
             by_keys=(key,),
         )
     if live.marks.owner != policy.owner:
@@ -154,7 +154,21 @@ def ownership_obstacle(key: ObjectKey, live: LiveObject | None, policy: Policy) 
     return None
 
 
-def _what_to_do(key: ObjectKey) -> str:
+ADOPTED_BY_THEMSELVES = {"PersistentVolumeClaim": "pvc", "DataVolume": "dv", "NetworkAttachmentDefinition": "net"}
+"""Kinds that ``gitvirt adopt --kind`` takes over on a cluster, and its word for each."""
+
+
+def adopt_command(key: ObjectKey) -> str:
+    """The command that takes an object of a cluster over by itself."""
+    return f"`gitvirt adopt --kind {ADOPTED_BY_THEMSELVES[key.kind]} {key.namespace}/{key.name}`"
+
+
+def _what_to_do(key: ObjectKey, policy: Policy) -> str:
+    if policy.on_cluster and key.kind in ADOPTED_BY_THEMSELVES:
+        with_vm = (
+            "" if key.kind == "NetworkAttachmentDefinition" else " (or the VM that stands on it, and the disk with it)"
+        )
+        return f"take it over with {adopt_command(key)}{with_vm}, or rename one of them"
     if key.kind in ("PersistentVolumeClaim", "DataVolume"):
         return "take over the VM that stands on it with `gitvirt adopt`, or rename one of them"
     if key.kind != "VirtualMachine":
@@ -166,6 +180,8 @@ def waits_for_adoption(wanted: ResolvedVm | ResolvedVolume) -> Blocked:
     """What a manifest declares to be there already is never made: that would be a second one beside the first."""
     if isinstance(wanted, ResolvedVm):
         by = f"it is the existing domain {wanted.adopt!r}, which is not adopted: `gitvirt adopt {wanted.adopt}`"
+    elif not wanted.pool:
+        by = f"it is said to be there already and is not; once it is, {adopt_command(wanted.key)} takes it over"
     else:
         by = f"it is the existing volume {wanted.adopt!r} of pool {wanted.pool}; it is adopted together with its VM"
     return Blocked(key=wanted.key, by=f"{by} ({ADOPT}); to have a new one made, take the annotation away")

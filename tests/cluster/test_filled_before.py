@@ -29,7 +29,7 @@ def test_a_claim_is_its_data_volume_s_once_it_says_so(site: ClusterSite) -> None
     living.commit(TEXT.replace("NAMESPACE", site.namespace))
     blocked = living.status(key)
     assert blocked.state is ObjectState.BLOCKED
-    assert f"`kubectl annotate pvc root -n {site.namespace} {FILLED}=root`" in blocked.message
+    assert f"`gitvirt adopt --kind dv {site.namespace}/root`" in blocked.message
     assert site.hands.get(DATA_VOLUME, site.namespace, "root") is None
     site.hands.patch(CLAIM, site.namespace, "root", {"metadata": {"annotations": {FILLED: "root"}}})
     wait_until(lambda: living.turn() and site.hands.get(DATA_VOLUME, site.namespace, "root"), "it is made")

@@ -12,7 +12,7 @@ from reconciler.model.outcome import Result
 from reconciler.ports import Engine
 
 LOOKS = {
-    "check", "observe", "outdated", "compare", "survey", "as_adopted", "console", "describe", "document_of", "events", "close"
+    "check", "observe", "outdated", "compare", "survey", "survey_object", "as_adopted", "console", "describe", "document_of", "events", "close"
 }  # fmt: skip
 ACTS = {
     name: len([one for one in inspect.signature(method).parameters.values() if one.kind is one.POSITIONAL_OR_KEYWORD])

@@ -57,6 +57,11 @@ def test_plan_changes_nothing(bench: Bench) -> None:
     assert bench.ask("plan", style="markdown")["text"].startswith("### gitvirt plan")
 
 
+def test_a_disk_of_a_host_is_adopted_with_its_vm_alone(bench: Bench) -> None:
+    with pytest.raises(DaemonError, match="on a host a disk is adopted together with the VM that stands on it"):
+        bench.ask("adopt", kind="pvc", domain="web-root")
+
+
 def test_stop_holds_against_the_run_strategy_until_resume(bench: Bench) -> None:
     view = bench.ask("stop", name="web")
     assert view["object"]["object"] == "VirtualMachine/default/web"
