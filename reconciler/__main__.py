@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 
 def main() -> None:
-    """The command line. What a shell asks while somebody types does without most of it."""
+    """The command line. What a shell asks while somebody types does without most of it. Ctrl-C while it is still being loaded
+    ends it without a word: nothing was begun.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.argv[1:2] == ["__names"]:
         from reconciler.cli.names import main as name
 
@@ -14,6 +18,7 @@ def main() -> None:
         return
     from reconciler.cli.app import main as run
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     run()
 
 

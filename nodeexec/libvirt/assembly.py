@@ -210,6 +210,7 @@ def _vm_changes(shared: _Shared, observer: Observer, attached: AttachedVolumes) 
         domains=shared.domains,
         observer=observer,
         pools=shared.pools,
+        index=shared.index,
         attached=attached,
         power=PowerControl(shared.domains, shared.clock, shared.settings, shared.boot_id, shared.keys),
         keys=shared.keys,

@@ -7,6 +7,7 @@ only the XML read afterwards says what happened. What is left is asked for again
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 import libvirt
@@ -26,9 +27,16 @@ _BUSY = "in the process of unplug"
 
 
 def change_running(
-    handle: Any, wanted: DomainSpec, host: Flavour, differences: tuple[Difference, ...], steps: Steps
+    handle: Any,
+    wanted: DomainSpec,
+    host: Flavour,
+    differences: tuple[Difference, ...],
+    steps: Steps,
+    *,
+    left_out: Collection[str] = (),
 ) -> tuple[str, ...]:
-    """Carry out what can be done live; what the guest has not let go of yet (``interface backup``).
+    """Carry out what can be done live; what the guest has not let go of yet (``interface backup``). What ``left_out`` names is not
+    plugged in now.
 
     Raises:
         libvirt.libvirtError: libvirt refuses or did not answer.
@@ -39,7 +47,7 @@ def change_running(
         if step.means is LiveMeans.DETACH:
             if not _detach(handle, step, steps):
                 pending.append(step.subject)
-        else:
+        elif step.means is not LiveMeans.ATTACH or step.subject not in left_out:
             _call(handle, step, steps)
     return tuple(pending)
 

@@ -17,6 +17,7 @@ from nodeexec.libvirt.attached_volumes import AttachedVolumes
 from nodeexec.libvirt.compare import compare
 from nodeexec.libvirt.connection import Connection
 from nodeexec.libvirt.disk_keys import DiskKeys
+from nodeexec.libvirt.domain_index import DomainIndex
 from nodeexec.libvirt.domain_xml import build
 from nodeexec.libvirt.domains import Domains
 from nodeexec.libvirt.errors import ApplyEndedError, Fault, fault_of
@@ -35,7 +36,7 @@ from nodeexec.libvirt.stored_xml import changed_definition, new_definition
 from nodeexec.libvirt.volume_files import VolumeError, read_volume
 from nodeexec.recorded import RECORDED_ONLY
 from nodeexec.vm_difference import ACCESS_PATH
-from reconciler.model.domain import ClaimSource
+from reconciler.model.domain import ClaimSource, DomainSpec
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVm, Unreadable
 from reconciler.model.outcome import Outcome, Result
@@ -59,6 +60,7 @@ class VmChanges:
     domains: Domains
     observer: Observer
     pools: Pools
+    index: DomainIndex
     attached: AttachedVolumes
     power: PowerControl
     credentials: GuestCredentials
@@ -142,22 +144,29 @@ class VmChanges:
         fault = ""
         if wanted.guest_access is not None and any(d.path == ACCESS_PATH for d in differences):
             fault = self.credentials.hand_over(wanted.key, wanted.guest_access, live.history.runs)
-        waiting = self._change_running(wanted, live, handle, differences, steps)
-        if before and any(done.startswith("attached ") for done in steps.done):
-            self._keep_places(change, wanted, handle, differences, before, steps)
-        outcome = steps.outcome()
-        if change.power is not None:
-            step = PowerStep.RESTART if change.action is Action.RESTART else change.power
-            acting = guest if _starts_next(change, guest) else self._guest(change, handle)
-            outcome = self.power.carry_out(change, acting, steps, step)
-        elif change.action is Action.RESTART:
-            outcome = self.power.restart(change, self._guest(change, handle), steps)
+        outcome = self._power(change, guest, handle, steps)
+        waiting = ""
+        if not _goes_down(change):
+            waiting = self._change_running(wanted, live, handle, differences, steps)
+            if before and any(done.startswith("attached ") for done in steps.done):
+                self._keep_places(change, wanted, handle, differences, before, steps)
         self._drop_unused(change, guest, handle, steps)
         if fault and outcome.result in (Result.APPLIED, Result.UNCHANGED):
             return steps.outcome(Result.FAILED, fault)
         if waiting and outcome.result in (Result.APPLIED, Result.UNCHANGED):
             return steps.outcome(Result.PROGRESSING, waiting, DETACH_POLL_S)
         return replace(outcome, steps=tuple(steps.done), result=_result(outcome.result, steps))
+
+    def _power(self, change: Change, guest: Guest, handle: Any, steps: Steps) -> Outcome:
+        """Power comes before what the running guest is to take, so that no device that cannot be plugged keeps anybody from
+        stopping or pausing it (law 8).
+        """
+        if change.action is Action.RESTART:
+            return self.power.restart(change, self._guest(change, handle), steps)
+        if change.power is None:
+            return steps.outcome()
+        acting = guest if _starts_next(change, guest) else self._guest(change, handle)
+        return self.power.carry_out(change, acting, steps, change.power)
 
     def _drop_unused(self, change: Change, guest: Guest, handle: Any, steps: Steps) -> None:
         """Remove generated volumes that no half names any more. A guest that was just started as it was stored is not read
@@ -227,16 +236,36 @@ class VmChanges:
         if not doable:
             return ""
         devices = tuple(d for d in doable if d.path != ACCESS_PATH)
+        taken = self._taken_disks(wanted, live.running)
         with self.keys.at_hand(build(wanted.domain, self._flavour())):
-            pending = change_running(handle, wanted.domain, self._flavour(), devices, steps)
+            pending = change_running(handle, wanted.domain, self._flavour(), devices, steps, left_out=taken)
         after = self.observer.vm(wanted.key)
         if not isinstance(after, LiveVm) or after.running is None:
             return ""
         left = [d for d in compare(wanted, after) if _is_live(d)]
         if not left:
             return ""
+        if taken:
+            return f"{'; '.join(f'{subject} is open in {user}' for subject, user in taken.items())}; it is tried again"
         held = f"the guest has not released {', '.join(pending)} yet" if pending else "the guest has not followed yet"
         return f"{held} ({', '.join(d.path.rpartition('.')[2] for d in left)}); it is asked again"
+
+    def _taken_disks(self, wanted: ResolvedVm, running: DomainSpec) -> dict[str, str]:
+        """Disks that this guest is to get and another one still has, each with that one: QEMU refuses them until it lets go."""
+        has = {disk.name for disk in running.disks}
+        new = [disk for disk in wanted.domain.disks if disk.name not in has and not disk.shareable]
+        sources = {disk.name: disk.source for disk in new if isinstance(disk.source, ClaimSource)}
+        if sources:
+            self.index.refresh(fresh=False)
+        taken = {}
+        for name, source in sources.items():
+            pool = self.pools.require(source.pool)
+            volumes = [volume_name(source.namespace, source.claim, ending) for ending in ("qcow2", "raw")]
+            users = {user for volume in volumes for user in self.index.users_of_volume(pool, volume, running=True)}
+            others = sorted(str(user) for user in users - {wanted.key})
+            if others:
+                taken[f"disk {name}"] = ", ".join(others)
+        return taken
 
     def _delete(self, change: Change, live: LiveVm | None, steps: Steps) -> Outcome:
         if live is None:
@@ -324,6 +353,11 @@ def refuse_foreign(live: LiveVm, owner: str) -> None:
 def _starts_next(change: Change, guest: Guest) -> bool:
     """Whether the change ends with the start of a guest that is off."""
     return change.power is PowerStep.START and guest.reading.power is PowerState.OFF
+
+
+def _goes_down(change: Change) -> bool:
+    """Whether the change takes the guest down: what is stored comes into effect by that, or when it is started again."""
+    return change.action is Action.RESTART or change.power in (PowerStep.STOP, PowerStep.RESTART)
 
 
 def _is_live(difference: Difference) -> bool:

@@ -28,6 +28,7 @@ from reconciler.model.domain import DiskSpec, DomainSpec, InterfaceSpec
 from reconciler.model.live import LiveVm, TrashItem
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action, Change, Difference, Impact
+from reconciler.model.power import PowerStep
 from reconciler.model.resolved import ResolvedVm
 
 T = TypeVar("T", DiskSpec, InterfaceSpec)
@@ -66,18 +67,22 @@ class VmChanges:
         return self.power.carry_out(change, steps, change.power) if change.power else steps.outcome()
 
     def update(self, change: Change, wanted: ResolvedVm) -> Outcome:
-        """Stored half, running half where it can be changed live, then power or a restart."""
+        """Stored half, then power or a restart, and last what the running half can be given live, so that no device keeps
+        anybody from stopping the guest (law 8).
+        """
         steps = Steps.of(self._executor, change)
         self._store(change, wanted, steps)
         self._make_seeds(wanted, steps)
-        self._change_running(wanted, steps)
         self._set_credentials(wanted, steps)
+        goes_down = change.action is Action.RESTART or change.power in (PowerStep.STOP, PowerStep.RESTART)
         if change.action is Action.RESTART:
             outcome = self.power.restart(change, steps)
         elif change.power is not None:
             outcome = self.power.carry_out(change, steps, change.power)
         else:
             outcome = steps.outcome()
+        if not goes_down:
+            self._change_running(wanted, steps)
         self._drop_seeds(steps)
         return replace(outcome, steps=tuple(steps.done))
 

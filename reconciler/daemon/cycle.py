@@ -205,7 +205,7 @@ class Cycle:
     def _apply(self, plan: Plan, wake: Wake, scope: frozenset[ObjectKey] | None) -> tuple[AppliedChange, ...]:
         """Carry out what is due, and remember how it went. ``scope`` are the objects that were looked at for a reason."""
         now_s = self._clock.monotonic()
-        self._retries.forget(wake.restarts | {action.key for action in wake.operator if action.key})
+        self._retries.forget(None if wake.is_asked_for_all else wake.asked_for)
         due = self._retries.due(plan.changes, now_s, scope)
         postponed = {change.key for change in plan.changes} - {change.key for change in due}
         attempted, waiting = execute(
@@ -288,8 +288,8 @@ class Cycle:
         messages: Collection[str],
     ) -> CycleRecord:
         """What the journal is told: everything but repetition."""
-        told = tuple(applied for applied in attempted if self._is_news(applied))
-        touched = {applied.change.key for applied in told} | {action.key for action in wake.operator if action.key}
+        told = tuple(applied for applied in attempted if self._is_news(applied, wake))
+        touched = {applied.change.key for applied in told} | wake.asked_for
         objects, owner = look.observation.objects, self._policy.owner
         found = self._journal.lacks(key for key, one in objects.items() if one.marks and one.marks.owner == owner)
         live = {key: objects.get(key) for key in sorted({*touched, *found})}
@@ -309,8 +309,8 @@ class Cycle:
             source_events=self._sources.events,
         )
 
-    def _is_news(self, applied: AppliedChange) -> bool:
-        """Whether an outcome tells something that was not told already."""
+    def _is_news(self, applied: AppliedChange, wake: Wake) -> bool:
+        """Whether an outcome tells something that was not told already; who asks for something is told of each failure."""
         key, outcome = applied.change.key, applied.outcome
         if outcome.result in _QUIET_RESULTS:
             return False
@@ -321,7 +321,7 @@ class Cycle:
         if outcome.is_fault:
             is_new = self._told_faults.get(key) != outcome.reason
             self._told_faults[key] = outcome.reason
-            return is_new
+            return is_new or wake.is_asked_for_all or key in wake.asked_for
         self._in_progress.pop(key, None)
         return True
 

@@ -111,7 +111,7 @@ class Lookout:
         if self.gaps_due_s() == 0.0:
             return None
         due = self._retries.due_keys(self._clock.monotonic())
-        named = wake.keys | wake.restarts | {action.key for action in wake.operator if action.key} | due
+        named = wake.keys | wake.asked_for | due
         if look.plan.retry_after_s is not None:
             named |= {entry.key for entry in look.plan.blocked if entry.retry_after_s is not None}
             named |= {key for key, said in self._planner.unsettled.items() if said.retry_after_s is not None}

@@ -17,7 +17,14 @@ from reconciler.daemon.names import NAMED, names
 from reconciler.daemon.operations_adopt import AdoptVerbs
 from reconciler.daemon.operations_frame import Json, Turn
 from reconciler.daemon.operations_trash import TrashVerbs
-from reconciler.daemon.refusals import missing_vm, refuse_fault, refuse_hold, refuse_unless_running, stale_approval
+from reconciler.daemon.refusals import (
+    missing_vm,
+    refuse_fault,
+    refuse_held_restart,
+    refuse_hold,
+    refuse_unless_running,
+    stale_approval,
+)
 from reconciler.daemon.suspension import Suspended
 from reconciler.daemon.views import (
     followed_view,
@@ -212,6 +219,7 @@ class Operations(TrashVerbs, AdoptVerbs):
             refuse_unless_running(self._engine.observe({key}).objects.get(key))
             action = self._action("restart", user, key)
             report = self._turn.run(Wake(keys=frozenset({key}), restarts=frozenset({key}), operator=(action,)))
+            refuse_held_restart(key, report.record.applied, report.plan.held if report.plan else ())
             return self._with_object(report, key)
 
         return self._turn.call(act)
@@ -264,7 +272,7 @@ class Operations(TrashVerbs, AdoptVerbs):
     def _owned_vm(self, key: ObjectKey) -> Marks:
         live = self._engine.observe({key}).objects.get(key)
         if not isinstance(live, LiveVm):
-            raise missing_vm(key, self._engine.observe(None).objects)
+            raise missing_vm(key, self._engine.observe(None).objects, self._cycle.status())
         if live.marks is None or live.marks.owner != self._policy.owner:
             raise DaemonError(
                 f"VM {key.namespace}/{key.name} is not owned by {self._policy.owner!r}; it is not touched."

@@ -10,10 +10,19 @@ from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveObject, LiveVm
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Hold
+from reconciler.model.record import AppliedChange
+from reconciler.model.status import ObjectStatus
+from reconciler.planning.safety import KEPT_RULES
 
 
-def missing_vm(key: ObjectKey, there: Iterable[ObjectKey]) -> DaemonError:
-    """There is no such VM; names the ones that were probably meant, in other namespaces too."""
+def missing_vm(key: ObjectKey, there: Iterable[ObjectKey], told: Iterable[ObjectStatus]) -> DaemonError:
+    """There is no such VM on the host: why not, where it is declared; else the ones that were probably meant, in other
+    namespaces too.
+    """
+    declared = next((status for status in told if status.key == key and status.declared), None)
+    if declared is not None:
+        why = f": {declared.message}" if declared.message else ""
+        return DaemonError(f"VM {key.namespace}/{key.name} is declared and not on this host (yet){why}")
     names = [(f"{other.namespace}/{other.name}", other.name) for other in sorted(there) if other.kind == key.kind]
     near = difflib.get_close_matches(key.name, [short for _, short in names], n=3, cutoff=0.6)
     meant = ", ".join(full for full, short in names if short in near)
@@ -30,6 +39,22 @@ def refuse_unless_running(live: LiveObject | None) -> None:
     if isinstance(live, LiveVm) and live.running is None:
         name = f"{live.key.namespace}/{live.key.name}"
         raise DaemonError(f"VM {name} is off: there is nothing to restart. `gitvirt start` starts it.")
+
+
+def refuse_held_restart(key: ObjectKey, applied: Iterable[AppliedChange], held: Iterable[Hold]) -> None:
+    """A restart is asked for once, not for later: where nothing may be done it does not happen at all, and who asked has to
+    know.
+
+    Raises:
+        DaemonError: it was held.
+    """
+    if any(one.change.key == key for one in applied):
+        return
+    for hold in held:
+        if hold.rule in KEPT_RULES and any(change.key == key for change in hold.changes):
+            raise DaemonError(
+                f"VM {key.namespace}/{key.name} was not restarted, and will not be by itself: {hold.reason}."
+            )
 
 
 def stale_approval(hold_id: str, before: tuple[Hold, bool] | None, holds: Iterable[Hold]) -> DaemonError:

@@ -29,6 +29,16 @@ class Wake:
     plan_id: str = ""
     detected_at: datetime | None = None
 
+    @property
+    def asked_for(self) -> frozenset[ObjectKey]:
+        """Objects that a person named."""
+        return self.restarts | {action.key for action in self.operator if action.key}
+
+    @property
+    def is_asked_for_all(self) -> bool:
+        """Whether a person wants everything tried now, what failed lately too."""
+        return self.everything and bool(self.operator)
+
     def merged(self, other: Wake) -> Wake:
         """Both wishes in one; the earlier detection counts."""
         times = [at for at in (self.detected_at, other.detected_at) if at]

@@ -22,6 +22,11 @@ MODE = "gitvirt.io/mode"
 """Annotation: ``report`` or ``enforce`` for one object."""
 
 
+SUSPENDED, REPORT_MODE = "suspended", "report-mode"
+KEPT_RULES = (SUSPENDED, REPORT_MODE)
+"""Rules of holds that say: nothing may be done here at the moment."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Class:
     """A class of change that the blast radius counts: which changes, and the kinds they happen to."""
@@ -64,22 +69,22 @@ def split_by_mode(
 
 def _keeper(change: Change, around: Circumstances, suspended: str) -> tuple[str, str] | None:
     if suspended:
-        return "suspended", suspended
+        return SUSPENDED, suspended
     live = around.live(change.key)
     marks = live.marks if live is not None else None
     if marks is not None and marks.suspended and (marks.suspended_until is None or marks.suspended_until > around.now):
         return (
-            "suspended",
+            SUSPENDED,
             f"suspended {marks.suspended}{until_text(marks.suspended_until)}; `gitvirt resume {change.key.namespace}/{change.key.name}` goes on",
         )
     own = _own_mode(change.key, around)
     if own is not None and own[0] is Mode.REPORT:
         return (
-            "report-mode",
+            REPORT_MODE,
             f"its annotation {own[1]} says that nothing is done; take it out when the plan is what you want",
         )
     if own is None and effective_mode(change.key, around) is Mode.REPORT:
-        return "report-mode", "mode is report: nothing is done; set mode: enforce when the plan is what you want"
+        return REPORT_MODE, "mode is report: nothing is done; set mode: enforce when the plan is what you want"
     return None
 
 

@@ -90,6 +90,24 @@ def ended(world: World) -> Result:
     return Result.APPLIED if world.traits.runs_guests else Result.PROGRESSING
 
 
+def test_a_disk_that_cannot_be_plugged_keeps_nobody_from_pausing_and_stopping_a_guest(world: World) -> None:
+    """Another guest has it open. Power is its own plane (law 8)."""
+    taken = world.site.claim("taken")
+    world.engine.apply(create(taken))
+    for vm in (world.site.vm("other", disks={"data": taken}, grace_s=0), world.site.vm("web", grace_s=0)):
+        world.engine.apply(create(vm, power=PowerStep.START))
+        wait_until(world, lambda vm=vm: look_vm(world, vm.key).power is PowerState.RUNNING)
+    web = world.site.vm("web", disks={"data": taken}, grace_s=0, run_strategy="Manual")
+    if world.traits.runs_guests:
+        world.engine.apply(power(web, world, PowerStep.PAUSE)(None))
+        live = look_vm(world, web.key)
+        assert (live.power, live.running and live.running.disks) == (PowerState.PAUSED, ())
+    outcome = world.engine.apply(power(web, world, PowerStep.STOP)(None))
+    assert outcome.result is ended(world), outcome
+    wait_until(world, lambda: look_vm(world, web.key).power is PowerState.OFF)
+    assert world.runs(web.key) == 1
+
+
 def test_a_guest_that_shuts_itself_down(world: World) -> None:
     vm = started(world, "brief")
     wait_until(world, lambda: look_vm(world, vm.key).power is PowerState.OFF)

@@ -12,6 +12,7 @@ from reconciler.daemon.operations import VERBS
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import DaemonError, JournalError, SourceError
 from reconciler.model.keys import ObjectKey
+from reconciler.model.outcome import Outcome, Result
 from reconciler.model.power import StopReason
 from reconciler.model.record import CycleRecord
 from reconciler.wiring import READING_VERBS, InlineTurn, build_core
@@ -255,6 +256,46 @@ def test_a_vm_that_is_off_is_not_restarted(tmp_path: Path) -> None:
     bench.ask("reconcile")
     with pytest.raises(DaemonError, match="VM default/idle is off: there is nothing to restart"):
         bench.ask("restart", name="idle")
+
+
+@pytest.mark.parametrize("suspended", [{"all": True}, {"name": "web"}], ids=("everything", "the VM"))
+def test_a_restart_that_is_not_done_is_refused_and_not_kept_for_later(
+    bench: Bench, suspended: Mapping[str, Any]
+) -> None:
+    bench.ask("suspend", **suspended)
+    with pytest.raises(
+        DaemonError, match=r"default/web was not restarted, and will not be by itself: .*suspended by ann"
+    ):
+        bench.ask("restart", name="web")
+    boots = bench.host.state.domains["default_web"].boots
+    bench.ask("resume", **suspended)
+    assert bench.host.state.domains["default_web"].boots == boots
+
+
+def test_one_that_is_declared_and_was_never_made_is_told_why(bench: Bench) -> None:
+    bench.home.commit({"new.yaml": vm_text("new").replace("runStrategy", "runStrategie")})
+    bench.ask("reconcile")
+    with pytest.raises(DaemonError, match=r"VM default/new is declared and not on this host \(yet\): .*runStrategie"):
+        bench.ask("stop", name="new")
+
+
+def test_what_fails_again_for_the_same_reason_is_told_to_whoever_asks(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A back-off spaces what gitvirt does by itself, not what a person wants now."""
+    failed = Outcome(result=Result.FAILED, reason="no room for it")
+    monkeypatch.setattr(bench.core.engine, "apply", lambda _: failed)
+    bench.home.commit({"web.yaml": vm_text("web", cores=2)})
+    for verb, arguments in (
+        ("reconcile", {}),
+        ("reconcile", {}),
+        ("restart", {"name": "web"}),
+        ("stop", {"name": "web"}),
+    ):
+        applied = bench.ask(verb, **arguments)["applied"]
+        assert [(one["object"], one["result"], one["reason"]) for one in applied] == [
+            ("VirtualMachine/default/web", "failed", "no room for it")
+        ], verb
 
 
 def test_a_name_that_is_nearly_right_is_recognized(bench: Bench) -> None:
