@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -59,6 +60,8 @@ _ADVICE = {
     libvirt.VIR_ERR_ACCESS_DENIED: "run gitvirt as root, or give its user the libvirt group",
     libvirt.VIR_ERR_AUTH_FAILED: "run gitvirt as root, or give its user the libvirt group",
 }
+_TAKEN = re.compile(r'Failed to get (?:shared )?"\w+" lock\s+Is another process using the image \[([^\]]+)\]')
+"""What QEMU says at the end of many lines about an image that another process holds. *Source*: QEMU's block/file-posix.c."""
 RETRY_AFTER_S = 5.0
 
 
@@ -94,6 +97,9 @@ def translate(error: libvirt.libvirtError, doing: str) -> Translated:
     """What ``error`` means that came up while ``doing`` (``starting default_web``)."""
     code = error.get_error_code()
     text = (error.get_error_message() or str(error)).strip().rstrip(".")
+    if (taken := _TAKEN.search(text)) is not None:
+        message = f"{doing}: the disk {taken[1]} is open in another guest or program, which has to let go of it first"
+        return Translated(fault=Fault.TRANSIENT, message=message)
     advice = _ADVICE.get(code, "")
     message = f"{doing}: {text}" + (f"; {advice}" if advice else "")
     return Translated(fault=_fault(code, error), message=message)

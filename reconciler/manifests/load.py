@@ -15,6 +15,7 @@ import orjson
 
 from reconciler.manifests.foreign_kinds import is_foreign, kind_problem
 from reconciler.manifests.kinds import check_document
+from reconciler.manifests.kinds.names import fault_of_dns_label, fault_of_dns_subdomain
 from reconciler.manifests.known_kinds import KNOWN_KINDS, Identity, identity_of, items_of_list, kind_meant
 from reconciler.manifests.limits import DEFAULT_LIMITS, ParseLimits
 from reconciler.manifests.null_entries import explain_nulls, null_entries
@@ -152,7 +153,11 @@ def load_documents(
             gathered.stray((unknown,))
             continue
         explained_nodes = limits.explained_nodes if gathered.has_room else -1
-        gathered.take(document, (unknown,) if unknown else _check(parsed, document, raw, explained_nodes))
+        found = (unknown,) if unknown else _check(parsed, document, raw, explained_nodes)
+        if _is_misnamed(document):
+            gathered.stray(found)
+        else:
+            gathered.take(document, found)
     return gathered.loaded(file, origin)
 
 
@@ -262,6 +267,14 @@ def _unidentified(parsed: ParsedDocument, identity: Identity, file: str) -> tupl
         hint = "the name must be text; put it in quotes"
     text = f"the document has no usable {missing}, so it cannot be told which object it is"
     return (problem("document-unidentified", place, text, hint=hint),)
+
+
+def _is_misnamed(document: Document) -> bool:
+    """Whether no object can have the name: it is a slip of the pen for another one, which must not be taken for deleted."""
+    key = document.key
+    return not is_foreign(document) and bool(
+        fault_of_dns_subdomain(key.name) or (key.namespace and fault_of_dns_label(key.namespace))
+    )
 
 
 def _check(parsed: ParsedDocument, document: Document, raw: RawText, explained_nodes: int) -> tuple[Problem, ...]:

@@ -58,8 +58,10 @@ def test_an_image_that_somebody_else_has_open_waits_for_him(killed: KilledWorld)
         world.declare(
             {"i2-data.yaml": claim("i2-data", "32Mi"), "i2.yaml": bare_vm("i2", "Always", disks=("i2-data",))}, "On"
         )
-        said = world.until("its row says why", lambda: (m := world.messages()) and "lock" in m and m, 20)
-        print("\n".join(line for line in said.splitlines() if "lock" in line))
+        said = world.until(
+            "its row says why", lambda: (m := world.messages()) and "is open in another guest or program" in m and m, 20
+        )
+        print("\n".join(line for line in said.splitlines() if "is open in" in line))
         assert not world.runs("i2")
     finally:
         holder.kill()

@@ -57,6 +57,15 @@ def test_a_manifest_that_is_moved_in_one_commit_is_the_same_object(world: World,
     assert untouched(world, pushed(world, files))
 
 
+@pytest.mark.parametrize("name", ["{name: Web}", "{name: web_}", "{name: web, namespace: ../default}"])
+def test_a_slip_of_the_pen_in_a_name_deletes_nothing(world: World, name: str) -> None:
+    """No object can have that name, so nobody knows which one it was to be."""
+    assert "metadata: {name: web}" in VM_TEXT
+    report = pushed(world, {"web.yaml": VM_TEXT.replace("{name: web}", name, 1) + CLAIM_TEXT})
+    assert untouched(world, report)
+    assert {problem.code for problem in report.problems} == {"name-invalid"}
+
+
 def test_added_at_the_new_place_first_it_is_two_and_then_one(world: World) -> None:
     """Both files declare it: nobody knows which one counts, so it is held as it was."""
     report = pushed(world, {"web.yaml": BOTH, "new/web.yaml": BOTH})

@@ -135,3 +135,17 @@ def test_an_error_says_what_it_means(code: int, domain: int, fault: Fault, resul
     translated = translate(error, "starting default_web")
     assert (translated.fault, translated.outcome.result) == (fault, result)
     assert translated.message.startswith("starting default_web: as libvirt says it")
+
+
+def test_a_disk_that_somebody_else_has_open_is_said_in_one_sentence() -> None:
+    text = (
+        'internal error: qemu unexpectedly closed the monitor: -blockdev {"node-name":"libvirt-1-format"}: Failed to get '
+        '"write" lock\nIs another process using the image [/pool/default_data.qcow2]?'
+    )
+    error = libvirt.libvirtError(text)
+    error.err = (libvirt.VIR_ERR_INTERNAL_ERROR, libvirt.VIR_FROM_QEMU, text, 2, None, None, None, 0, 0)
+    translated = translate(error, "started guest")
+    assert translated.outcome.result is Result.RETRY
+    assert translated.message == (
+        "started guest: the disk /pool/default_data.qcow2 is open in another guest or program, which has to let go of it first"
+    )
