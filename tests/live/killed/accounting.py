@@ -232,7 +232,7 @@ def _interfaces(world: KilledWorld, declared: Declared) -> Iterator[str]:
     command = ["ip", "-n", world.host.libvirt.namespace, "-j", "link"]
     links = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     taps = [link["ifname"] for link in links if link["ifname"].startswith("vnet")]
-    nics = sum(len(declared.vms[name]["spec"]["template"]["spec"]["networks"]) for name in declared.running)
+    nics = sum(len(declared.vms[name]["spec"]["template"]["spec"].get("networks", ())) for name in declared.running)
     if len(taps) != nics:
         yield f"{len(taps)} taps for {nics} NICs of running guests"
     bridges = [link["ifname"] for link in links if link["ifname"] not in ("lo", *taps)]
