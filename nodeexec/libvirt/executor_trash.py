@@ -10,7 +10,7 @@ from nodeexec.libvirt.image_chain import overlays_on
 from nodeexec.libvirt.observe import Observer, readable_pools
 from nodeexec.libvirt.pools import Pool, Pools
 from nodeexec.libvirt.steps import Steps
-from nodeexec.libvirt.trash import StoredItem, find_item, list_items, remove_item, take_back, write_age
+from nodeexec.libvirt.trash import StoredItem, destroy_item, find_item, list_items, take_back, write_age
 from nodeexec.libvirt.volume_files import NameTakenError
 from nodeexec.trash_age import age_at, is_due, noted
 from reconciler.model.outcome import Outcome, Result
@@ -113,7 +113,7 @@ class TrashChanges:
             users += overlays_on(pool, item.file)
             if users:
                 raise ApplyEndedError(Result.REFUSED, f"{item.file} is used by {', '.join(users)}; it is not destroyed")
-        steps.do("destroyed trash item", lambda: remove_item(item))
+        steps.do("destroyed trash item", lambda: destroy_item(pool, item))
 
     def _named(self, name: str) -> tuple[Pool, StoredItem] | None:
         """One of our items."""

@@ -160,6 +160,19 @@ def take_back(pool: Pool, item: StoredItem, name: str, marks: DomainMarks) -> No
         raise VolumeError(f"taking {item.facts.item} out of the trash: {error.strerror}") from error
 
 
+def destroy_item(pool: Pool, item: StoredItem) -> None:
+    """Remove an item for good while nobody sweeps up, who would take what is left of it halfway for a left-over.
+
+    Raises:
+        VolumeError: the pool refuses.
+    """
+    try:
+        with busy(pool):
+            remove_item(item)
+    except OSError as error:
+        raise VolumeError(f"removing {item.directory}: {error.strerror}") from error
+
+
 def remove_item(item: StoredItem) -> None:
     """Remove an item and all that is in it, for good.
 
@@ -252,10 +265,11 @@ def _read(pool: Pool, directory: Path) -> StoredItem | None:
 
 def _read_any(pool: Pool, directory: Path) -> StoredItem | None:
     try:
-        data = json.loads((directory / "item.json").read_text(encoding="utf-8"))
+        text = (directory / "item.json").read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
+        data = json.loads(text)
         read = from_json(data["marks"]) if data.get("marks") else None
         marks = None if isinstance(read, UnreadableMarks) else read
         volume = str(data.get("volume", ""))
@@ -267,8 +281,11 @@ def _read_any(pool: Pool, directory: Path) -> StoredItem | None:
             age=_read_age(directory),
             trashed=kernel_time_from(data.get("trashed_by_kernel")),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"trash item {directory.name} is damaged: {error}") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"{directory / 'item.json'} is damaged ({error}), so nobody knows what the trash holds there; put it right, or move "
+            "the directory out of the trash"
+        ) from error
 
 
 def _counts(pool: Pool, item: StoredItem) -> bool:

@@ -58,10 +58,9 @@ def trash_list(context: typer.Context, output: Output = OutputFormat.TABLE) -> N
 
     EXPIRES counts the time that this host runs (`trash.expireAfter`); without that setting nothing expires.
     """
-    items = _listed(context)
-    write_objects(
-        items, output, columns=_COLUMNS, wide=_WIDE, name=lambda row: str(row["item"]), empty="the trash is empty"
-    )
+    view = _asked(context)
+    empty = "nothing in what can be seen of it" if view["messages"] else "the trash is empty"
+    write_objects(view["items"], output, columns=_COLUMNS, wide=_WIDE, name=lambda row: str(row["item"]), empty=empty)
 
 
 def trash_restore(
@@ -97,7 +96,7 @@ def trash_empty(
     if [everything, bool(items), older_than is not None].count(True) != 1:
         raise typer.BadParameter("name the items, or say --all, or --older-than")
     least_s = read_duration(older_than, "--older-than")
-    rows = _listed(context)
+    rows: list[Row] = _asked(context)["items"]
     named = list(dict.fromkeys(items or [])) or [
         row["item"] for row in rows if least_s is None or _is_older(row, least_s)
     ]
@@ -115,9 +114,12 @@ def trash_empty(
         raise typer.Exit(1)
 
 
-def _listed(context: typer.Context) -> list[Row]:
-    found: list[Row] = wiring_ask.ask(invocation(context).settings, "trash-list")["items"]
-    return found
+def _asked(context: typer.Context) -> Mapping[str, Any]:
+    """The trash, and what could not be seen of it, which is told at once."""
+    view: Mapping[str, Any] = wiring_ask.ask(invocation(context).settings, "trash-list")
+    for message in view["messages"]:
+        tell_note(message)
+    return view
 
 
 def _is_older(row: Row, least_s: float) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from reconciler.daemon.arguments import Arguments
 from reconciler.daemon.operations_frame import Frame, Json
 from reconciler.daemon.refusals import refuse_fault
@@ -13,6 +15,7 @@ from reconciler.model.live import Observation, TrashItem
 from reconciler.model.policy import Mode
 from reconciler.model.revision import SourceState
 from reconciler.planning.plan_trash import why_kept
+from reconciler.planning.resolve_volume import CLAIM_KINDS
 
 
 class TrashVerbs(Frame):
@@ -22,8 +25,8 @@ class TrashVerbs(Frame):
         """What was deleted and can come back, newest first, and when it expires."""
         arguments.finish()
         fault = self.look()
-        observation = None if fault else self._cycle.observation
-        return {"items": self._trash_rows(observation or self._engine.observe(None))}
+        observation = (None if fault else self._cycle.observation) or self._engine.observe(None)
+        return {"items": self._trash_rows(observation), "messages": _unseen(observation)}
 
     def _trash_rows(self, observation: Observation) -> list[Json]:
         items = sorted(observation.trash, key=lambda item: (item.trashed_at, item.item), reverse=True)
@@ -52,7 +55,7 @@ class TrashVerbs(Frame):
         arguments.finish()
 
         def act() -> Json:
-            key = self._trash_keys()[self._known_item(item)]
+            key = self._known_items((item,))[item]
             self._refuse_unless_wanted(key)
             refuse_fault(self._engine.restore_trash(item), f"restore {item}")
             action = self._action("trash restore", user, key, {"item": item})
@@ -68,7 +71,7 @@ class TrashVerbs(Frame):
             raise DaemonError("trash-empty: name the items, or say all; not both.")
 
         def act() -> Json:
-            chosen = tuple(self._trash_keys()) if everything else tuple(self._known_item(item) for item in items)
+            chosen = self._known_items(None if everything else items)
             ended = {item: self._engine.empty_trash(item) for item in chosen}
             destroyed = [item for item, outcome in ended.items() if not outcome.is_fault]
             action = self._action("trash empty", user, arguments={"items": " ".join(destroyed)})
@@ -90,11 +93,24 @@ class TrashVerbs(Frame):
                 "(it then takes this disk by itself), or `gitvirt suspend --all` first to look at the disk."
             )
 
-    def _trash_keys(self) -> dict[str, ObjectKey]:
-        owned = (item for item in self._engine.observe(None).trash if item.owner == self._policy.owner)
-        return {item.item: item.key for item in owned}
+    def _known_items(self, items: Iterable[str] | None) -> dict[str, ObjectKey]:
+        """Items of the trash by name, None for all, and what they were.
 
-    def _known_item(self, item: str) -> str:
-        if item not in self._trash_keys():
-            raise DaemonError(f"there is no trash item {item}; `gitvirt trash list` lists them.")
-        return item
+        Raises:
+            DaemonError: there is none of a name, as far as can be seen.
+        """
+        observation = self._engine.observe(None)
+        known = {item.item: item.key for item in observation.trash if item.owner == self._policy.owner}
+        if items is None:
+            return known
+        for item in items:
+            if item not in known:
+                unseen = "".join(f" {said}." for said in _unseen(observation))
+                raise DaemonError(f"there is no trash item {item}; `gitvirt trash list` lists them.{unseen}")
+        return {item: known[item] for item in items}
+
+
+def _unseen(observation: Observation) -> list[str]:
+    """What of the trash could not be read: it is not empty because of that (law 2)."""
+    gaps = (gap.reason for gap in observation.unreadable if gap.key is None and gap.kinds & frozenset(CLAIM_KINDS))
+    return [f"not all of the trash can be seen: {reason}" for reason in dict.fromkeys(gaps)]

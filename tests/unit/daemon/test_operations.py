@@ -348,3 +348,17 @@ def test_a_disk_can_be_released_too(bench: Bench) -> None:
     live = bench.core.engine.observe({root}).objects[root]
     assert live.marks is None
     assert ("release", "ann") in verbs_told(bench)
+
+
+def test_a_trash_that_cannot_be_read_is_not_said_to_be_empty(bench: Bench) -> None:
+    """Law 2."""
+    assert bench.ask("trash-list") == {"items": [], "messages": []}
+    bench.host.set_unreadable("pool:default", "it is not mounted")
+    assert bench.ask("trash-list") == {
+        "items": [],
+        "messages": ["not all of the trash can be seen: pool default cannot be read"],
+    }
+    with pytest.raises(
+        DaemonError, match=r"there is no trash item x; .* not all of the trash can be seen: pool default"
+    ):
+        bench.ask("trash-empty", items=["x"])

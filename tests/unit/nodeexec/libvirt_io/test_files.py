@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from nodeexec.libvirt import trash, volume_files
 from nodeexec.libvirt.image_chain import backing_of, overlays_on
 from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks
+from nodeexec.libvirt.pool_lock import quiet
 from nodeexec.libvirt.pools import Pool
 from nodeexec.libvirt.volume_files import (
     NameTakenError,
@@ -253,6 +255,31 @@ def test_a_crash_while_trashing_or_taking_back_shows_one_of_the_two_never_both(p
     assert [*trash.remove_unfinished(pool, "somebody else")] == []
     assert [*trash.remove_unfinished(pool, "tests")] == [item.facts.item]
     assert [entry.name for entry in pool.private("trash").iterdir()] == [again]
+
+
+def test_nobody_sweeps_up_what_is_being_destroyed(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its file it looks like a left-over, and would be gone before its directory is."""
+    item = trashed(pool)
+    could_sweep: list[bool] = []
+    rmtree = shutil.rmtree
+
+    def look_and_remove(directory: Path) -> None:
+        with quiet(pool) as is_quiet:
+            could_sweep.append(is_quiet)
+        rmtree(directory)
+
+    monkeypatch.setattr(shutil, "rmtree", look_and_remove)
+    trash.destroy_item(pool, item)
+    assert (could_sweep, trash.list_items(pool)) == ([False], ())
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"key": "no key"}', "\udcff"])
+def test_a_damaged_item_is_named_with_what_to_do(pool: Pool, text: str) -> None:
+    item = trashed(pool)
+    (item.directory / "item.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ValueError, match=f"{item.facts.item}/item.json is damaged .*; put it right, or move") as raised:
+        trash.list_items(pool)
+    assert "put it right, or move the directory out of the trash" in str(raised.value)
 
 
 def trashed_again(pool: Pool) -> str:
