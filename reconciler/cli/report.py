@@ -53,6 +53,9 @@ def write_report(view: Mapping[str, Any], *, about: str | None = None) -> None:
             tell_note(message)
     if outdated:
         tell_note(outdated_text(outdated))
+    if view["errors"] and about is None:
+        count = view["errors"]
+        tell_note(f"{count} error{'s' * (count != 1)} in the manifests: `gitvirt status` tells more")
     plan_left = view["plan"] or {"held": (), "blocked": (), "changes": 0}
     held = [hold for hold in plan_left["held"] if about is None or about in hold["objects"]]
     blocked = [entry for entry in plan_left["blocked"] if about in (None, entry["object"])]

@@ -289,6 +289,13 @@ def test_status_says_that_no_daemon_runs_and_what_is_wrong(home: Home) -> None:
     assert 'error:      bad.yaml:5: the text "Sometimes" is not one of' in out
 
 
+def test_a_cycle_that_ends_with_1_because_of_the_manifests_says_so(home: Home) -> None:
+    home.commit({"bad.yaml": "kind: [\n"})
+    for command in ("reconcile", "apply"):
+        code, _, err = run(command, home=home)
+        assert (code, "1 error in the manifests: `gitvirt status` tells" in err) == (1, True)
+
+
 def test_a_cycle_on_an_older_revision_is_no_success(home: Home) -> None:
     assert run("reconcile", home=home)[0] == 0
     home.repository.rename(home.directory / "moved")
