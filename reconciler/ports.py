@@ -234,6 +234,12 @@ class Engine(Protocol):
         """
         ...
 
+    def note_disks(self) -> Outcome:
+        """Remember which disks of this owner are there, so that one which goes is `LOST` and not new, where that is not part of
+        making them (marks beside the volume are). Called at the end of each cycle that acts; costs nothing where no disk changed.
+        """
+        ...
+
     def restore_trash(self, item: str) -> Outcome:
         """Put a trashed volume back under its name, still unowned by any manifest (the next plan adopts or trashes it)."""
         ...

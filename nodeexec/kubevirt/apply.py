@@ -12,19 +12,21 @@ from nodeexec.kubevirt.compare import SECRET, Rules, compare
 from nodeexec.kubevirt.errors import MISSING_RETRY_S, ApiError
 from nodeexec.kubevirt.finalizers import is_held, kept_by_finalizers
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, KINDS, UNDERSTOOD, Kind, not_served
+from nodeexec.kubevirt.losses import is_ours
 from nodeexec.kubevirt.manifest import POWER_FIELDS, needs_plain, sent
 from nodeexec.kubevirt.marks import OVERRIDE, STOPPING, metadata_of
 from nodeexec.kubevirt.normal_form import renamed
 from nodeexec.kubevirt.power import Power
 from nodeexec.kubevirt.refusals import refusal
+from nodeexec.kubevirt.remembering import accepted, forget
 from nodeexec.kubevirt.steps import Steps, Tools
 from nodeexec.kubevirt.vm_removal import remove_vm
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import KeptField, LiveNetwork, LiveObject, LiveVm, LiveVolume
+from reconciler.model.live import LOST, KeptField, LiveNetwork, LiveObject, LiveVm, LiveVolume
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Action, Change
 from reconciler.model.power import PowerState, PowerStep
-from reconciler.model.resolved import Resolved, ResolvedVolume
+from reconciler.model.resolved import Resolved, ResolvedVm, ResolvedVolume
 
 UNREAD_RETRY_S = 5.0
 _CONFLICT = 409
@@ -96,13 +98,21 @@ class Applier:
         steps = Steps()
         if live is not None and live.served is not None and is_held(live.served.document):
             return remove_vm(self._tools, change.key, live.served.document, steps)
+        if (missing := self._without_disk(wanted, live, steps)) is not None:
+            return missing
+        if isinstance(live, LiveVolume) and live.phase == LOST:
+            live = self._tools.observer.live(change.key)
         if change.restore:
             if not trash.take_back(self._tools, change.key, change.restore, steps):
                 return steps.outcome(Result.CONFLICT, f"trash item {change.restore} is gone; the next plan looks again")
             live = self._tools.observer.live(change.key)
         elif live is None and (said := trash.in_the_way(self._tools, change.key)):
             return steps.outcome(Result.FAILED, said)
-        if live is None or any(not d.refused and d.stored for d in compare(wanted, live, self._rules())):
+        if (
+            live is None
+            or live.marks is None
+            or any(not d.refused and d.stored for d in compare(wanted, live, self._rules()))
+        ):
             moved = self._write(change, wanted, live, kind, steps)
             if moved is not None:
                 return moved
@@ -110,6 +120,22 @@ class Applier:
         if isinstance(live, LiveVm):
             return self._powered(live, change.power, steps)
         return steps.outcome()
+
+    def _without_disk(self, wanted: Resolved, live: LiveObject | None, steps: Steps) -> Outcome | None:
+        """Why nothing may be done for want of a disk: nothing takes the place of one that is lost, unless a person named that loss, and a VM
+        gets none that was lost since this was planned. While nobody knows what was there, no disk is made.
+        """
+        tools, key = self._tools, wanted.key
+        if isinstance(wanted, ResolvedVm):
+            lost = next((claim for claim in wanted.claims if tools.observer.loss(claim) is not None), None)
+            said = f"its disk {lost} was lost since this was planned; planned again"
+            return steps.outcome(Result.CONFLICT, said, 1.0) if lost is not None else None
+        if not isinstance(wanted, ResolvedVolume):
+            return None
+        if live is None and not tools.register.is_known():
+            return steps.outcome(Result.RETRY, tools.register.fault, UNREAD_RETRY_S)
+        loss = tools.observer.loss(key)
+        return accepted(tools, wanted, live, loss, steps) if loss is not None and isinstance(live, LiveVolume) else None
 
     def _powered(self, live: LiveVm, step: PowerStep | None, steps: Steps) -> Outcome:
         """The power step, if there is one; an operator's act that is over is then forgotten."""
@@ -222,6 +248,10 @@ class Applier:
 
     def _remove(self, change: Change, live: LiveObject | None, kind: Kind) -> Outcome:
         steps = Steps()
+        if isinstance(live, LiveVolume) and live.phase == LOST and not self._is_there(live):
+            forget(self._tools, change.key)
+            steps.note("forgot the lost disk")
+            return steps.outcome()
         if live is None or live.served is None:
             return Outcome(result=Result.UNCHANGED, reason="it is gone already")
         document = live.served.document
@@ -248,6 +278,10 @@ class Applier:
             return steps.outcome()
         going = self._tools.caches.find(change.key) or document
         return steps.outcome(*kept_by_finalizers(going, self._tools.clock.now()))
+
+    def _is_there(self, live: LiveVolume) -> bool:
+        """Whether there is an object of ours under the name of a lost disk."""
+        return live.served is not None and is_ours(live.served.document, live.key, self._tools.owner)
 
 
 def _version(live: LiveObject | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from queue import SimpleQueue
 from threading import RLock
 from typing import Any
@@ -37,6 +37,7 @@ class Caches:
         self._settled: dict[ObjectKey, tuple[KeptField, ...]] = {}
         self._queue: SimpleQueue[ObjectKey | None] = SimpleQueue()
         self._was_faulty = False
+        self._touched: set[Name] = set()
 
     def start(self) -> None:
         """Watch what is understood."""
@@ -170,6 +171,17 @@ class Caches:
         """What `settle` was told."""
         return self._settled.get(key, ())
 
+    def take_touched_disks(self) -> frozenset[Name]:
+        """Names under which a claim or a DataVolume changed since this was asked last; whoever takes them looks after them."""
+        with self.lock:
+            touched, self._touched = frozenset(self._touched), set()
+            return touched
+
+    def touch_disks(self, names: Iterable[Name]) -> None:
+        """Somebody has to look after these names (again)."""
+        with self.lock:
+            self._touched.update(names)
+
     def changes(self) -> Iterator[ObjectKey]:
         """Keys of what changed; ends after `close`."""
         while (key := self._queue.get()) is not None:
@@ -207,6 +219,7 @@ class Caches:
         if kind.name == CLAIM:
             told.append(ObjectKey(DATA_VOLUME, *name))
         if kind.name in CLAIM_KINDS:
+            self._touched.add(name)
             told += [ObjectKey(VM, *user) for user in self._users.of(name)]
         for key in told:
             self._queue.put(key)

@@ -6,16 +6,12 @@ starts, so that a restart, a fail-over and an empty state directory change nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from threading import Lock
-from typing import Any
 
-from nodeexec.kubevirt.client import MERGE, ApiClient
 from nodeexec.kubevirt.deletion_text import read_record, recorded, with_deletion
-from nodeexec.kubevirt.errors import ApiError, Request, UnreachableError
-from nodeexec.kubevirt.kinds import KINDS
-from nodeexec.kubevirt.marks import metadata_of
+from nodeexec.kubevirt.errors import ApiError, UnreachableError
+from nodeexec.kubevirt.own_maps import CONFLICT, NOT_FOUND, OwnMap, OwnMaps
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import Deletion
 from reconciler.model.outcome import Outcome, Result
@@ -24,19 +20,16 @@ from reconciler.ports import Clock
 READ_AGAIN_S = 10.0
 """Pause between two attempts to read a record that could not be read."""
 
-_KIND = KINDS["ConfigMap"]
 _FIELD = "deletions"
 _ABOUT = "VMs that gitvirt deleted within the hour or so, as its blast radius counts them. Deleting this forgets them."
-_NOT_FOUND, _CONFLICT = 404, 409
 
 
 class Deletions:
     """The record. ``fault`` says why it is not known; empty when it is. May be used from several threads."""
 
-    def __init__(self, client: ApiClient, clock: Clock, *, namespace: str, name: str, window_s: float) -> None:
+    def __init__(self, maps: OwnMaps, clock: Clock, *, name: str, window_s: float) -> None:
         """Nothing is asked yet. ``window_s`` is for how long a deletion counts."""
-        self._client, self._clock = client, clock
-        self._namespace, self._name = namespace, name
+        self._maps, self._clock, self._name = maps, clock, name
         self._window = timedelta(seconds=window_s)
         self._lock = Lock()
         self._known: tuple[Deletion, ...] | None = None
@@ -71,9 +64,13 @@ class Deletions:
             try:
                 self._write(with_deletion(before, self._fresh(key), window=self._window))
             except ApiError as error:
-                if error.status == _NOT_FOUND and not self._version:
-                    return Outcome(result=Result.FAILED, reason=self._no_namespace(), retry_after_s=None)
-                if error.status not in (_NOT_FOUND, _CONFLICT):
+                if error.status == NOT_FOUND and not self._version:
+                    return Outcome(
+                        result=Result.FAILED,
+                        reason=self._maps.no_namespace("the record of deletions"),
+                        retry_after_s=None,
+                    )
+                if error.status not in (NOT_FOUND, CONFLICT):
                     raise
                 self._known = None
             else:
@@ -89,13 +86,10 @@ class Deletions:
 
     def _try_to_read(self) -> None:
         try:
-            found = self._client.call("GET", self._path, self._request("get"))
-            self._take(found)
+            self._take(self._maps.read(self._name))
             self.fault = ""
         except ApiError as error:
-            gone = error.status == _NOT_FOUND
-            self._known, self._version = (() if gone else None), ""
-            self.fault = "" if gone else self._unknown(error.outcome.reason)
+            self._known, self.fault = None, self._unknown(error.outcome.reason)
         except UnreachableError as error:
             self._known, self.fault = None, self._unknown(str(error))
         except ValueError as error:
@@ -107,41 +101,20 @@ class Deletions:
         self._known = None
         data = {_FIELD: recorded(record), "about": _ABOUT}
         if self._version:
-            change = {"metadata": {"resourceVersion": self._version}, "data": data}
-            answer = self._client.call(
-                "PATCH", self._path, self._request("patch"), query={"fieldManager": "gitvirt"}, body=change,
-                content_type=MERGE,
-            )  # fmt: skip
+            self._take(self._maps.change(self._name, data, version=self._version))
         else:
-            metadata = {"name": self._name, "namespace": self._namespace}
-            labels = {"app.kubernetes.io/managed-by": "gitvirt"}
-            made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**metadata, "labels": labels}, "data": data}
-            answer = self._client.call("POST", _KIND.path(self._namespace), self._request("create"), body=made)
-        self._take(answer)
+            self._take(self._maps.create(self._name, data))
 
-    def _take(self, answer: Mapping[str, Any]) -> None:
-        self._known = read_record(str((answer.get("data") or {}).get(_FIELD) or ""))
-        self._version = str(metadata_of(answer).get("resourceVersion") or "")
+    def _take(self, found: OwnMap | None) -> None:
+        self._version = found.version if found is not None else ""
+        self._known = read_record(found.data.get(_FIELD) or "") if found is not None else ()
 
     @property
     def _shown(self) -> str:
-        return f"{self._namespace}/{self._name}"
-
-    @property
-    def _path(self) -> str:
-        return _KIND.path(self._namespace, self._name)
-
-    def _request(self, verb: str) -> Request:
-        return Request(verb=verb, resource=_KIND.resource, object=self._shown)
+        return self._maps.shown(self._name)
 
     def _unknown(self, reason: str) -> str:
         return f"what was deleted within the hour is not known, so that no VM is deleted: {reason}"
-
-    def _no_namespace(self) -> str:
-        return (
-            f"there is no namespace {self._namespace} for the record of deletions; make it, or set "
-            "engine.kubevirt.leaseNamespace"
-        )
 
 
 def _joined(ours: tuple[Deletion, ...], theirs: tuple[Deletion, ...]) -> tuple[Deletion, ...]:

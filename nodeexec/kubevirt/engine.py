@@ -30,7 +30,10 @@ from nodeexec.kubevirt.live_document import described, live_document
 from nodeexec.kubevirt.marks import OWN, operator_facts
 from nodeexec.kubevirt.observe import Observer
 from nodeexec.kubevirt.outage import outdated
-from nodeexec.kubevirt.own_objects import deletions_name, own_namespace
+from nodeexec.kubevirt.own_maps import OwnMaps
+from nodeexec.kubevirt.own_objects import deletions_name, own_namespace, register_name
+from nodeexec.kubevirt.register import Register
+from nodeexec.kubevirt.remembering import note_disks
 from nodeexec.kubevirt.settings import KubevirtSettings
 from nodeexec.kubevirt.steps import Steps, Tools
 from nodeexec.this_boot import boot_id
@@ -67,17 +70,14 @@ class KubevirtEngine:
         connect = partial(connection_of, settings)
         self._client = ApiClient(connect, timeout_s=settings.request_timeout_s, may_write=may_write)
         self._caches = Caches(self._client, settings, policy.owner, clock)
-        deletions = Deletions(
-            self._client,
-            clock,
-            namespace=own_namespace(settings),
-            name=deletions_name(policy.owner),
-            window_s=policy.blast_radius.window_s,
-        )
+        maps = OwnMaps(self._client, own_namespace(settings))
+        deletions = Deletions(maps, clock, name=deletions_name(policy.owner), window_s=policy.blast_radius.window_s)
+        register = Register(maps, clock, name=register_name(policy.owner), namespaces=settings.namespaces)
         self._observer = Observer(
             self._caches,
             owner=policy.owner,
             deletions=deletions,
+            register=register,
             host=policy.host,
             clock=clock,
             boot_id=this_boot or boot_id(),
@@ -89,6 +89,7 @@ class KubevirtEngine:
             caches=self._caches,
             observer=self._observer,
             deletions=deletions,
+            register=register,
             discovery=self._discovery,
             settings=settings,
             clock=clock,
@@ -203,7 +204,10 @@ class KubevirtEngine:
         outcome = self._annotate(key, {"labels": nothing, "annotations": nothing}, "took the marks off", steps)
         if isinstance(live, LiveVm) and not outcome.is_fault and outcome.result is not Result.REFUSED:
             taking_over.release_claims(self._tools, live, steps)
-            return steps.outcome()
+            outcome = steps.outcome()
+        note_disks(
+            self._tools
+        )  # Of what was let go nobody asks again; where it cannot be written down now, the next cycle does it.
         return outcome
 
     def _annotate(self, key: ObjectKey, metadata: Mapping[str, Any], step: str, steps: Steps) -> Outcome:
@@ -257,6 +261,10 @@ class KubevirtEngine:
     def note_trash_ages(self) -> Outcome:
         """Write on the oldest notes how long their volumes were seen; see `ports.Engine`."""
         return self._answered(lambda: trash.note_ages(self._tools))
+
+    def note_disks(self) -> Outcome:
+        """Write down which disks are there; see `ports.Engine`."""
+        return self._answered(lambda: note_disks(self._tools))
 
     def restore_trash(self, item: str) -> Outcome:
         """Take a volume out of the trash; see `ports.Engine`."""

@@ -19,7 +19,7 @@ from nodeexec.kubevirt.vm_findings import PROVISIONING, not_begun, vm_finding
 from nodeexec.kubevirt.vm_references import claim_names, template_of
 from nodeexec.kubevirt.volume_findings import MOVING, claim_finding, not_done, volume_finding
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveObject, LiveVm, LiveVolume, Observation
+from reconciler.model.live import LOST, LiveObject, LiveVm, LiveVolume, Observation
 from reconciler.ports import Clock
 
 
@@ -74,7 +74,7 @@ class Health:
         return result
 
     def _finding(self, live: LiveObject) -> Finding | None:
-        if live.served is None:
+        if live.served is None or (isinstance(live, LiveVolume) and live.phase == LOST):
             return None
         key, document = live.key, live.served.document
         if isinstance(live, LiveVolume):
@@ -129,7 +129,7 @@ class Health:
         """What a platform is about, or has yet to begin."""
         document = live.served.document if live.served is not None else {}
         if isinstance(live, LiveVolume):
-            return self._filling(live, document)
+            return self._filling(live, document) if live.phase != LOST else ""
         if live.served is None:
             return ""
         if live.reported not in PROVISIONING:

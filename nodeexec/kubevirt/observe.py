@@ -9,14 +9,26 @@ from typing import Any
 from nodeexec.kubevirt.cache import Name
 from nodeexec.kubevirt.caches import Caches, key_of
 from nodeexec.kubevirt.deletions import Deletions
-from nodeexec.kubevirt.kinds import CLAIM, CLAIM_KINDS, DATA_VOLUME, INSTANCE, NETWORK, VM
-from nodeexec.kubevirt.marks import OWNER, is_tracked, labels_of, metadata_of
+from nodeexec.kubevirt.kinds import CLAIM, CLAIM_KINDS, DATA_VOLUME, INSTANCE, KINDS, NETWORK, VM
+from nodeexec.kubevirt.losses import Loss, is_ours, loss_of, lost_volume
+from nodeexec.kubevirt.marks import OWNER, labels_of, metadata_of
 from nodeexec.kubevirt.project_network import live_network, live_resource
 from nodeexec.kubevirt.project_vm import is_of_pool, live_vm, sized
 from nodeexec.kubevirt.project_volume import is_trash, live_volume, trash_item
+from nodeexec.kubevirt.register import Register
+from nodeexec.kubevirt.register_text import KnownDisk
 from reconciler.model.instancetype import instancetype_of
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import HostFacts, KeptField, LiveObject, LiveVm, Observation, TrashItem, Unreadable
+from reconciler.model.live import (
+    HostFacts,
+    KeptField,
+    LiveObject,
+    LiveVm,
+    LiveVolume,
+    Observation,
+    TrashItem,
+    Unreadable,
+)
 from reconciler.model.moment import Moment
 from reconciler.ports import Clock
 
@@ -30,24 +42,33 @@ class _Projected:
     settled: tuple[KeptField, ...]
     users: tuple[ObjectKey, ...]
     sizing: Mapping[str, Any] | None
+    disk: KnownDisk | None
+    loss: Loss | None
     live: LiveObject
 
 
 def is_kept_trash(document: Mapping[str, Any], key: ObjectKey, owner: str) -> bool:
     """Whether a volume lies in an owner's trash and can come back: one that is being deleted cannot."""
-    is_ours = labels_of(document).get(OWNER) == owner and is_tracked(document, key)
-    return is_trash(document) and is_ours and not metadata_of(document).get("deletionTimestamp")
+    return is_trash(document) and is_ours(document, key, owner) and not metadata_of(document).get("deletionTimestamp")
 
 
 class Observer:
     """Reads the caches. ``version`` is the server's, once it was asked. What was projected once is given again while nothing of it changed."""
 
     def __init__(
-        self, caches: Caches, *, owner: str, deletions: Deletions, host: str, clock: Clock, boot_id: str
+        self,
+        caches: Caches,
+        *,
+        owner: str,
+        deletions: Deletions,
+        register: Register,
+        host: str,
+        clock: Clock,
+        boot_id: str,
     ) -> None:
         self._caches, self._owner, self._clock = caches, owner, clock
         self.host = host
-        self._deletions = deletions
+        self._deletions, self._register = deletions, register
         self._boot_id = boot_id
         self.version = ""
         self._known: dict[ObjectKey, _Projected] = {}
@@ -58,12 +79,13 @@ class Observer:
 
     def observation(self, keys: Collection[ObjectKey] | None) -> Observation:
         """Everything owned, or what stands under ``keys``; and the trash of either."""
-        deletions = self._deletions.known()
+        deletions, disks_known = self._deletions.known(), self._register.is_known()
         with self._caches.lock:
             asked = None if keys is None else frozenset(keys)
             wanted = tuple(self._owned()) if asked is None else asked
             objects = {key: live for key in sorted(wanted) if (live := self.live(key)) is not None}
-            gaps = self._caches.gaps()
+            gaps = [(VM if kind == INSTANCE else kind, why) for kind, why in sorted(self._caches.gaps().items())]
+            gaps += [] if disks_known else [(kind, self._register.fault) for kind in CLAIM_KINDS]
             return Observation(
                 taken_at=self._clock.now(),
                 host=HostFacts(hostname=self.host, accelerator="kubevirt", hypervisor=self.version),
@@ -72,10 +94,7 @@ class Observer:
                 trash=tuple(self._trash(asked)),
                 deletions=deletions,
                 deletions_unknown=self._deletions.fault,
-                unreadable=tuple(
-                    Unreadable(reason=why, kinds=frozenset({VM if kind == INSTANCE else kind}))
-                    for kind, why in sorted(gaps.items())
-                ),
+                unreadable=tuple(Unreadable(reason=why, kinds=frozenset({kind})) for kind, why in gaps),
                 foreign_vms=tuple(
                     f"{name[0]}/{name[1]}"
                     for name, document in self._caches.items(VM)
@@ -89,23 +108,50 @@ class Observer:
         document = self._caches.find(key)
         if document is None or (key.kind in CLAIM_KINDS and is_trash(document)):
             self._known.pop(key, None)
-            return None
+            return self._lost(key, document, self.loss(key))
         beside, settled = self._beside(key, name, document), self._caches.settled(key)
         users, known = self._users(key, name), self._known.get(key)
         sizing = self._sizing(key, document)
+        disk, loss = self._register.get(name), self.loss(key)
         if (
             known is not None
             and known.document is document
             and known.beside is beside
             and known.sizing is sizing
-            and (known.settled, known.users) == (settled, users)
+            and known.disk is disk
+            and (known.settled, known.users, known.loss) == (settled, users, loss)
         ):
             return known.live
-        live = self._projected(key, document, beside, settled, users)
+        live = self._lost(key, document, loss) or self._projected(key, document, beside, settled, users)
         if isinstance(live, LiveVm):
             live = sized(live, sizing)
-        self._known[key] = _Projected(document, beside, settled, users, sizing, live)
+        self._known[key] = _Projected(document, beside, settled, users, sizing, disk, loss, live)
         return live
+
+    def loss(self, key: ObjectKey) -> Loss | None:
+        """How a disk was lost; None for one that is there, that nobody knows of, or of which nobody can tell now."""
+        if key.kind not in CLAIM_KINDS:
+            return None
+        name, document = (key.namespace, key.name), self._caches.find(key)
+        if document is not None and is_trash(document):
+            return None
+        known, claim = self._register.get(name), self._caches.get(CLAIM, name)
+        found = loss_of(key, known, document, claim, self._owner)
+        return found if found is not None and not self._is_blind(key) else None
+
+    def _lost(self, key: ObjectKey, document: Mapping[str, Any] | None, loss: Loss | None) -> LiveVolume | None:
+        if loss is None:
+            return None
+        name = (key.namespace, key.name)
+        return lost_volume(
+            key, self._register.get(name), document, loss,
+            users=self._users(key, name), owner=self._owner, host=self.host,
+        )  # fmt: skip
+
+    def _is_blind(self, key: ObjectKey) -> bool:
+        """Whether nobody can tell that a claim is not there: it may not be read, or CDI was taken out of the cluster for a while."""
+        gaps = self._caches.gaps()
+        return any(kind in gaps for kind in {CLAIM, key.kind}) or self._caches.is_missing(KINDS[key.kind])
 
     def _projected(
         self,
@@ -151,8 +197,13 @@ class Observer:
                 continue
             for name, document in self._caches.items(kind.name):
                 key = key_of(kind, name, document)
-                if labels_of(document).get(OWNER) == self._owner and is_tracked(document, key):
+                if is_ours(document, key, self._owner):
                     yield key
+        for disk in self._register.disks():
+            there = self._caches.find(disk.key)
+            is_known = there is not None and is_ours(there, disk.key, self._owner)
+            if not is_known and self.loss(disk.key) is not None:
+                yield disk.key
 
     def _trash(self, asked: frozenset[ObjectKey] | None) -> Iterator[TrashItem]:
         now = self.moment()

@@ -1,4 +1,4 @@
-"""Where gitvirt's own objects lie on a cluster, and what they are called: the Lease of an owner, and its record of deletions."""
+"""Where gitvirt's own objects lie on a cluster, and what they are called: the Lease of an owner, its record of deletions, and its register of disks."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ def lease_name(owner: str) -> str:
 def deletions_name(owner: str) -> str:
     """The ConfigMap beside the Lease."""
     return f"{lease_name(owner)}-deletions"
+
+
+def register_name(owner: str) -> str:
+    """The first ConfigMap of the register of disks; see `Register` for the others."""
+    return f"{lease_name(owner)}-disks"
 
 
 def _pod_namespace() -> str:

@@ -9,6 +9,7 @@ from nodeexec.kubevirt.caches import Caches
 from nodeexec.kubevirt.deletions import Deletions
 from nodeexec.kubevirt.discovery import Discovery
 from nodeexec.kubevirt.observe import Observer
+from nodeexec.kubevirt.register import Register
 from nodeexec.kubevirt.settings import KubevirtSettings
 from reconciler.model.outcome import Outcome, Result
 from reconciler.ports import Clock
@@ -22,6 +23,7 @@ class Tools:
     caches: Caches
     observer: Observer
     deletions: Deletions
+    register: Register
     discovery: Discovery
     settings: KubevirtSettings
     clock: Clock

@@ -20,6 +20,7 @@ from nodeexec.kubevirt.marks import (
 )
 from nodeexec.kubevirt.observe import is_kept_trash
 from nodeexec.kubevirt.project_volume import is_trash, item_name, source_of
+from nodeexec.kubevirt.remembering import forget
 from nodeexec.kubevirt.steps import Steps, Tools
 from nodeexec.trash_age import age_at, is_due, noted
 from reconciler.model.keys import ObjectKey
@@ -192,6 +193,7 @@ def _destroy(
         return steps.outcome(Result.CONFLICT, f"{item} was taken back and put into the trash anew", 1.0)
     if age_s and age_at(trash_age(current), tools.observer.moment()) < age_s:
         return steps.outcome(Result.CONFLICT, f"{item} is younger than it was when this was planned", 1.0)
+    forget(tools, key)  # As a rule that was done when it was thrown away; who died since may not have come to it.
     gone = tools.access.delete(KINDS[key.kind], key, current, unmoved=True)
     steps.note(f"deleted {key}" if gone else f"asked for the deletion of {key}")
     return None

@@ -158,6 +158,10 @@ class LibvirtEngine:
         """Destroy one trash item for good."""
         return self._executor.empty_trash(item)
 
+    def note_disks(self) -> Outcome:
+        """Nothing to do: marks are written with each volume; see `ports.Engine`."""
+        return Outcome(result=Result.UNCHANGED)
+
     def restore_trash(self, item: str) -> Outcome:
         """Put a trashed volume back under its name."""
         return self._executor.restore_trash(item)

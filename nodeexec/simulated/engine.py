@@ -217,6 +217,10 @@ class SimulatedEngine:
         """Destroy one trash item; see `ports.Engine`."""
         return self._answered(f"empty trash {item}", lambda: trash.empty(self._executor, item))
 
+    def note_disks(self) -> Outcome:
+        """Nothing to do: marks are written with each volume; see `ports.Engine`."""
+        return Outcome(result=Result.UNCHANGED)
+
     def restore_trash(self, item: str) -> Outcome:
         """Put a trashed volume back; see `ports.Engine`."""
         return self._answered(f"restore trash {item}", lambda: trash.restore(self._executor, item))

@@ -123,6 +123,7 @@ class Cycle:
             self.holds.note(before.plan)
             attempted = self._apply(before.plan, wake, scope)
             after = self._look_again(before, attempted, messages)
+            self._note_disks(messages)
             finished = self._settle(after, attempted)
             record = self._record(started_at, wake, (*attempted, *finished), after, messages)
             return self._finish(record, after.plan, statuses, self._next_s(after))
@@ -249,6 +250,16 @@ class Cycle:
         outcome = self._engine.note_trash_ages()
         if outcome.is_fault:
             messages.append(f"the age of what is in the trash could not be noted: {outcome.reason}")
+
+    def _note_disks(self, messages: list[str]) -> None:
+        """What is there by now is remembered, so that what goes is known to be lost."""
+        if self._policy.mode is Mode.REPORT:
+            return
+        outcome = self._engine.note_disks()
+        if outcome.is_fault:
+            messages.append(
+                f"which disks are there could not be noted, so that one which is deleted would be made anew: {outcome.reason}"
+            )
 
     def _look_again(self, before: Look, attempted: Collection[AppliedChange], messages: list[str]) -> Look:
         """Compare what was reached with what was planned; never assume."""

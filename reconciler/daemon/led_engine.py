@@ -81,6 +81,10 @@ class _LedEngine:
         """See `Engine.note_trash_ages`."""
         return self._refusal() or self._engine.note_trash_ages()
 
+    def note_disks(self) -> Outcome:
+        """See `Engine.note_disks`."""
+        return self._refusal() or self._engine.note_disks()
+
     def restore_trash(self, item: str) -> Outcome:
         """See `Engine.restore_trash`."""
         return self._refusal() or self._engine.restore_trash(item)

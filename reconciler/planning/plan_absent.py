@@ -186,6 +186,8 @@ def _deletion(key: ObjectKey, live: LiveObject, users: tuple[ObjectKey, ...], ar
             reason = f"removed from Git; the guest is stopped gracefully, {left}"
         case LiveVolume(attached_to=ObjectKey() as vm):
             reason = f"generated for {vm}, and not used by any VM of this host any more"
+        case LiveVolume() if live.phase == LOST:
+            reason = "removed from Git; nobody looks for the lost disk any more"
         case LiveVolume():
             reason = "removed from Git; the disk goes to the trash and can be taken back"
         case _:

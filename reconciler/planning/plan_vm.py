@@ -148,7 +148,7 @@ def _update(wanted: ResolvedVm, live: LiveVm, around: Circumstances) -> Proposal
         power = PowerDecision(step=None, reason=waits.by)
     holds = (_hold_for_foreign(wanted, live, refused, around),) if refused else ()
     change = _change(wanted, live, to_do, staged, power, around)
-    notes = tuple(_notes(wanted, live, power))
+    notes = (*_notes(wanted, live, power), *_lost_disks(wanted, around))
     needs_restart = (
         tuple(d for d in open_ones if d.impact.rank >= Impact.RESTART.rank and d.running) if not is_off else ()
     )
@@ -315,6 +315,14 @@ def _hold_for_foreign(wanted: ResolvedVm, live: LiveVm, refused: tuple[Differenc
     return Hold(
         hold_id=hold_id((change,)), rule="not-by-itself", reason=change.reason, changes=(change,), approvable=False
     )
+
+
+def _lost_disks(wanted: ResolvedVm, around: Circumstances) -> Iterator[Note]:
+    """Said of the VM too: it may run on, or a platform may start it on something else."""
+    for key in wanted.claims:
+        volume = around.live(key)
+        if isinstance(volume, LiveVolume) and volume.phase == LOST:
+            yield Note(key=wanted.key, code="disk-lost", message=volume.reason or f"{key} is lost")
 
 
 def _notes(wanted: ResolvedVm, live: LiveVm, power: PowerDecision) -> Iterator[Note]:

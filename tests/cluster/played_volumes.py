@@ -33,7 +33,7 @@ class PlayedVolumes:
         self.now = 0.0
         self._contents: dict[str, Content] = {}
         self._begun: dict[str, float] = {}
-        self._lost: set[str] = set()
+        self._backups: dict[str, dict[str, Any]] = {}
 
     def guest_on(self, claim: str) -> str:
         """The guest that a claim boots; empty while there is no claim."""
@@ -48,18 +48,32 @@ class PlayedVolumes:
 
     def reads(self, claim: str, pattern: int) -> bool:
         """Whether that is what is on it."""
-        uid = self._uid(claim)
-        return uid not in self._lost and self._contents.get(uid, Content()).pattern == pattern
+        return self._contents.get(self._uid(claim), Content()).pattern == pattern
 
     def lose(self, claim: str) -> None:
-        """The volume of a claim is gone."""
-        self._lost.add(self._uid(claim))
-        self._hands.set_status(CLAIM, self._namespace, claim, {"phase": "Lost"})
+        """Somebody deletes a claim, and nothing protects it; what was on it is kept as a backup, with all that was written on the object."""
+        found = self._hands.get(CLAIM, self._namespace, claim)
+        assert found is not None, f"there is no claim {claim}"
+        self._backups[claim] = found
+        self._hands.delete(CLAIM, self._namespace, claim)
+        if self._hands.get(CLAIM, self._namespace, claim) is not None:
+            self._hands.patch(CLAIM, self._namespace, claim, {"metadata": {"finalizers": None}})
 
     def put_back(self, claim: str) -> None:
-        """It is there again."""
-        self._lost.discard(self._uid(claim))
-        self._hands.set_status(CLAIM, self._namespace, claim, {"phase": "Bound"})
+        """The backup is played back: another object with the same labels, annotations and data."""
+        backup = self._backups.pop(claim)
+        metadata = {
+            name: backup["metadata"][name]
+            for name in ("name", "namespace", "labels", "annotations")
+            if name in backup["metadata"]
+        }
+        made = self._hands.create(
+            {"apiVersion": "v1", "kind": CLAIM, "metadata": metadata, "spec": backup["spec"]}, manager="backup"
+        )
+        self._hands.set_status(CLAIM, self._namespace, claim, backup["status"])
+        content = self._contents.get(backup["metadata"]["uid"])
+        if content is not None:
+            self._contents[made["metadata"]["uid"]] = content
 
     def step(self, listed: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> bool:
         """Whether anything was done."""
@@ -144,8 +158,6 @@ class PlayedVolumes:
             if metadata.get("finalizers") and not is_used:
                 self._hands.patch(CLAIM, self._namespace, name, {"metadata": {"finalizers": None}})
                 return True
-            return False
-        if metadata["uid"] in self._lost:
             return False
         asked = claim["spec"]["resources"]["requests"]["storage"]
         has = (status.get("capacity") or {}).get("storage", "0")

@@ -25,8 +25,6 @@ from tests.contract.world import (
     wait_until,
 )
 
-LOSSES = "lost volumes"
-
 
 def made(world: World, volume: ResolvedVolume) -> ResolvedVolume:
     """The volume, ready."""
@@ -225,15 +223,9 @@ def test_a_volume_that_somebody_removed_is_lost_and_nothing_takes_its_place(worl
     world.write(claim.key, 0x42)
     put_back = world.lose(claim.key)
     lost = look_volume(world, claim.key)
-    if LOSSES in world.traits.absent:
-        assert lost.phase == "Failed"
-        assert world.engine.apply(replace(create(claim), expected=lost.fingerprint)).steps == ()
-        put_back()
-        assert world.reads(claim.key, 0x42)
-        return
     assert (lost.phase, lost.pool) == (LOST, claim.pool)
     assert lost.marks is not None
-    assert lost.marks.applied == claim.applied
+    assert lost.marks.applied == (claim.applied if world.traits.marks_outlive_volumes else None)
     seen = everything(world).objects[claim.key]
     assert isinstance(seen, LiveVolume)
     assert seen.phase == LOST
@@ -245,7 +237,6 @@ def test_a_volume_that_somebody_removed_is_lost_and_nothing_takes_its_place(worl
     assert world.reads(claim.key, 0x42)
 
 
-@pytest.mark.needs(LOSSES)
 def test_a_loss_is_accepted_by_its_name_and_only_once(world: World) -> None:
     claim = made(world, world.site.claim("data"))
     world.lose(claim.key)
@@ -262,7 +253,6 @@ def test_a_loss_is_accepted_by_its_name_and_only_once(world: World) -> None:
     assert outcome.result is Result.REFUSED
 
 
-@pytest.mark.needs(LOSSES)
 def test_a_lost_volume_that_is_not_wanted_any_more_is_forgotten(world: World) -> None:
     claim = made(world, world.site.claim("data"))
     world.lose(claim.key)

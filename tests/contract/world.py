@@ -38,6 +38,8 @@ class Traits:
     """What somebody wrote is written over. On a cluster it is a conflict that names who, until ``forceConflicts``."""
     mirrors_spec: bool = True
     """Live halves are whole specs. A platform's are its documents, with a small projection beside them."""
+    marks_outlive_volumes: bool = True
+    """What was last applied is known of a volume that is gone. A cluster's register has its name, and when it was made."""
     absent: Mapping[str, str] = field(default_factory=dict)
 
 
