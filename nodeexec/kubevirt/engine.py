@@ -31,7 +31,7 @@ from nodeexec.kubevirt.marks import OWN, operator_facts
 from nodeexec.kubevirt.observe import Observer
 from nodeexec.kubevirt.outage import outdated
 from nodeexec.kubevirt.own_maps import OwnMaps
-from nodeexec.kubevirt.own_objects import deletions_name, own_namespace, register_name
+from nodeexec.kubevirt.own_objects import deletions_name, own_namespace, register_names
 from nodeexec.kubevirt.register import Register
 from nodeexec.kubevirt.remembering import note_disks
 from nodeexec.kubevirt.settings import KubevirtSettings
@@ -72,7 +72,7 @@ class KubevirtEngine:
         self._caches = Caches(self._client, settings, policy.owner, clock)
         maps = OwnMaps(self._client, own_namespace(settings))
         deletions = Deletions(maps, clock, name=deletions_name(policy.owner), window_s=policy.blast_radius.window_s)
-        register = Register(maps, clock, name=register_name(policy.owner), namespaces=settings.namespaces)
+        register = Register(maps, clock, names=register_names(policy.owner), namespaces=settings.namespaces)
         self._observer = Observer(
             self._caches,
             owner=policy.owner,

@@ -74,7 +74,7 @@ class Health:
         return result
 
     def _finding(self, live: LiveObject) -> Finding | None:
-        if live.served is None or (isinstance(live, LiveVolume) and live.phase == LOST):
+        if live.served is None:
             return None
         key, document = live.key, live.served.document
         if isinstance(live, LiveVolume):

@@ -31,9 +31,10 @@ def deletions_name(owner: str) -> str:
     return f"{lease_name(owner)}-deletions"
 
 
-def register_name(owner: str) -> str:
-    """The first ConfigMap of the register of disks; see `Register` for the others."""
-    return f"{lease_name(owner)}-disks"
+def register_names(owner: str) -> tuple[str, ...]:
+    """The ConfigMaps that the register of disks may have, the first one first; `deploy/` names them too. Each has room for some 5,000 disks."""
+    first = f"{lease_name(owner)}-disks"
+    return (first, *(f"{first}-{number}" for number in range(2, 9)))
 
 
 def _pod_namespace() -> str:

@@ -8,7 +8,7 @@ written is what there is, because only the replica that acts writes it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from threading import Lock
 
 from nodeexec.kubevirt.errors import ApiError, UnreachableError
@@ -27,8 +27,6 @@ from reconciler.ports import Clock
 
 READ_AGAIN_S = 10.0
 """Pause between two attempts to read a register that could not be read."""
-MOST_PAGES = 16
-"""ConfigMaps of one register; `deploy/` names them. Each has room for some 5,000 disks."""
 
 _TEXT = "Disks that gitvirt saw here. One that is gone is lost, and nothing takes its place; without this it would be made anew, empty."
 
@@ -40,9 +38,11 @@ class FullRegisterError(Exception):
 class Register:
     """See the module. ``fault`` says why it is not known; empty when it is. May be used from several threads."""
 
-    def __init__(self, maps: OwnMaps, clock: Clock, *, name: str, namespaces: Collection[str]) -> None:
-        """Nothing is asked yet. ``namespaces`` are those that are watched, empty for all: of others nobody sees whether a disk is there."""
-        self._maps, self._clock, self._name = maps, clock, name
+    def __init__(self, maps: OwnMaps, clock: Clock, *, names: Sequence[str], namespaces: Collection[str]) -> None:
+        """Nothing is asked yet. ``names`` are those of its ConfigMaps, its pages. ``namespaces`` are those that are watched, empty for
+        all: of others nobody sees whether a disk is there.
+        """
+        self._maps, self._clock, self._names = maps, clock, tuple(names)
         self._namespaces = frozenset(namespaces)
         self._lock = Lock()
         self._pages: list[dict[Name, KnownDisk]] = []
@@ -76,6 +76,8 @@ class Register:
             ApiError, UnreachableError: it could not be written; what was asked for may be asked for again.
             FullRegisterError: there is no more room.
         """
+        if not changes:
+            return
         with self._lock:
             for page, changed in sorted(self._by_page(changes).items()):
                 self._write_page(page, changed)
@@ -94,14 +96,13 @@ class Register:
             found.setdefault(number, {})[name] = disk
         return found
 
-    @staticmethod
-    def _with_room(room: list[int], length: int) -> int:
+    def _with_room(self, room: list[int], length: int) -> int:
         """The first page that has room, which it then has less of."""
         number = next((number for number, left in enumerate(room) if left >= length), len(room))
         if number == len(room):
             room.append(LONGEST_PAGE)
-        if number == MOST_PAGES:
-            raise FullRegisterError(f"{MOST_PAGES} ConfigMaps are full of disks")
+        if number == len(self._names):
+            raise FullRegisterError(f"{number} ConfigMaps are full of them")
         room[number] -= length
         return number
 
@@ -111,12 +112,12 @@ class Register:
         after = {name: disk for name, disk in {**known, **changed}.items() if disk is not None}
         texts = {entry_key(name): entry_text(disk) if disk is not None else None for name, disk in changed.items()}
         try:
-            self._maps.change(self._page_name(number), texts)
+            self._maps.change(self._names[number], texts)
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise
             whole = {entry_key(name): entry_text(disk) for name, disk in after.items()}
-            self._maps.create(self._page_name(number), {ABOUT: _TEXT, **whole})
+            self._maps.create(self._names[number], {ABOUT: _TEXT, **whole})
         if number >= len(self._pages):
             self._pages.append({})
         self._pages[number] = after
@@ -138,16 +139,14 @@ class Register:
             self._remember()
 
     def _read_pages(self) -> Iterator[dict[Name, KnownDisk]]:
-        for number in range(MOST_PAGES):
-            found = self._maps.read(self._page_name(number))
+        for name in self._names:
+            found = self._maps.read(name)
             if found is None:
                 return
             try:
                 yield read_page(found.data)
             except ValueError as error:
-                raise ValueError(
-                    f"ConfigMap {self._maps.shown(self._page_name(number))} is not as gitvirt writes it: {error}"
-                ) from error
+                raise ValueError(f"ConfigMap {self._maps.shown(name)} is not as gitvirt writes it: {error}") from error
 
     def _remember(self) -> None:
         """One view of all pages, of the namespaces that are watched."""
@@ -157,9 +156,6 @@ class Register:
             for name, disk in page.items()
             if not self._namespaces or name[0] in self._namespaces
         }
-
-    def _page_name(self, number: int) -> str:
-        return self._name if number == 0 else f"{self._name}-{number + 1}"
 
     def _unknown(self, reason: str) -> str:
         return f"which disks were there is not known, so that none is made: {reason}"

@@ -91,12 +91,14 @@ class PlayedVolumes:
     def _fill(self, volume: Mapping[str, Any], claims: Mapping[str, Mapping[str, Any]]) -> bool:
         metadata = volume["metadata"]
         status = volume.get("status") or {}
-        if metadata.get("deletionTimestamp") or status.get("phase") in _DONE:
+        if metadata.get("deletionTimestamp"):
             return False
         name = metadata["name"]
-        if name not in claims:
+        if name not in claims:  # Also after it was filled: whoever deletes its claim gets another one.
             self._make_claim(volume)
             return True
+        if status.get("phase") in _DONE:
+            return False
         began = self._begun.setdefault(metadata["uid"], self.now)
         wanted = self._state(volume["spec"].get("source") or {}, claims, began)
         if wanted["phase"] == "Succeeded":

@@ -272,6 +272,7 @@ def test_the_rights_are_no_more(account: Account) -> None:
     assert account.may("update", "leases", own, "coordination.k8s.io", "gitvirt-gitvirt")
     assert not account.may("update", "leases", own, "coordination.k8s.io", "another")
     assert account.may("patch", "configmaps", own, name="gitvirt-gitvirt-deletions")
+    assert account.may("patch", "configmaps", own, name="gitvirt-gitvirt-disks")
     assert account.may("patch", "configmaps", own, name="another") is wide
     assert not account.may("update", "leases", "kube-system", "coordination.k8s.io", "kube-scheduler")
 

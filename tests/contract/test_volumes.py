@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from reconciler.model.live import LOST, LiveObject, LiveVolume
 from reconciler.model.outcome import Result
 from reconciler.model.plan import Change

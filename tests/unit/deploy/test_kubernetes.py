@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nodeexec.kubevirt.own_objects import deletions_name, lease_name
+from nodeexec.kubevirt.own_objects import deletions_name, lease_name, register_names
 from reconciler.daemon.service import DRAIN_S
 from reconciler.settings import load_settings
 
@@ -133,7 +133,10 @@ def test_only_the_one_lease_may_be_written(said: Mapping[str, Any]) -> None:
     owner = said.get("owner", "gitvirt")
     assert [rule["resourceNames"] for rule in writing] == [[lease_name(owner)]]
     kept = [rule for rule in role["rules"] if "patch" in rule["verbs"]]
-    assert [(rule["resources"], rule["resourceNames"]) for rule in kept] == [(["configmaps"], [deletions_name(owner)])]
+    assert [(rule["resources"], rule["resourceNames"]) for rule in kept] == [
+        (["configmaps"], [deletions_name(owner)]),
+        (["configmaps"], list(register_names(owner))),
+    ]
 
 
 def build(directory: Path) -> list[dict[str, Any]]:
