@@ -59,7 +59,7 @@ def _asked(client: ApiClient, settings: KubevirtSettings) -> str:
         try:
             client.call("GET", path, request, query={"limit": "1"}, timeout_s=left_s)
         except UnreachableError as error:
-            reason = f"the API server does not answer ({error})"
+            reason = f"the API server does not answer ({str(error).removeprefix(f'{request}: ')})"
         except ApiError as error:
             if error.status < _SERVER_FAULT:
                 return ""

@@ -66,11 +66,15 @@ def plan_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
 def _create_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
     if around.observation.is_unknown(wanted.key):
         return Proposal(blocked=Blocked(key=wanted.key, by=around.observation.why_unknown(wanted.key), waiting=True))
+    content = str(wanted.source)
     for kind in CLAIM_KINDS:
         other = ObjectKey(kind, wanted.key.namespace, wanted.key.name)
         has = around.live(other) if other != wanted.key else None
-        if has is not None and not (isinstance(has, LiveVolume) and has.filled_for == wanted.key):
+        if has is None:
+            continue
+        if not (isinstance(has, LiveVolume) and has.filled_for == wanted.key):
             return Proposal(blocked=_name_taken(wanted, other, around))
+        content = f"on {other} as that is, which is there for it"
     item = taken_back(wanted, around.observation.trash, around.policy.owner)
     if wanted.adopt and item is None:
         return Proposal(blocked=waits_for_adoption(wanted))
@@ -79,7 +83,7 @@ def _create_volume(wanted: ResolvedVolume, around: Circumstances) -> Proposal:
         return Proposal(change=_creation(wanted, around, reason, restore=item.item))
     if (taken := _name_in_trash(wanted, around)) is not None:
         return Proposal(blocked=taken)
-    return _new_volume(wanted, around, f"{around.not_there}; {wanted.source}")
+    return _new_volume(wanted, around, f"{around.not_there}; {content}")
 
 
 def _name_taken(wanted: ResolvedVolume, other: ObjectKey, around: Circumstances) -> Blocked:

@@ -165,9 +165,7 @@ def adopt_command(key: ObjectKey) -> str:
 
 def _what_to_do(key: ObjectKey, policy: Policy) -> str:
     if policy.on_cluster and key.kind in ADOPTED_BY_THEMSELVES:
-        with_vm = (
-            "" if key.kind == "NetworkAttachmentDefinition" else " (or the VM that stands on it, and the disk with it)"
-        )
+        with_vm = "" if key.kind == "NetworkAttachmentDefinition" else ", or with the VM that stands on it"
         return f"take it over with {adopt_command(key)}{with_vm}, or rename one of them"
     if key.kind in ("PersistentVolumeClaim", "DataVolume"):
         return "take over the VM that stands on it with `gitvirt adopt`, or rename one of them"

@@ -113,7 +113,10 @@ def test_an_uploaded_claim_becomes_the_disk_of_its_data_volume(place: Place) -> 
     assert 'spec.storage.volumeMode: there it is "Filesystem", the manifest says "Block"' in said
     assert "has 1Gi, and the manifest asks for 2Gi" in said
     declare(place, manifest(DATA_VOLUME, {"source": source, "storage": claim()}))
-    assert "is now gitvirt's" in place.gitvirt("adopt", "--kind", "dv", "data")
+    place.gitvirt("adopt", "data", code=16)
+    said = place.gitvirt("adopt", "--kind", "dv", "data")
+    assert "is now gitvirt's" in said
+    assert "a.qcow2" not in said, "its source is not asked, and nobody is told that it is"
     wait_until(lambda: place.hands.get(DATA_VOLUME, place.namespace, "data"), "it is made")
     after = served(place, CLAIM)
     assert (after["metadata"]["uid"], after["metadata"]["annotations"][FILLED]) == (before["metadata"]["uid"], "data")
