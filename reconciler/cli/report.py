@@ -65,7 +65,7 @@ def write_report(view: Mapping[str, Any], *, about: str | None = None) -> None:
     for entry in blocked:
         word = "waiting" if entry["waiting"] else "blocked"
         typer.echo(one_line(f"{word} {entry['object']}: {entry['by']}", 1000))
-    waiting = {"held": sum(len(hold["objects"]) for hold in held), "blocked or waiting": len(blocked)}
+    waiting = {"held": sum(len(hold["objects"]) or 1 for hold in held), "blocked or waiting": len(blocked)}
     commits = [
         short_revision(source["name"], source["revision"]["commit"]) for source in view["sources"] if source["revision"]
     ]

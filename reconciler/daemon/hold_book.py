@@ -22,6 +22,10 @@ class HoldBook:
         for hold in plan.released:
             self._put(hold, released=True)
 
+    def let_go(self, hold: Hold) -> None:
+        """A hold that no plan knows, a rewritten history's, was let go."""
+        self._put(hold, released=True)
+
     def find(self, hold_id: str) -> tuple[Hold, bool] | None:
         """A hold that there was, and whether it was let go; None for one that was never seen, or long ago."""
         return self._holds.get(hold_id)

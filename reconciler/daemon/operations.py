@@ -153,8 +153,12 @@ class Operations(TrashVerbs, AdoptVerbs):
 
         def act() -> Json:
             self._refuse_unless_approvable(hold_id)
+            rewrites = [hold for hold in source_holds(self._cycle.source_statuses) if hold.hold_id == hold_id]
             action = self._action("approve", user, arguments={"hold_id": hold_id})
             report = self._turn.run(Wake(approvals=frozenset({hold_id}), operator=(action,)))
+            for rewrite in rewrites:
+                if rewrite not in source_holds(self._cycle.source_statuses):
+                    self._cycle.holds.let_go(rewrite)
             found = self._cycle.holds.find(hold_id)
             if found is not None and not found[1]:
                 raise stale_approval(hold_id, found, report.plan.held if report.plan else ())

@@ -96,7 +96,8 @@ def _summary(plan: Plan, outdated: str) -> str:
         for action in Action
         if any(change.action is action for change in plan.changes)
     ]
-    held = sum(len(hold.changes) for hold in plan.held)
+    # A rewritten history is held as a whole.
+    held = sum(len(hold.changes) or 1 for hold in plan.held)
     counts += [f"{held} held"] if held else []
     return f"Plan {plan.plan_id}: {', '.join(counts)}{then}."
 

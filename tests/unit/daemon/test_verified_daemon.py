@@ -114,7 +114,9 @@ def test_unsigned_and_rewritten_history_wait_while_the_old_stays_enforced(follow
     (hold,) = followed.held()
     assert (hold["rule"], hold["approvable"], hold["objects"]) == ("rewritten-history", True, [])
     assert f"leaves out 1 of the accepted commits ({good[:12]} 'two cores' of Ann)" in hold["reason"]
-    assert hold["hold_id"] in followed.asked("plan")["text"]
+    told = followed.asked("plan")["text"]
+    assert hold["hold_id"] in told
+    assert ": 1 held." in told
     with pytest.raises(DaemonError, match=hold["hold_id"]):
         followed.asked("approve", hold_id="0123456789ab")
 
@@ -123,7 +125,7 @@ def test_unsigned_and_rewritten_history_wait_while_the_old_stays_enforced(follow
     assert other[:12] in done.stdout
     assert followed.held() == []
     assert followed.revision() == other
-    with pytest.raises(DaemonError):
+    with pytest.raises(DaemonError, match="was let go already"):
         followed.asked("approve", hold_id=hold["hold_id"])
     assert daemon.end() == 0
 
