@@ -13,11 +13,12 @@ from nodeexec.kubevirt.adoption import mark
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, KINDS, VM
 from nodeexec.kubevirt.marks import OWNER, is_tracked, labels_of, metadata_of
 from nodeexec.kubevirt.other_managers import other_manager
-from nodeexec.kubevirt.project_volume import POPULATED_FOR
+from nodeexec.kubevirt.project_volume import POPULATED_FOR, live_volume
+from nodeexec.kubevirt.remembering import forget
 from nodeexec.kubevirt.steps import Steps, Tools
 from reconciler.model.adoption import FoundObject
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveVolume
+from reconciler.model.live import LOST, LiveVolume
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.resolved import Resolved
 
@@ -35,6 +36,11 @@ def survey_object(tools: Tools, key: ObjectKey) -> FoundObject | None:
         return None
     there, document = found
     live = tools.observer.live(there)
+    kept = tools.caches.find(there)
+    if isinstance(live, LiveVolume) and live.phase == LOST and kept is not None:
+        # What is there now is looked at, whatever gitvirt had under that name before.
+        bound = tools.caches.get(CLAIM, (there.namespace, there.name))
+        live = live_volume(there, kept, bound, live.used_by, host=tools.observer.host)
     if live is None:
         return FoundObject(
             key=there, live=None, obstacles=("it is in the trash: `gitvirt trash restore` takes it back",)
@@ -76,16 +82,22 @@ def adopt_object(tools: Tools, wanted: Resolved, revision: str, expected: str) -
         return steps.outcome(Result.CONFLICT, f"{wanted.key} is gone")
     if found.obstacles:
         return steps.outcome(Result.REFUSED, "; ".join(found.obstacles))
-    if found.live.fingerprint != expected or found.live.served is None:
+    raw = tools.access.read(KINDS[found.key.kind], found.key)
+    if found.live.fingerprint != expected or raw is None or _version(raw) != _version(tools.caches.find(found.key)):
         return steps.outcome(Result.CONFLICT, f"{found.key} changed meanwhile; look at it again and repeat")
-    document = found.live.served.document
     if found.key == wanted.key:
-        mark(tools, wanted, document, wanted.applied, revision, steps)
+        mark(tools, wanted, raw, wanted.applied, revision, steps)
         return steps.outcome()
+    # A DataVolume of that name that was lost is one no more; until the claim is told whom it is for, it is in the way of another.
+    forget(tools, wanted.key)
     told = {
         "annotations": {POPULATED_FOR: wanted.key.name},
-        "resourceVersion": metadata_of(document).get("resourceVersion"),
+        "resourceVersion": _version(raw),
     }
     tools.access.patch(KINDS[CLAIM], found.key, {"metadata": told})
     steps.note(f"told {found.key} that it is for {wanted.key}")
     return steps.outcome()
+
+
+def _version(document: Mapping[str, Any] | None) -> Any:
+    return metadata_of(document or {}).get("resourceVersion")

@@ -145,7 +145,7 @@ def _replaced(document: Document) -> Loss:
     since = metadata_of(document).get("creationTimestamp")
     return Loss(
         said=f"is gone, and gitvirt did not take it away; another one of its name{by}, is there since {since}",
-        back="where that has not its data, delete it and put the old one back",
+        back="where that has its data (you uploaded a backup), `gitvirt adopt --kind` takes it over; where not, delete it and put the old one back",
         anew=_AS_IT_IS,
     )
 

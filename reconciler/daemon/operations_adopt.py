@@ -13,7 +13,7 @@ from reconciler.model.adoption import ADOPT, Takeover
 from reconciler.model.declared import reading_of
 from reconciler.model.errors import DaemonError
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveObject, Observation
+from reconciler.model.live import LOST, LiveObject, LiveVolume, Observation
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm
 from reconciler.planning.adoption import Findings, findings, match, with_kept
 from reconciler.planning.adoption_objects import object_findings
@@ -86,6 +86,9 @@ class AdoptVerbs(Frame):
         self._refuse_owned(wanted, observation.objects.get(key))
         self._refuse_switching_to_enforce(observation.foreign_vms, observation.objects)
         found = self._engine.survey_object(key)
+        known = observation.objects.get(key)
+        if found is None and isinstance(known, LiveVolume) and _is_lost(known):
+            raise DaemonError(f"{known.reason}.")
         if found is None:
             raise DaemonError(
                 f"there is no {key} {self._policy.place}; gitvirt makes it from its manifest, there is nothing to adopt."
@@ -114,7 +117,7 @@ class AdoptVerbs(Frame):
         return live.marks is not None and live.marks.owner == self._policy.owner
 
     def _refuse_owned(self, wanted: Resolved, live: LiveObject | None) -> None:
-        if live is not None and self._is_ours(live):
+        if live is not None and self._is_ours(live) and not _is_lost(live):
             raise DaemonError(f"{wanted.key} is {self._policy.place} and gitvirt's already; there is nothing to adopt.")
 
     def _refuse_switching_to_enforce(self, foreign: tuple[str, ...], objects: Mapping[ObjectKey, LiveObject]) -> None:
@@ -164,6 +167,11 @@ def _wanted(desired: DesiredState, name: str, namespace: str, *, by_own_name: bo
         f"no manifest of the accepted revision says gitvirt.io/adopt: {last}. `gitvirt export {last}` writes one; commit it "
         "to the repository, then adopt."
     )
+
+
+def _is_lost(live: LiveObject) -> bool:
+    """Whether a disk of gitvirt's is gone: what has its name by now may be taken over in its place."""
+    return isinstance(live, LiveVolume) and live.phase == LOST
 
 
 def _wanted_object(desired: DesiredState, key: ObjectKey) -> Resolved:

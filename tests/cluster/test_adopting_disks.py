@@ -123,6 +123,44 @@ def test_an_uploaded_claim_becomes_the_disk_of_its_data_volume(place: Place) -> 
     assert served(place, DATA_VOLUME)["metadata"]["labels"]["gitvirt.io/owner"] == place.namespace
 
 
+@pytest.mark.parametrize("kind", [CLAIM, DATA_VOLUME])
+def test_a_backup_that_is_uploaded_in_place_of_a_lost_disk_is_taken_over(place: Place, kind: str) -> None:
+    word, done = ("pvc", "Bound") if kind == CLAIM else ("dv", "Succeeded")
+    spec = (
+        claim() if kind == CLAIM else {"source": {"http": {"url": "http://images.example.org/a"}}, "storage": claim()}
+    )
+    upload(place, claim())
+    declare(place, manifest(kind, spec))
+    place.gitvirt("adopt", "--kind", word, "data")
+    place.hands.set_status(CLAIM, place.namespace, "data", {"phase": "Bound", "capacity": {"storage": "1Gi"}})
+    place.hands.set_status(kind, place.namespace, "data", {"phase": done})
+    place.gitvirt("apply")
+    for one in {kind, CLAIM}:
+        place.hands.patch(one, place.namespace, "data", {"metadata": {"finalizers": None}})
+        place.hands.delete(one, place.namespace, "data")
+    (blocked,) = place.plan()["blocked"]
+    assert "is gone, and gitvirt did not take it away" in blocked["by"]
+    place.gitvirt("adopt", "--kind", word, "data", code=16)
+    backup = upload(place, claim())
+    assert "is now gitvirt's" in place.gitvirt("adopt", "--kind", word, "data")
+    wait_until(lambda: place.hands.get(kind, place.namespace, "data"), "it is there")
+    assert served(place, kind)["metadata"]["labels"]["gitvirt.io/owner"] == place.namespace
+    assert served(place, CLAIM)["metadata"]["uid"] == backup["metadata"]["uid"]
+    assert place.plan()["blocked"] == []
+
+
+def test_who_holds_fields_on_the_platform_holds_them_still(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    place = place_of(tmp_path, cluster, namespace, {"about.yaml": ""})
+    upload(place, claim())
+    place.hands.patch(
+        CLAIM, place.namespace, "data", {"metadata": {"annotations": {"cdi": "x"}}}, manager="cdi-controller"
+    )
+    declare(place, manifest(CLAIM, claim()))
+    place.gitvirt("adopt", "--kind", "pvc", "data")
+    managers = {one["manager"] for one in served(place, CLAIM)["metadata"]["managedFields"]}
+    assert managers == {"cdi-controller", "gitvirt"}
+
+
 def test_a_network_is_taken_over_and_its_differences_are_seen_first(place: Place) -> None:
     config = '{"cniVersion": "0.3.1", "type": "bridge", "bridge": "br0"}'
     about = {"name": "data", "namespace": place.namespace}
