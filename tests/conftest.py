@@ -37,8 +37,8 @@ GROUPS = {
 ON_CLUSTER = "[kubevirt]"
 """How the names of tests end that run on the API server of the run, wherever they are."""
 
-# How long an example takes says nothing on a machine that is busy with other tests.
-hypothesis.settings.register_profile("untimed", deadline=None)
+# How long an example takes, or takes to be thought of, says nothing on a machine that is busy with other tests.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import http.client
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pytest
 from tests.canary.home import CanaryHome
 from tests.canary.manifests import cloud_init, secret, text, vm
 from tests.canary.places import ProcessWatch, readable_by_others, repository_objects
+from tests.ports import free_port
 from tests.unit.daemon.homes import Home, make_home
 from tests.unit.daemon.parts import PATIENCE_S, eventually
 
@@ -25,23 +26,20 @@ HARMLESS = "apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n"
 
 
 @pytest.fixture
-def canary(tmp_path: Path) -> Iterator[CanaryHome]:
-    directory = Path("/var/tmp") / f"gitvirt-canary-{tmp_path.name[-12:]}"
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(mode=0o755)
+def canary() -> Iterator[CanaryHome]:
+    directory = Path(tempfile.mkdtemp(prefix="gitvirt-canary-", dir="/var/tmp"))
+    directory.chmod(0o755)
     yield CanaryHome(directory)
     shutil.rmtree(directory)
 
 
 @pytest.fixture
 def daemon(canary: CanaryHome) -> Iterator[tuple[Home, Any]]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     home = make_home(
         canary.directory,
         {"namespace.yaml": HARMLESS},
         secrets=canary.secrets_settings,
-        web={"listen": f"127.0.0.1:{port}"},
+        web={"listen": f"127.0.0.1:{free_port()}"},
         log={"level": "debug", "format": "json"},
     )
     home.repository.chmod(0o700)  # the repository is where users put secrets themselves

@@ -164,7 +164,7 @@ class Hands:
         return made
 
 
-def wait_until(true: Callable[[], Any], what: str, limit_s: float = 20.0) -> Any:
+def wait_until(true: Callable[[], Any], what: str, limit_s: float = 90.0) -> Any:
     """The first true answer.
 
     Raises:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -15,9 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.cluster.certificates import Authority
+from tests.ports import free_port
 
 DEFAULT_ASSETS = "/usr/local/kubebuilder/bin"
-START_S = 60.0
+START_S = 120.0
 _PROXY = "front-proxy"
 
 
@@ -30,13 +30,6 @@ def missing() -> str:
     """Why no API server can be started here; empty when one can."""
     absent = [name for name in ("etcd", "kube-apiserver") if not (assets() / name).exists()]
     return f"{' and '.join(absent)} not found in {assets()} (KUBEBUILDER_ASSETS)" if absent else ""
-
-
-def free_port() -> int:
-    """A port of loopback that nobody has now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _unsafe(etcd: Path) -> tuple[str, ...]:

@@ -90,12 +90,13 @@ def walk(
 
 def test_from_the_first_plan_to_the_way_back(walk: tuple[Walk, Process]) -> None:
     place, daemon = walk
-    wait_until(lambda: place.names(VM) == {"web", "db"}, "the daemon made the VMs", 40.0)
+    wait_until(lambda: place.names(VM) == {"web", "db"}, "the daemon made the VMs")
     # Before any controller looked at them nothing is called well.
-    assert set(place.shown("vm").values()) == {("Pending", "Progressing")}
+    pending = dict.fromkeys(("db", "web"), ("Pending", "Progressing"))
+    wait_until(lambda: place.shown("vm") == pending, "the VMs are shown as they are")
     assert place.shown("dv")["web-system"] == ("Pending", "Progressing")
     place.until(place.all_run, "both VMs run")
-    assert json.loads(place.gitvirt("plan", "-o", "json"))["changes"] == []
+    place.until(lambda: not json.loads(place.gitvirt("plan", "-o", "json"))["changes"], "nothing is left to do")
     disks = place.uids()
     assert len(disks) == len(DISKS)
 
@@ -121,9 +122,13 @@ def test_from_the_first_plan_to_the_way_back(walk: tuple[Walk, Process]) -> None
     place.gitvirt("approve", hold["hold_id"])
     place.until(lambda: not place.names(VM), "they went after a person had said so")
     assert place.names(DATA_VOLUME) == {"demo-image", "web-system", "db-system"}
-    audit = json.loads(place.gitvirt("audit", "-o", "json"))["items"]
-    assert {"create", "delete", "approve"} <= {one["action"] for one in audit}
+    place.until(lambda: {"create", "delete", "approve"} <= audited(place), "the journal tells it")
     assert daemon.end() == 0
+
+
+def audited(place: Walk) -> set[str]:
+    """What was done, as the journal tells it."""
+    return {one["action"] for one in json.loads(place.gitvirt("audit", "-o", "json"))["items"]}
 
 
 def two(items: list[dict[str, Any]]) -> list[dict[str, Any]]:

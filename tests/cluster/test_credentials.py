@@ -73,7 +73,7 @@ def answer(**status: str) -> str:
 
 
 def client(settings: KubevirtSettings) -> ApiClient:
-    return ApiClient(lambda: connection_of(settings), timeout_s=5.0)
+    return ApiClient(lambda: connection_of(settings), timeout_s=60.0)
 
 
 def who(asking: ApiClient) -> str:

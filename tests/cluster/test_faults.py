@@ -54,12 +54,12 @@ def test_credentials_are_read_again_when_they_are_no_longer_known(site: ClusterS
 
 
 def test_a_lost_answer_is_unknown_and_found_out_by_looking(site: ClusterSite, front: Front) -> None:
-    front.plan("PATCH .*virtualmachines", 200, carried_out=True, hang_s=3.0)
+    front.plan("PATCH .*virtualmachines", 200, carried_out=True, hang_s=60.0)
     began = time.monotonic()
     vm = site.vm("web")
     outcome = site.engine.apply(create(vm))
     assert outcome.result is Result.UNKNOWN
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 60.0
     live = wait_until(lambda: site.look(vm.key), "the watch tells that it was done")
     assert site.engine.apply(update(vm, live)).result is Result.UNCHANGED
 

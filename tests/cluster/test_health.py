@@ -54,7 +54,7 @@ def fault(site: ClusterSite, key: ObjectKey) -> str:
 
 def told(site: ClusterSite, key: ObjectKey, text: str) -> None:
     """Wait until it is said."""
-    wait_until(lambda: fault(site, key) == text, f"{text!r} of {key}, not {fault(site, key)!r}", 5.0)
+    wait_until(lambda: fault(site, key) == text, f"{text!r} of {key}, not {fault(site, key)!r}")
 
 
 @pytest.fixture

@@ -57,8 +57,12 @@ def test_one_that_is_silent_is_noticed_and_begun_anew(site: ClusterSite, front: 
     front.is_silent = True
     front.cut_watches()
     label(site, "web")
-    wait_until(lambda: engine.observe(None).is_unknown(vm.key), "it is unknown, and not as it was")
-    assert "was silent" in engine.observe(None).why_unknown(vm.key)
+
+    def says_why() -> bool:
+        seen = engine.observe(None)
+        return seen.is_unknown(vm.key) and "was silent" in seen.why_unknown(vm.key)
+
+    wait_until(says_why, "it is unknown, and not as it was")
     front.is_silent = False
     wait_until(lambda: site.labels(vm.key, engine).get("by"), "the change is seen")
     wait_until(lambda: not engine.observe(None).is_unknown(vm.key), "it is known")

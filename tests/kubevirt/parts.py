@@ -24,7 +24,8 @@ from nodeexec.kubevirt.client import APPLY, MERGE
 from tests.cluster import servers
 from tests.cluster.crds import definitions, minimal
 from tests.cluster.hands import Hands, wait_until
-from tests.cluster.servers import ControlPlane, free_port
+from tests.cluster.servers import ControlPlane
+from tests.ports import free_port
 
 VARIABLE = "KUBEVIRT_ASSETS"
 PROGRAMS = ("virt-api", "virt-controller", "virt-operator")

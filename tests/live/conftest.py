@@ -131,11 +131,14 @@ class LiveHost:
         self.applied(create(resolved))
         return resolved
 
-    def next_event(self, key: ObjectKey, limit_s: float = 5.0) -> float:
+    def next_event(self, key: ObjectKey, limit_s: float = 60.0) -> float:
         """The monotonic time at which the next event of ``key`` came out."""
         deadline = time.monotonic() + limit_s
         while True:
-            at, heard = self.heard.get(timeout=max(0.01, deadline - time.monotonic()))
+            try:
+                at, heard = self.heard.get(timeout=max(0.01, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"no event of {key} came within {limit_s} s") from None
             if heard == key:
                 return at
 
@@ -153,7 +156,7 @@ class LiveHost:
         domain = self.domain(key)
 
         def ask(request: dict[str, Any]) -> Any:
-            return json.loads(libvirt_qemu.qemuAgentCommand(domain, json.dumps(request), 10, 0))["return"]
+            return json.loads(libvirt_qemu.qemuAgentCommand(domain, json.dumps(request), 60, 0))["return"]
 
         arguments = {"path": "/bin/sh", "arg": ["-c", command], "capture-output": True}
         pid = ask({"execute": "guest-exec", "arguments": arguments})["pid"]
@@ -162,7 +165,7 @@ class LiveHost:
             status = ask({"execute": "guest-exec-status", "arguments": {"pid": pid}})
             return status if status["exited"] else None
 
-        status = self.until(ended, 20.0, 0.1)
+        status = self.until(ended, every_s=0.1)
         return base64.b64decode(status.get("out-data", "")).decode()
 
 

@@ -1,23 +1,25 @@
-"""A small web server for imports: serves files, slowly if asked to, and counts requests."""
+"""A small web server for imports: serves files, no further than it is let, and counts requests."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+PIECE_BYTES = 1 << 16
+
 
 class ImageServer:
-    """Serves ``files`` (name → bytes) on loopback. ``delay_s`` passes before each 64 KiB; ``cut_after`` names how many
-    bytes of a file are sent before the connection breaks, once.
+    """Serves ``files`` (name → bytes) on loopback. ``cut_after`` names how many bytes of a file are sent before the connection
+    breaks, once. Of a file that is held (`hold`) no more is sent until `release`, however long that takes.
     """
 
-    def __init__(self, files: dict[str, bytes], *, delay_s: float = 0.0) -> None:
+    def __init__(self, files: dict[str, bytes]) -> None:
         self.files = files
-        self.delay_s = delay_s
         self.cut_after: dict[str, int] = {}
         self.asked: Counter[str] = Counter()
+        self._held: dict[str, int] = {}
+        self._let_go = threading.Condition()
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -35,6 +37,18 @@ class ImageServer:
         """Where a file is."""
         return f"http://user:sesame@127.0.0.1:{self._server.server_port}/{name}?token=sesame"
 
+    def hold(self, name: str, after_bytes: int) -> None:
+        """Send so many bytes of a file, in whole pieces, and then nothing."""
+        with self._let_go:
+            self._held[name] = after_bytes
+            self._let_go.notify_all()
+
+    def release(self, name: str) -> None:
+        """Send the rest."""
+        with self._let_go:
+            self._held.pop(name, None)
+            self._let_go.notify_all()
+
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         """One request."""
         name = request.path.partition("?")[0].lstrip("/")
@@ -47,12 +61,18 @@ class ImageServer:
         request.send_header("Content-Length", str(len(data)))
         request.end_headers()
         cut = self.cut_after.pop(name, len(data))
-        for start in range(0, cut, 1 << 16):
-            time.sleep(self.delay_s)
-            request.wfile.write(data[start : min(start + (1 << 16), cut)])
+        for start in range(0, cut, PIECE_BYTES):
+            self._wait_for(name, start)
+            request.wfile.write(data[start : min(start + PIECE_BYTES, cut)])
         request.close_connection = True
+
+    def _wait_for(self, name: str, start: int) -> None:
+        with self._let_go:
+            self._let_go.wait_for(lambda: start < self._held.get(name, start + 1))
 
     def close(self) -> None:
         """Stop serving."""
+        for name in tuple(self._held):
+            self.release(name)
         self._server.shutdown()
         self._server.server_close()

@@ -19,6 +19,8 @@ from typing import Any
 import pycdlib
 import pytest
 
+from tests.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "demo" / "guest" / "build"
 GENEROUS_S = 90.0
@@ -190,12 +192,6 @@ def disk(path: Path) -> list[str]:
 
 def own_copy(image: Path, directory: Path) -> Path:
     return Path(shutil.copyfile(image, directory / "root.qcow2"))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_image_is_small_and_a_second_build_is_a_copy(image: Path, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_volumes_are_encrypted_from_the_first_byte(vault: Vault) -> None:
     assert len(vault.plain(blank)) == 24 * MIB
     open_clone = replace(host.site.claim("open"), source=source)
     host.engine.apply(create(open_clone))
-    host.until(lambda: host.volume(open_clone.key).phase == "Failed", 20)
+    host.until(lambda: host.volume(open_clone.key).phase == "Failed")
     assert "encrypted" in host.volume(open_clone.key).reason
 
 

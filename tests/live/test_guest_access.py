@@ -30,12 +30,12 @@ def test_they_are_set_once_and_again_when_they_change(libvirt_engine: LiveHost, 
     first = with_access(plain, "one", GuestCredential(user="root", ssh_keys=KEYS), password)
     host.applied(create(first, power=PowerStep.START))
     assert host.engine.compare(first, host.vm(first.key)) == ()  # no agent yet: nothing that could be done
-    host.until(lambda: host.vm(first.key).guest_agent, 90)
+    host.until(lambda: host.vm(first.key).guest_agent)
     shadow = host.agent(first.key, "cat /etc/shadow")
 
     (difference,) = host.engine.compare(first, host.vm(first.key))
     assert (difference.path, difference.after) == ("spec.template.spec.accessCredentials", "digest:one")
-    host.settle(lambda live: update(first, live), first.key, 30)
+    host.settle(lambda live: update(first, live), first.key)
     assert host.vm(first.key).guest_access == "one"
     assert host.engine.compare(first, host.vm(first.key)) == ()
     found = host.agent(first.key, "cat /root/.ssh/authorized_keys")
@@ -44,11 +44,11 @@ def test_they_are_set_once_and_again_when_they_change(libvirt_engine: LiveHost, 
     assert "hunter2" not in host.domain(first.key).XMLDesc(0)
 
     fewer = with_access(plain, "two", GuestCredential(user="root", ssh_keys=KEYS[:1]))
-    host.settle(lambda live: update(fewer, live), fewer.key, 30)
+    host.settle(lambda live: update(fewer, live), fewer.key)
     assert host.agent(first.key, "cat /root/.ssh/authorized_keys").strip() == KEYS[0]
 
     nobody = with_access(plain, "three", GuestCredential(user="nosuchuser", password=Secret(b"hunter3")))
-    outcome = host.until(lambda: (o := host.engine.apply(update(nobody, host.vm(nobody.key)))).is_fault and o, 30)
+    outcome = host.until(lambda: (o := host.engine.apply(update(nobody, host.vm(nobody.key)))).is_fault and o)
     assert outcome.result is Result.FAILED
     assert "nosuchuser" in outcome.reason
     assert "hunter3" not in outcome.reason

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -53,35 +52,33 @@ def test_nics_and_disks_come_and_go_and_disks_grow(libvirt_engine: LiveHost, gue
     assert early.result is Result.PROGRESSING, early
     assert "released" in early.reason
     assert {d.stored for d in host.engine.compare(small, host.vm(small.key))} == {False}
-    host.until(lambda: host.vm(small.key).guest_agent, 90)
-    host.settle(lambda live: update(small, live or host.vm(small.key)), small.key, 60)
+    host.until(lambda: host.vm(small.key).guest_agent)
+    host.settle(lambda live: update(small, live or host.vm(small.key)), small.key)
     assert host.engine.compare(small, host.vm(small.key)) == ()
 
-    live = host.until(lambda: (v := host.vm(small.key)).interfaces[0].ips and v, 60)
+    live = host.until(lambda: (v := host.vm(small.key)).interfaces[0].ips and v)
     assert live.interfaces[0].ips[0].startswith(f"{host.subnet(1)}.")
-    host.until(lambda: host.vm(small.key).guest_hostname == "web-1", 30)
+    host.until(lambda: host.vm(small.key).guest_hostname == "web-1")
     boot = host.agent(small.key, "cat /proc/sys/kernel/random/boot_id")
 
-    begun = time.monotonic()
     host.applied(update(large, host.vm(small.key)))
-    assert time.monotonic() - begun < 2.0
     assert host.engine.compare(large, host.vm(small.key)) == ()
     # What was plugged in is at the same place at the next boot, or the guest would name its NICs anew.
     assert places(host.domain(small.key).XMLDesc(0)) == places(host.domain(small.key).XMLDesc(VIR_DOMAIN_XML_INACTIVE))
     mac = large.domain.interfaces[1].mac
-    host.until(lambda: mac in host.agent(small.key, "cat /sys/class/net/*/address"), 20)
-    host.until(lambda: "vdc" in host.agent(small.key, "ls /sys/block") or None, 20)
+    host.until(lambda: mac in host.agent(small.key, "cat /sys/class/net/*/address"))
+    host.until(lambda: "vdc" in host.agent(small.key, "ls /sys/block") or None)
     sizes = "cat /sys/block/vd?/size"
     assert str(16 * MIB // 512) in host.agent(small.key, sizes).split()
 
     bigger = host.site.claim("data", "32Mi")
     host.applied(update(bigger, host.volume(data.key)))
-    host.until(lambda: str(32 * MIB // 512) in host.agent(small.key, sizes).split(), 10)
+    host.until(lambda: str(32 * MIB // 512) in host.agent(small.key, sizes).split())
     host.until(
         lambda: any(ip.startswith(f"{host.subnet(2)}.") for nic in host.vm(small.key).interfaces for ip in nic.ips), 30
     )
 
-    host.settle(lambda live: update(small, live or host.vm(small.key)), small.key, 60)
+    host.settle(lambda live: update(small, live or host.vm(small.key)), small.key)
     assert mac not in host.agent(small.key, "cat /sys/class/net/*/address")
     assert host.engine.compare(small, host.vm(small.key)) == ()
     assert host.agent(small.key, "cat /proc/sys/kernel/random/boot_id") == boot
@@ -91,15 +88,15 @@ def test_a_graceful_stop_of_a_guest_and_a_stop_from_inside(libvirt_engine: LiveH
     host = libvirt_engine
     vm = host.site.vm("web", disks={"root": guest_disk}, memory="128Mi", user_data="#cloud-config\n{}\n", grace_s=60)
     host.applied(create(vm, power=PowerStep.START))
-    host.until(lambda: host.vm(vm.key).guest_agent, 90)
-    outcomes = host.settle(lambda live: update(vm, live or host.vm(vm.key), power=PowerStep.STOP), vm.key, 60)
+    host.until(lambda: host.vm(vm.key).guest_agent)
+    outcomes = host.settle(lambda live: update(vm, live or host.vm(vm.key), power=PowerStep.STOP), vm.key)
     assert outcomes[0].result is Result.PROGRESSING
     assert not any("forced" in step for outcome in outcomes for step in outcome.steps)
     assert host.vm(vm.key).stop_reason is StopReason.GITVIRT
     host.applied(update(vm, host.vm(vm.key), power=PowerStep.START))
-    host.until(lambda: host.vm(vm.key).guest_agent, 90)
+    host.until(lambda: host.vm(vm.key).guest_agent)
     host.forget_events()
     host.domain(vm.key).shutdownFlags(1)
-    host.until(lambda: host.vm(vm.key).power is PowerState.OFF, 60)
+    host.until(lambda: host.vm(vm.key).power is PowerState.OFF)
     host.next_event(vm.key)
     assert host.vm(vm.key).stop_reason is StopReason.GUEST

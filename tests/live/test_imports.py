@@ -7,7 +7,7 @@ import hashlib
 import lzma
 import os
 import subprocess
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from reconciler.model.outcome import Result
 from reconciler.model.quantity import MIB
 from tests.contract.builders import create, delete, is_ready, update
 from tests.live.conftest import LiveHost
-from tests.live.image_server import ImageServer
+from tests.live.image_server import PIECE_BYTES, ImageServer
 
 pytestmark = pytest.mark.live
 
@@ -45,26 +45,27 @@ def content_of(path: Path) -> bytes:
 
 
 def failed(host: LiveHost, volume: Any) -> str:
-    host.until(lambda: host.volume(volume.key).phase == "Failed", 20)
+    host.until(lambda: host.volume(volume.key).phase == "Failed")
     return host.volume(volume.key).reason
 
 
 def test_a_slow_import_shows_progress_and_delays_nobody(libvirt_engine: LiveHost, server: ImageServer) -> None:
     host = libvirt_engine
-    server.files["disk.raw"], server.delay_s = CONTENT, 0.1
+    server.files["disk.raw"] = CONTENT
+    server.hold("disk.raw", 4 * PIECE_BYTES)
     volume = host.site.data_volume("root", http(server, "disk.raw"))
-    begun = time.monotonic()
     outcome = host.engine.apply(create(volume))
     assert outcome.result is Result.PROGRESSING
     other = host.site.claim("other")
     host.applied(create(other))
     assert is_ready(host.look(other.key))
-    assert time.monotonic() - begun < 1.0
-    seen = [host.until(lambda: host.volume(volume.key).progress, 10)]
-    host.until(lambda: (host.volume(volume.key).progress or 1.0) > seen[0], 10)
+    seen = host.until(lambda: host.volume(volume.key).progress)
+    server.hold("disk.raw", 8 * PIECE_BYTES)
+    host.until(lambda: (host.volume(volume.key).progress or 0.0) > max(seen, 0.25))
     assert host.volume(volume.key).phase == "ImportInProgress"
     host.forget_events()
-    host.until(lambda: is_ready(host.look(volume.key)), 20)
+    server.release("disk.raw")
+    host.until(lambda: is_ready(host.look(volume.key)))
     host.next_event(volume.key)
     data = content_of(host.pool / host.volume(volume.key).volume)
     assert data[:MIB] == CONTENT
@@ -139,7 +140,7 @@ def test_a_broken_download_is_tried_again_when_its_time_has_come(libvirt_engine:
     live = host.volume(volume.key)
     assert live.retry_at is not None
     assert host.engine.apply(create(volume)).result is Result.PROGRESSING
-    host.until(lambda: is_ready(host.look(volume.key)), 20)
+    host.until(lambda: is_ready(host.look(volume.key)))
     assert server.asked["disk.raw"] == 2
 
 
@@ -147,13 +148,15 @@ def test_an_import_is_seen_from_beside_and_taken_up_after_a_crash(
     libvirt_engine: LiveHost, server: ImageServer
 ) -> None:
     host = libvirt_engine
-    server.files["disk.raw"], server.delay_s = CONTENT, 0.05
+    server.files["disk.raw"] = CONTENT
+    server.hold("disk.raw", 4 * PIECE_BYTES)
     volume = host.site.data_volume("root", http(server, "disk.raw"))
     host.engine.apply(create(volume))
-    host.until(lambda: host.volume(volume.key).progress, 10)
+    host.until(lambda: host.volume(volume.key).progress)
     beside = host.new_engine()
     assert beside.observe([volume.key]).objects[volume.key].phase == "ImportInProgress"
-    host.until(lambda: is_ready(host.look(volume.key)), 20)
+    server.release("disk.raw")
+    host.until(lambda: is_ready(host.look(volume.key)))
     assert server.asked["disk.raw"] == 1
 
     second = host.site.data_volume("second", http(server, "disk.raw"))
@@ -161,7 +164,7 @@ def test_an_import_is_seen_from_beside_and_taken_up_after_a_crash(
     live = host.volume(second.key)
     assert (live.phase, live.marks is not None) == ("ImportScheduled", True)
     assert host.engine.apply(create(second)).result is Result.PROGRESSING
-    host.until(lambda: is_ready(host.look(second.key)), 20)
+    host.until(lambda: is_ready(host.look(second.key)))
 
 
 def leave_as_after_a_crash(host: LiveHost, volume: Any) -> None:
@@ -180,11 +183,14 @@ def leave_as_after_a_crash(host: LiveHost, volume: Any) -> None:
 
 def test_deleting_an_import_under_way_stops_it(libvirt_engine: LiveHost, server: ImageServer) -> None:
     host = libvirt_engine
-    server.files["disk.raw"], server.delay_s = CONTENT, 0.1
+    server.files["disk.raw"] = CONTENT
+    server.hold("disk.raw", 4 * PIECE_BYTES)
     volume = host.site.data_volume("root", http(server, "disk.raw"))
     host.engine.apply(create(volume))
-    host.until(lambda: host.volume(volume.key).progress, 10)
-    assert host.engine.apply(delete(host.volume(volume.key))).result is Result.APPLIED
+    host.until(lambda: host.volume(volume.key).progress)
+    there = host.volume(volume.key)
+    threading.Timer(0.2, server.release, ("disk.raw",)).start()  # what comes next is not wanted any more
+    host.settle(lambda live: delete(live or there), volume.key)
     assert host.look(volume.key) is None
     assert not list((host.pool / ".gitvirt" / "incoming").iterdir())
 
@@ -193,7 +199,7 @@ def test_a_slow_server_keeps_nobody_else_from_importing(libvirt_engine: LiveHost
     """Two places are all that one server gets; who waits is told so, and is called when it is his turn."""
     host = libvirt_engine
     server.files |= {"slow.raw": CONTENT, "quick.raw": CONTENT[: MIB // 2]}
-    server.delay_s = 0.15
+    server.hold("slow.raw", 4 * PIECE_BYTES)
     slow = [host.site.data_volume(f"slow-{number}", http(server, "slow.raw")) for number in range(3)]
     for volume in slow:
         host.engine.apply(create(volume))
@@ -204,10 +210,11 @@ def test_a_slow_server_keeps_nobody_else_from_importing(libvirt_engine: LiveHost
     host.forget_events()
     host.made(quick)
     assert not is_ready(host.look(slow[2].key))
-    host.next_event(slow[2].key, 20)
+    server.release("slow.raw")
+    host.next_event(slow[2].key)
     host.engine.apply(create(slow[2]))
     for volume in slow:
-        host.until(lambda key=volume.key: is_ready(host.look(key)), 30)
+        host.until(lambda key=volume.key: is_ready(host.look(key)))
 
 
 def test_a_full_pool_fails_the_import_and_stays_usable(libvirt_engine: LiveHost, server: ImageServer) -> None:

@@ -110,8 +110,8 @@ def test_a_guest_speaks_on_the_masters_network(
 
     # The NIC goes and comes while the guest runs.
     without = host.site.vm("web", disks={"root": guest_disk}, nics={}, memory="128Mi", grace_s=0)
-    host.until(lambda: host.vm(vm.key).guest_agent, 60)
-    host.settle(lambda live: update(without, live or host.vm(vm.key)), vm.key, 60)
+    host.until(lambda: host.vm(vm.key).guest_agent)
+    host.settle(lambda live: update(without, live or host.vm(vm.key)), vm.key)
     host.applied(update(moved, host.network(network.key)))
     host.applied(update(vm, host.vm(vm.key)))
     assert host.engine.compare(vm, host.vm(vm.key)) == ()

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from demo.fileserver import serve
+from reconciler.daemon.control import is_answering
 from tests.live.conftest import ROOT
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -92,7 +93,7 @@ class User:
             cwd=self.home,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert done.returncode == code, (command, done.returncode, done.stdout, done.stderr)
@@ -134,7 +135,7 @@ def user() -> Iterator[User]:
         for number in (signal.SIGTERM, signal.SIGKILL):
             for pid in made.processes():
                 os.kill(pid, number)
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + 20
             while made.processes() and time.monotonic() < deadline:
                 time.sleep(0.1)
         subprocess.run(["userdel", "--force", name], check=False, capture_output=True)
@@ -151,7 +152,7 @@ def _python(user: User) -> str:
     pytest.skip(f"an ordinary user can run no {version} here that finds gitvirt's libraries")
 
 
-def until(what: str, true: Callable[[], Any], limit_s: float = 90.0) -> Any:
+def until(what: str, true: Callable[[], Any], limit_s: float = 120.0) -> Any:
     deadline = time.monotonic() + limit_s
     while not (value := true()):
         assert time.monotonic() < deadline, f"not within {limit_s:g} s: {what}"
@@ -186,7 +187,7 @@ def test_an_ordinary_user_has_a_vm_from_a_repository(user: User, demo_image: Pat
         )
     try:
         socket = user.home / "run/gitvirt/control.sock"
-        until("the daemon answers", socket.exists, 30)
+        until("the daemon answers", lambda: is_answering(socket))
 
         def facts(name: str, kind: str = "vm") -> Any:
             answer = json.loads(user.gitvirt("get", kind, name, "-o", "json"))
@@ -204,10 +205,9 @@ def test_an_ordinary_user_has_a_vm_from_a_repository(user: User, demo_image: Pat
         until(
             "the stored memory is put right",
             lambda: "<currentMemory unit='KiB'>114688<" in user.virsh("dumpxml", "--inactive", "default_web"),
-            30,
         )
         daemon.terminate()
-        assert daemon.wait(15) == 0
+        assert daemon.wait(90) == 0
         assert "running" in user.virsh("list")
     finally:
         if daemon.poll() is None:

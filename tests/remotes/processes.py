@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin:/usr/lib/git-core"
-_PATIENCE_S = 10.0
+_PATIENCE_S = 60.0
 
 
 def program(name: str) -> str:
@@ -21,12 +21,6 @@ def program(name: str) -> str:
     found = shutil.which(name, path=_SYSTEM_PATH)
     assert found, f"{name} is not installed: run deploy/host/prepare --tests"
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def listens(port: int) -> bool:
@@ -57,4 +51,4 @@ class Running:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(5)
+                self._process.wait(20)

@@ -7,7 +7,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.remotes.processes import Running, free_port, listens, program
+from tests.ports import free_port
+from tests.remotes.processes import Running, listens, program
 
 
 def make_key(path: Path, passphrase: str = "", kind: str = "ed25519") -> str:

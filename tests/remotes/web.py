@@ -8,8 +8,9 @@ import os
 import time
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.remotes.authority import Authority
-from tests.remotes.processes import Running, free_port, listens, program
+from tests.remotes.processes import Running, listens, program
 
 USER, PASSWORD, TOKEN = "ada", "correct-horse-canary-1", "token-canary-2"
 

@@ -58,7 +58,7 @@ class IsolatedLibvirt:
     def start(self) -> None:
         """Start libvirtd and wait until it answers."""
         self._process = self._run("libvirtd")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             try:
                 libvirt.open(self.uri).close()
@@ -71,7 +71,7 @@ class IsolatedLibvirt:
     def start_logd(self) -> None:
         """Start virtlogd and wait until its socket is there."""
         self._logd = self._run("virtlogd")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not (self.directory / "run/virtlogd-sock").exists():
             assert self._logd.poll() is None and time.monotonic() < deadline, (
                 self.directory / "virtlogd.log"
@@ -147,7 +147,7 @@ class IsolatedLibvirt:
                 process.send_signal(signal.SIGCONT)
                 process.terminate()
                 with suppress(subprocess.TimeoutExpired):
-                    process.wait(10)
+                    process.wait(30)
         remove_left_over(self.directory)
 
 

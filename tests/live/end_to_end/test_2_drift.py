@@ -55,14 +55,14 @@ def test_a_destroyed_vm_runs_again_and_one_that_is_gone_altogether_comes_back(
     world, mark, first = alpha, alpha.mark(), alpha.domain("alpha").ID()
     world.guest("alpha", "echo 'written before' > /data/ledger && sync")
     world.domain("alpha").destroy()
-    world.until("alpha runs again", lambda: world.runs("alpha") and world.domain("alpha").ID() != first, 20, 0.05)
+    world.until("alpha runs again", lambda: world.runs("alpha") and world.domain("alpha").ID() != first, every_s=0.05)
     corrected(world, "virsh destroy", world.key("alpha"), mark)
 
     mark, domain = world.mark(), world.domain("alpha")
     second = domain.ID()
     domain.undefine()
     domain.destroy()
-    world.until("alpha runs again", lambda: world.runs("alpha") and world.domain("alpha").ID() != second, 20, 0.05)
+    world.until("alpha runs again", lambda: world.runs("alpha") and world.domain("alpha").ID() != second, every_s=0.05)
     corrected(world, "virsh undefine, then destroy", world.key("alpha"), mark)
     world.until("alpha is stored", lambda: world.domain("alpha").isPersistent())
     world.until_settled()
@@ -98,7 +98,7 @@ def test_a_nic_that_nobody_declared_is_taken_out(untouched: World, corrected: Co
     added = f"<interface type='network'><source network='{world.pod_network}'/><model type='virtio'/></interface>"
     world.domain("alpha").attachDeviceFlags(added, AFFECT_LIVE | AFFECT_CONFIG)
     assert count(world, "interface") != nics
-    world.until("it is out of both halves", lambda: count(world, "interface") == nics, 30, 0.05)
+    world.until("it is out of both halves", lambda: count(world, "interface") == nics, every_s=0.05)
     corrected(world, "virsh attach-interface", world.key("alpha"), mark)
     world.until("the guest sees it no more", lambda: world.guest("alpha", "ls /sys/class/net | grep -c eth") == "2")
 
@@ -129,9 +129,9 @@ def test_resized_memory_is_put_back(untouched: World, corrected: Corrected, half
     assert memory() == [str(112 * MIB)] * 2
     world.domain("alpha").setMemoryFlags(80 * MIB, AFFECT_CONFIG if half == "stored" else AFFECT_LIVE)
     corrected(world, f"virsh setmem --{'config' if half == 'stored' else 'live'}", world.key("alpha"), mark)
-    world.until("the memory is as declared", lambda: memory() == [str(112 * MIB)] * 2, 20)
+    world.until("the memory is as declared", lambda: memory() == [str(112 * MIB)] * 2)
     if half == "running":
-        world.until("the guest has it back", lambda: world.guest("alpha", total) == before, 20)
+        world.until("the guest has it back", lambda: world.guest("alpha", total) == before)
 
 
 @pytest.mark.parametrize("network", ["pod", "backend"])
@@ -150,7 +150,7 @@ def test_a_stopped_network_works_again_for_running_guests(untouched: World, corr
     key = "PodNetwork/pod" if is_pod else world.key("backend", "NetworkAttachmentDefinition")
     corrected(world, f"virsh net-destroy of the {'pod network' if is_pod else 'second network'}", key, mark)
     assert bridge.read_text() != number, "the bridge is the one that was there before"
-    world.until("the guest is reached again", lambda: reached(address, attempts=1), 20)
+    world.until("the guest is reached again", lambda: reached(address, attempts=1))
     lease = f"udhcpc -n -q -f -t 5 -T 1 -i {nic} -s /bin/true"
     assert f"lease of {prefix}" in world.guest("alpha", f"{lease} 2>&1")
 

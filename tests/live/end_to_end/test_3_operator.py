@@ -62,7 +62,7 @@ def test_a_paused_guest_stays_paused_until_it_is_resumed(alpha: World) -> None:
     world.ask("reconcile")
     assert world.domain("alpha").state()[0] == STATE_PAUSED
     world.cli("resume", "alpha")
-    world.until("it goes on", lambda: world.domain("alpha").state()[0] == STATE_RUNNING, 10)
+    world.until("it goes on", lambda: world.domain("alpha").state()[0] == STATE_RUNNING)
     assert world.boot_id("alpha") == boot
 
 
@@ -78,7 +78,7 @@ def test_a_suspended_vm_is_left_alone_until_it_is_resumed(alpha: World, correcte
     assert "we look into it" in row["message"]
     mark = world.mark()
     world.cli("resume", "alpha")
-    world.until("it is put back", lambda: stored_memory(world) == 112, 10)
+    world.until("it is put back", lambda: stored_memory(world) == 112)
     world.until_settled()
     assert "Operator: resume by " in world.git("log", "--format=%B", f"{mark}..HEAD", at=world.journal)
 
@@ -87,11 +87,11 @@ def test_a_restart_and_a_stop_are_graceful_and_kept(alpha: World) -> None:
     world, boot = alpha, alpha.boot_id("alpha")
     mark = world.mark()
     world.cli("restart", "alpha")
-    world.until("another boot", lambda: world.has_booted_anew("alpha", boot), 60)
+    world.until("another boot", lambda: world.has_booted_anew("alpha", boot))
     second = world.boot_id("alpha")
     world.until_settled()
     world.cli("stop", "alpha")
-    row = world.until_status("alpha", "Stopped", limit_s=40)
+    row = world.until_status("alpha", "Stopped")
     assert row["facts"]["stopped_because"] == "gitvirt"
     world.cli("reconcile")
     assert not world.runs("alpha"), "runStrategy Always outranked the operator"

@@ -17,7 +17,7 @@ def test_deletion_goes_to_the_trash_and_a_revert_brings_the_data_back(alpha: Wor
     uuid = world.domain("alpha").UUIDString()
     world.guest("alpha", "echo 'the ledger of 2026' > /data/ledger; echo kept > /persist/kept; sync")
     world.declare({"alpha.yaml": None, "alpha-data.yaml": None}, "alpha is not needed any more")
-    world.until("alpha is gone", lambda: world.row("alpha") is None, 60)
+    world.until("alpha is gone", lambda: world.row("alpha") is None)
 
     def trashed() -> set[str]:
         return {item["object"] for item in world.cli_json("trash", "list")}
@@ -27,7 +27,7 @@ def test_deletion_goes_to_the_trash_and_a_revert_brings_the_data_back(alpha: Wor
         world.key("alpha-system", "DataVolume"),
         world.key("alpha"),
     }
-    world.until("the trash has its disks", lambda: expected <= trashed(), 30, 1.0)
+    world.until("the trash has its disks", lambda: expected <= trashed(), every_s=1.0)
     names = {domain.name() for domain in world.connection.listAllDomains()}
     assert f"{world.namespace}_alpha" not in names
     world.until_settled()

@@ -47,7 +47,7 @@ def pull_the_plug(world: World, name: str) -> None:
 
 def stays_off(world: World, name: str, because: str) -> None:
     """Off, and a look at everything leaves it so."""
-    row = world.until_status(name, "Stopped", limit_s=40)
+    row = world.until_status(name, "Stopped")
     assert row["facts"]["stopped_because"] == because
     world.ask("reconcile")
     assert not world.runs(name), f"{name} was started again"
@@ -62,7 +62,7 @@ def test_guests_that_fail_and_guests_that_shut_down(
     mark, rerun = world.mark(), world.domain("rerun").ID()
     pull_the_plug(world, "rerun")
     pull_the_plug(world, "fragile")
-    world.until("rerun runs again", lambda: world.runs("rerun") and world.domain("rerun").ID() != rerun, 40)
+    world.until("rerun runs again", lambda: world.runs("rerun") and world.domain("rerun").ID() != rerun)
     corrected(world, "kill -9 of the guest's QEMU (RerunOnFailure)", world.key("rerun"), mark)
     stays_off(world, "fragile", "failed")
 
@@ -75,7 +75,7 @@ def test_guests_that_fail_and_guests_that_shut_down(
         world.shut_down_inside(name)
     for name in ("rerun", "once", "manual"):
         stays_off(world, name, "guest")
-    world.until("Always runs again", lambda: world.runs("alpha") and world.domain("alpha").ID() != always, 40)
+    world.until("Always runs again", lambda: world.runs("alpha") and world.domain("alpha").ID() != always)
     corrected(world, "poweroff in the guest (Always)", world.key("alpha"), mark)
     world.until_running("alpha")
 
@@ -85,7 +85,7 @@ def test_a_halted_vm_that_somebody_starts_is_stopped_and_one_that_an_operator_st
 ) -> None:
     world = strategies
     world.domain("halted").create()
-    world.until("halted is stopped again", lambda: not world.runs("halted"), 30)
+    world.until("halted is stopped again", lambda: not world.runs("halted"))
     world.until_status("halted", "Stopped")
     world.cli("start", "halted")
     assert world.runs("halted")
@@ -103,12 +103,12 @@ def test_a_manual_vm_that_somebody_starts_or_stops_is_left_so(strategies: World)
     world.cli("resume", "manual")
     if world.runs("manual"):
         world.domain("manual").destroy()
-        world.until_status("manual", "Stopped", limit_s=20)
+        world.until_status("manual", "Stopped")
     world.domain("manual").create()
     world.ask("reconcile")
     assert world.row("manual")["status"] == "Running"
     world.domain("manual").destroy()
-    world.until_status("manual", "Stopped", limit_s=20)
+    world.until_status("manual", "Stopped")
     world.ask("reconcile")
     assert not world.runs("manual")
     world.until_settled()

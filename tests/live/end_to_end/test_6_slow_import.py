@@ -31,7 +31,7 @@ def test_others_are_corrected_and_created_while_an_image_comes_in(
     corrected(world, "virsh setmem --config, during an import", world.key("alpha"), mark)
     begun = time.monotonic()
     world.declare({"quick.yaml": vm("quick", "Halted")}, "One from near by")
-    world.until_status("quick", "Stopped", limit_s=15)
+    world.until_status("quick", "Stopped")
     taken_s = time.monotonic() - begun
     row = world.row("slow-image", "dv")
     assert row["status"] == "ImportInProgress", "the import ended too early to show anything"
@@ -39,7 +39,7 @@ def test_others_are_corrected_and_created_while_an_image_comes_in(
     print(f"created beside an import in progress ({row['facts']['progress']}) within {taken_s:.1f} s of the push")
 
     world.until_status("slow-image", "Succeeded", "dv")
-    world.until("late runs", lambda: world.runs("late"), 30)
+    world.until("late runs", lambda: world.runs("late"))
     world.declare({"late.yaml": vm("late", "Halted", image="slow-image", grace_s=0)}, "late has been seen")
     world.until_status("late", "Stopped")
     world.until_settled()

@@ -138,7 +138,7 @@ def test_an_existing_vm_is_taken_over_without_a_restart(world: World, legacy: st
     world.cli("reconcile")
     seen = world.ask("adopt", domain=legacy)
     world.cli("adopt", legacy, "--accept-differences", seen["accept"])
-    world.until("the change waits for a restart", lambda: "RestartRequired" in str(world.row(legacy)["conditions"]), 20)
+    world.until("the change waits for a restart", lambda: "RestartRequired" in str(world.row(legacy)["conditions"]))
     assert (qemu_pid(legacy), world.boot_id("legacy")) == (pid, boot)
     assert "<memory unit='KiB'>163840<" in stored(world, legacy)
     changed_and_corrected(world, legacy, other)
@@ -146,15 +146,15 @@ def test_an_existing_vm_is_taken_over_without_a_restart(world: World, legacy: st
 
     world.guest("legacy", "echo 'the ledger of 2026' > /persist/ledger; sync")
     world.cli("restart", legacy)
-    world.until("the guest has booted anew", lambda: world.has_booted_anew("legacy", boot), 60)
+    world.until("the guest has booted anew", lambda: world.has_booted_anew("legacy", boot))
     world.until_settled()
     assert int(world.guest("legacy", "awk '/MemTotal/ {print $2}' /proc/meminfo")) > 120_000
 
     # Deleted and reverted like any other; what comes back is a VM of gitvirt's own making, on the same disks.
     uuid = world.domain("legacy").UUIDString()
     world.declare({"legacy.yaml": None}, "legacy is not needed any more")
-    world.until("it is gone", lambda: legacy not in {d.name() for d in world.connection.listAllDomains()}, 60)
-    world.until("its disks are in the trash", lambda: len(world.cli_json("trash", "list")) >= 3, 30, 1.0)
+    world.until("it is gone", lambda: legacy not in {d.name() for d in world.connection.listAllDomains()})
+    world.until("its disks are in the trash", lambda: len(world.cli_json("trash", "list")) >= 3, every_s=1.0)
     del world.domain_names["legacy"]
     world.revert()
     world.until_agent(legacy)
@@ -172,8 +172,8 @@ def changed_and_corrected(world: World, legacy: str, manifest: str) -> None:
     grown = with_nic.replace("storage: 16Mi", "storage: 24Mi")
     network = EXTRA_NETWORK.replace("$BRIDGE", world.bridge(6))
     world.declare({"legacy.yaml": grown, "lab.yaml": network}, "legacy gets a NIC and a larger disk")
-    world.until("the NIC is plugged in", lambda: "02:00:00:00:07:01" in nics(world), 20)
-    world.until("the disk has grown", lambda: world.guest("legacy", "cat /sys/block/vdb/size") == str(24 << 11), 20)
+    world.until("the NIC is plugged in", lambda: "02:00:00:00:07:01" in nics(world))
+    world.until("the disk has grown", lambda: world.guest("legacy", "cat /sys/block/vdb/size") == str(24 << 11))
     assert "02:00:00:00:07:01" in nics(world, XML_INACTIVE)
     world.until_agent("legacy")
 
@@ -185,7 +185,7 @@ def changed_and_corrected(world: World, legacy: str, manifest: str) -> None:
     assert nic is not None
     world.domain("legacy").detachDeviceFlags(nic[0], AFFECT_LIVE | AFFECT_CONFIG)
     world.corrected(world.key(legacy), since)
-    world.until("the adopted NIC is back", lambda: own in nics(world) and own in nics(world, XML_INACTIVE), 30)
+    world.until("the adopted NIC is back", lambda: own in nics(world) and own in nics(world, XML_INACTIVE))
 
     since = world.mark()
     xml = secure(world).replace("<vcpu placement='static'>1<", "<vcpu placement='static'>3<")

@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -34,7 +35,7 @@ T = TypeVar("T")
 PARENT = Path("/var/tmp")
 PREFIX = "gitvirt-e2e-"
 URI = "qemu:///system"
-PATIENCE_S = 90.0
+PATIENCE_S = 120.0  # for what takes a second or two where nothing else runs: the machine is shared, and may stand still
 BOOTS_S = 200.0
 """Until an emulated guest's agent answers, with four of them on two cores beside other tests."""
 OUTSIDE = 7
@@ -64,7 +65,7 @@ class World:
         self.settings = self.directory / "settings.yaml"
         self.journal = self.directory / "state/journal.git"
         self.connection = libvirt.open(uri)
-        self._net = int(self.token[:2], 16)
+        self._net = unused_net()
         self._image = image
         self._daemon: subprocess.Popen[bytes] | None = None
         self._servers: list[Any] = []
@@ -142,13 +143,13 @@ class World:
                 env={**os.environ, **environment},
                 preexec_fn=lambda: _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509  (one system call)
             )
-        self.until("the daemon answers", lambda: self.ask("status"), 30)
+        self.until("the daemon answers", lambda: self.ask("status"))
 
     def stop_daemon(self) -> int:
         """SIGTERM; the exit code."""
         assert self._daemon is not None
         self._daemon.terminate()
-        return self._daemon.wait(15)
+        return self._daemon.wait(PATIENCE_S)
 
     def close(self) -> None:
         """Stop everything and remove it."""
@@ -205,7 +206,7 @@ class World:
             text=True,
             check=False,
             env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
-            timeout=60,
+            timeout=PATIENCE_S,
         )
         assert ended.returncode == code, f"gitvirt {' '.join(arguments)}: {ended.returncode}\n{ended.stderr}"
         return ended.stdout
@@ -249,7 +250,7 @@ class World:
             f"{name} is {status}", lambda: (r := self.row(name, kind)) and r["status"] == status and r, limit_s, 0.4
         )
 
-    def until_settled(self, limit_s: float = 40.0) -> None:
+    def until_settled(self, limit_s: float = PATIENCE_S) -> None:
         """Nothing is left to do or waits."""
 
         def settled() -> bool:
@@ -301,7 +302,7 @@ class World:
         pid = self.agent(name, {"execute": "guest-exec", "arguments": arguments})["pid"]
         asked = {"execute": "guest-exec-status", "arguments": {"pid": pid}}
         state = self.until(
-            f"{script!r} ends in {name}", lambda: (s := self.agent(name, asked))["exited"] and s, 30, 0.05
+            f"{script!r} ends in {name}", lambda: (s := self.agent(name, asked))["exited"] and s, every_s=0.05
         )
         said = base64.b64decode(state.get("out-data", "")).decode(errors="replace").strip()
         assert state.get("exitcode") == 0, f"in {name}: {script!r} ended with {state.get('exitcode')}: {said}"
@@ -328,7 +329,7 @@ class World:
         """Where the journal stands now."""
         return self.git("rev-parse", "HEAD", at=self.journal).strip()
 
-    def corrected(self, key: str, since: str, limit_s: float = 30.0) -> Correction:
+    def corrected(self, key: str, since: str, limit_s: float = PATIENCE_S) -> Correction:
         """The journal's first entry since a mark that tells how drift of an object was corrected."""
 
         def told() -> Correction | None:
@@ -347,6 +348,13 @@ class World:
         rows = [f"{r['object']}: {r['status']} {r['state']} {r['message']}" for r in (status or {}).get("objects", ())]
         words = (self.directory / "daemon.log").read_text(errors="replace").splitlines()[-40:]
         return "\n".join([*rows, *words])
+
+
+def unused_net() -> int:
+    """A third number of subnets (10.12x.N) that no interface of this machine has: several worlds are there at once."""
+    shown = subprocess.run(["ip", "-4", "-o", "addr"], check=True, capture_output=True, text=True, timeout=60).stdout
+    taken = set(map(int, re.findall(r"\binet 10\.12\d\.(\d+)\.", shown)))
+    return secrets.choice([number for number in range(256) if number not in taken])
 
 
 def remove_everything(connection: Any, token: str) -> None:

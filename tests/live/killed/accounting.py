@@ -10,8 +10,9 @@ import json
 import os
 import re
 import subprocess
+import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _XATTR = "user.gitvirt"
 _RUNS = ("Always", "RerunOnFailure", "Once")
+_PASSES_S = 20.0
 
 
 @dataclass
@@ -75,11 +77,18 @@ def violations(world: KilledWorld, ever: Collection[str] = ()) -> list[str]:
         *_volumes(world, declared),
         *_beside_the_volumes(world),
         *_trash(world, declared, ever),
-        *_processes(world, declared),
         *_interfaces(world, declared),
-        *_directories(world, declared),
+        *_that_stay(lambda: [*_processes(world, declared), *_directories(world)]),
     ]
     return sorted(found)
+
+
+def _that_stay(look: Callable[[], list[str]]) -> list[str]:
+    """A daemon that looks at its host or writes its journal has a child, a lock or a file there for a moment: that is no violation."""
+    until = time.monotonic() + _PASSES_S
+    while (found := look()) and time.monotonic() < until:
+        time.sleep(0.3)
+    return found
 
 
 def _domains(world: KilledWorld, declared: Declared) -> Iterator[str]:
@@ -241,18 +250,24 @@ def _interfaces(world: KilledWorld, declared: Declared) -> Iterator[str]:
         yield f"{bridges} are the bridges of {wanted} networks"
 
 
-def _directories(world: KilledWorld, declared: Declared) -> Iterator[str]:
+def _directories(world: KilledWorld) -> Iterator[str]:
     """gitvirt's own: one socket, one lock, no file of a process that is gone."""
     yield from (
         f"left at run time: {name}" for name in _names(world.directory / "run") if name not in ("control.sock", "kvm")
     )
     state = world.directory / "state"
     yield from (f"left in a repository: {path.relative_to(state)}" for path in state.rglob("*.git/**/*.lock"))
-    locks = [
-        path for path in Path("/run/gitvirt/locks").glob("*.lock") if path.read_text().strip() == str(world.daemon_pid)
-    ]
+    locks = [path for path in Path("/run/gitvirt/locks").glob("*.lock") if _holder(path) == str(world.daemon_pid)]
     if len(locks) != 1:
         yield f"the daemon holds {len(locks)} locks"
+
+
+def _holder(lock: Path) -> str:
+    """Empty for one that is gone meanwhile: other tests have daemons too."""
+    try:
+        return lock.read_text().strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _names(directory: Path) -> list[str]:

@@ -32,7 +32,7 @@ def kill_while_it_works(world: KilledWorld, random: Random, kills: int) -> None:
             time.sleep(random.uniform(0.3, 0.9))
             world.kill_daemon()
             world.start_daemon_unheard()
-    world.until("the daemon answers", lambda: world.ask("status"), 30)
+    world.until("the daemon answers", lambda: world.ask("status"))
 
 
 def test_a_large_apply_survives_any_number_of_kills(killed: KilledWorld) -> None:

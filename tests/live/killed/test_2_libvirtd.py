@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
+STANDS_STILL_S = 120.0
+"""At most: as soon as it is told, libvirtd goes on."""
+
 
 @pytest.fixture
 def steady(killed: KilledWorld) -> Iterator[KilledWorld]:
@@ -43,12 +46,11 @@ def test_libvirtd_killed_in_the_middle_of_a_large_apply_and_stopped_for_a_while(
     world.until(
         "the first is made",
         lambda: any(d.name().startswith(prefix) for d in world.connection.listAllDomains()),
-        30,
-        0.02,
+        every_s=0.02,
     )
     world.host.libvirt.kill()
-    world.until("the status says so", lambda: "libvirt cannot be reached" in world.messages(), 20)
-    world.until("readiness says so", lambda: world.ready()[0] == 503 or "libvirt" in world.ready()[1], 20)
+    world.until("the status says so", lambda: "libvirt cannot be reached" in world.messages())
+    world.until("readiness says so", lambda: world.ready()[0] == 503 or "libvirt" in world.ready()[1])
     world.declare({"l00.yaml": None, "l00-data.yaml": None}, "One is not wanted any more, while libvirtd is away")
     time.sleep(1)
     assert world.volume("steady-data").exists()
@@ -64,20 +66,18 @@ def test_a_libvirtd_that_stands_still_holds_up_work_and_not_the_answer(steady: K
     world = steady
     fleet = Fleet(Random(2), "f")
     fleet.add(1)
-    thaw = threading.Timer(40, world.host.libvirt.thaw)
+    thaw = threading.Timer(STANDS_STILL_S, world.host.libvirt.thaw)
     world.host.libvirt.freeze()
     thaw.start()
     try:
         world.declare(fleet.files, "One more, while libvirtd stands still")
-        begun = time.monotonic()
-        told = world.until("the status tells", lambda: "has not ended within" in world.messages(), 40)
-        assert told
-        assert time.monotonic() - begun < 25
+        world.until("the status tells", lambda: "has not ended within" in world.messages(), STANDS_STILL_S)
         assert world.ask("get", kind="vm", name="steady")["objects"][0]["status"] == "Running"
+        assert thaw.is_alive(), "nothing was told until libvirtd went on"
     finally:
         thaw.cancel()
         world.host.libvirt.thaw()
-    world.until_status("f00", "Stopped", limit_s=30)
+    world.until_status("f00", "Stopped")
     world.declare(dict.fromkeys(fleet.files), "No more of it")
     world.approve_all()
 
@@ -87,10 +87,10 @@ def test_a_guest_outlives_its_virtlogd_and_starts_wait_for_a_new_one(steady: Kil
     world.host.libvirt.kill_logd()
     fleet.add(1, "Always")
     world.declare(fleet.files, "One that has to start, without a virtlogd")
-    world.until("the status says why", lambda: "virtlogd" in world.messages(), 20)
+    world.until("the status says why", lambda: "virtlogd" in world.messages())
     assert not world.runs("v00")
     world.host.libvirt.start_logd()
-    world.until("it runs", lambda: world.runs("v00"), 30)
+    world.until("it runs", lambda: world.runs("v00"))
     world.until_settled()
     assert violations(world) == []
     world.declare(dict.fromkeys(fleet.files), "No more of it")

@@ -29,7 +29,7 @@ def test_the_run_strategy_decides_and_a_guest_that_keeps_dying_is_started_less_o
     world.declare(files, "A VM of each strategy")
     running = ("qalways", "qrerun", "qonce")
     for name in running:
-        world.until(f"{name} runs", lambda name=name: world.runs(name), 40)
+        world.until(f"{name} runs", lambda name=name: world.runs(name))
     world.cli("start", "qmanual")
     world.until_settled()
     first = {name: world.qemu_pid(name) for name in STRATEGIES}
@@ -40,10 +40,10 @@ def test_the_run_strategy_decides_and_a_guest_that_keeps_dying_is_started_less_o
             f"{name} runs again", lambda name=name: world.runs(name) and world.qemu_pid(name) != first[name], 30
         )
     for name in ("qonce", "qmanual"):
-        assert world.until_status(name, "Stopped", limit_s=30)["facts"]["stopped_because"] == "failed"
+        assert world.until_status(name, "Stopped")["facts"]["stopped_because"] == "failed"
 
     world.pull_the_plug("qalways")
-    row = world.until_status("qalways", "CrashLoopBackOff", limit_s=20)
+    row = world.until_status("qalways", "CrashLoopBackOff")
     since = time.monotonic()
     while time.monotonic() - since < 3:
         assert not world.runs("qalways")

@@ -37,7 +37,7 @@ def small(killed: KilledWorld) -> Iterator[KilledWorld]:
     world.declare(
         {"p1.yaml": bare_vm("p1", "Always", disks=("p1-data",)), "p2.yaml": bare_vm("p2", disks=("p2-data",))}
     )
-    world.until("p1 runs", lambda: world.runs("p1"), 40)
+    world.until("p1 runs", lambda: world.runs("p1"))
     world.until_settled()
     pid = world.qemu_pid("p1")
     yield world
@@ -66,7 +66,7 @@ def test_a_pool_that_is_not_mounted_is_unknown_and_nothing_is_made_where_it_was(
     world = small
     world.small.take_away()
     world.look()
-    world.until("the status says so", lambda: "Is its filesystem mounted?" in world.messages(), 15)
+    world.until("the status says so", lambda: "Is its filesystem mounted?" in world.messages())
     world.declare(
         {
             "p3-data.yaml": claim("p3-data", "16Mi", "small"),
@@ -91,7 +91,7 @@ def test_a_pool_that_is_not_mounted_is_unknown_and_nothing_is_made_where_it_was(
     )
     world.until_followed()
     world.small.mount()
-    world.until_status("p3-data", "Succeeded", "pvc", limit_s=75)
+    world.until_status("p3-data", "Succeeded", "pvc")
     world.until_settled(60)
     cleaned_up(world, "p3", "p3-data")
 
@@ -101,12 +101,12 @@ def test_a_pool_that_libvirt_does_not_know_any_more(small: KilledWorld) -> None:
     pool = world.connection.storagePoolLookupByName(world.pool_names["small"])
     pool.destroy()
     pool.undefine()
-    world.until("the status says what to do", lambda: "virsh pool-define-as" in world.messages(), 20)
+    world.until("the status says what to do", lambda: "virsh pool-define-as" in world.messages())
     world.declare({"p4-data.yaml": claim("p4-data", "16Mi", "small")}, "A disk while the pool is not defined")
-    world.until("its row says why", lambda: "does not exist in libvirt" in row_of(world, "p4-data")[1], 15)
+    world.until("its row says why", lambda: "does not exist in libvirt" in row_of(world, "p4-data")[1])
     assert not world.volume("p4-data", "small").exists()
     world.define_small_pool()
-    world.until_status("p4-data", "Succeeded", "pvc", limit_s=75)
+    world.until_status("p4-data", "Succeeded", "pvc")
     cleaned_up(world, "p4-data")
 
 
@@ -115,10 +115,10 @@ def test_a_read_only_pool_refuses_loudly_and_is_worked_in_again_when_it_is_not(s
     world.small.make_read_only()
     try:
         world.declare({"p5-data.yaml": claim("p5-data", "16Mi", "small")}, "A disk in a read-only pool")
-        world.until("its row says why", lambda: "Read-only file system" in row_of(world, "p5-data")[1], 20)
+        world.until("its row says why", lambda: "Read-only file system" in row_of(world, "p5-data")[1])
     finally:
         world.small.make_writable()
-    world.until_status("p5-data", "Succeeded", "pvc", limit_s=75)
+    world.until_status("p5-data", "Succeeded", "pvc")
     cleaned_up(world, "p5-data")
 
 
@@ -143,7 +143,6 @@ def test_a_full_pool_fails_what_needs_room_and_leaves_nothing_half_made(small: K
                 lambda name=name, kind=kind: (
                     (m := row_of(world, name, kind)[1]) and ("No space" in m or "full" in m) and m
                 ),
-                20,
             )
             print(f"{name}: {said}")
         world.kill_daemon()
@@ -154,8 +153,8 @@ def test_a_full_pool_fails_what_needs_room_and_leaves_nothing_half_made(small: K
     finally:
         world.small.empty()
     for name, kind in (("p6-data", "pvc"), ("p6-image", "dv")):
-        world.until_status(name, "Succeeded", kind, limit_s=75)
-    world.until("p2's disk has grown", lambda: world.row("p2-data", "pvc")["facts"]["size_bytes"] == str(24 << 20), 75)
+        world.until_status(name, "Succeeded", kind)
+    world.until("p2's disk has grown", lambda: world.row("p2-data", "pvc")["facts"]["size_bytes"] == str(24 << 20))
     cleaned_up(world, "p6-data", "p6-image")
 
 
@@ -167,8 +166,8 @@ def test_a_volume_that_was_removed_by_hand_is_lost_and_comes_back_from_the_open_
     volume.unlink()
     other.unlink()
     # Nobody tells the daemon.
-    world.until("p2's disk is lost", lambda: row_of(world, "p2-data")[0] == "Lost", 10)
-    world.until("p1's disk is lost", lambda: row_of(world, "p1-data")[0] == "Lost", 10)
+    world.until("p2's disk is lost", lambda: row_of(world, "p2-data")[0] == "Lost")
+    world.until("p1's disk is lost", lambda: row_of(world, "p1-data")[0] == "Lost")
     said = row_of(world, "p1-data")[1]
     print(said)
     assert f"{volume} is gone" in said and "/proc/PID/fd" in said and "gitvirt.io/fresh-disk" in said
@@ -176,9 +175,9 @@ def test_a_volume_that_was_removed_by_hand_is_lost_and_comes_back_from_the_open_
         {"p1.yaml": bare_vm("p1", disks=("p1-data",)), "p2.yaml": bare_vm("p2", "Always", disks=("p2-data",))},
         "The wrong moment",
     )
-    world.until("p2 says why it does not start", lambda: "is Lost" in row_of(world, "p2", "vm")[1], 15)
+    world.until("p2 says why it does not start", lambda: "is Lost" in row_of(world, "p2", "vm")[1])
     world.declare({"p1.yaml": None, "p1-data.yaml": None}, "An even worse one")
-    world.until("p1 says why it stays", lambda: "removed from Git" in row_of(world, "p1", "vm")[1], 15)
+    world.until("p1 says why it stays", lambda: "removed from Git" in row_of(world, "p1", "vm")[1])
     world.kill_daemon()
     world.start_daemon()
     world.look()
@@ -198,7 +197,7 @@ def test_a_volume_that_was_removed_by_hand_is_lost_and_comes_back_from_the_open_
     shutil.copyfile(aside, other)
     aside.unlink()
     for name in ("p1-data", "p2-data"):
-        world.until_status(name, "Succeeded", "pvc", limit_s=10)
+        world.until_status(name, "Succeeded", "pvc")
     cleaned_up(world)
 
 
@@ -217,9 +216,9 @@ def test_a_new_disk_in_place_of_a_lost_one_is_made_when_a_person_says_so(small: 
     world.until_status("p7-data", "Succeeded", "pvc")
     volume = world.volume("p7-data", "small")
     volume.unlink()
-    world.until_status("p7-data", "Lost", "pvc", limit_s=10)
+    world.until_status("p7-data", "Lost", "pvc")
     said = row_of(world, "p7-data")[1]
     loss = said.rpartition("gitvirt.io/fresh-disk: ")[2].split()[0]
     world.declare({"p7-data.yaml": claim("p7-data", "16Mi", "small", fresh_disk=loss)}, "It is gone for good")
-    world.until_status("p7-data", "Succeeded", "pvc", limit_s=20)
+    world.until_status("p7-data", "Succeeded", "pvc")
     cleaned_up(world, "p7-data")

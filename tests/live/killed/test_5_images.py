@@ -33,11 +33,11 @@ def test_a_damaged_image_is_told_and_never_touched(killed: KilledWorld) -> None:
         {"i1-data.yaml": claim("i1-data", "32Mi"), "i1.yaml": bare_vm("i1", "Always", disks=("i1-data",))},
         "Larger, and on",
     )
-    world.until("the VM says why it does not start", lambda: "is damaged" in world.row("i1")["message"], 15)
+    world.until("the VM says why it does not start", lambda: "is damaged" in world.row("i1")["message"])
     assert path.read_bytes() == damaged
     path.write_bytes(whole)
     world.look()
-    world.until("it runs when the image is whole again", lambda: world.runs("i1"), 75)
+    world.until("it runs when the image is whole again", lambda: world.runs("i1"))
     world.until_settled(60)
     world.declare({"i1.yaml": bare_vm("i1", disks=("i1-data",))}, "Off")
     world.until_settled()
@@ -59,14 +59,14 @@ def test_an_image_that_somebody_else_has_open_waits_for_him(killed: KilledWorld)
             {"i2-data.yaml": claim("i2-data", "32Mi"), "i2.yaml": bare_vm("i2", "Always", disks=("i2-data",))}, "On"
         )
         said = world.until(
-            "its row says why", lambda: (m := world.messages()) and "is open in another guest or program" in m and m, 20
+            "its row says why", lambda: (m := world.messages()) and "is open in another guest or program" in m and m
         )
         print("\n".join(line for line in said.splitlines() if "is open in" in line))
         assert not world.runs("i2")
     finally:
         holder.kill()
         holder.wait()
-    world.until("it runs when nobody else has it", lambda: world.runs("i2"), 75)
+    world.until("it runs when nobody else has it", lambda: world.runs("i2"))
     world.until_settled(60)
     world.declare(dict.fromkeys(("i1.yaml", "i1-data.yaml", "i2.yaml", "i2-data.yaml")), "No more of them")
     world.approve_all()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Collection
 from pathlib import Path
@@ -13,8 +12,9 @@ from typing import Any
 
 import libvirt
 
-from tests.live.end_to_end.world import World
+from tests.live.end_to_end.world import PATIENCE_S, World
 from tests.live.killed.host import Filesystem, Host
+from tests.ports import free_port
 
 PATTERN_BYTES = 65536
 
@@ -28,9 +28,7 @@ class KilledWorld(World):
         self.small = host.filesystem(f"small-{self.token}", 112)
         self.pools = {"": self.directory / "pool", "small": self.small.target}
         self.pool_names = {"": f"gve-{self.token}", "small": f"gve-{self.token}-small"}
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._web = probe.getsockname()[1]
+        self._web = free_port()
 
     def _settings(self, bare: Path) -> dict[str, Any]:
         return {
@@ -74,12 +72,12 @@ class KilledWorld(World):
         finally:
             self.until = until
 
-    def until_settled(self, limit_s: float = 40.0) -> None:
+    def until_settled(self, limit_s: float = PATIENCE_S) -> None:
         """Nothing is left to do or waits, of the last commit."""
         self.until_followed(limit_s)
         super().until_settled(limit_s)
 
-    def until_followed(self, limit_s: float = 40.0) -> None:
+    def until_followed(self, limit_s: float = PATIENCE_S) -> None:
         """The last commit is what is wanted."""
         commit = self.git("rev-parse", "HEAD").strip()
 
@@ -89,7 +87,7 @@ class KilledWorld(World):
 
         self.until("the last commit is followed", is_followed, limit_s, 0.3)
 
-    def approve_all(self, limit_s: float = 60.0) -> None:
+    def approve_all(self, limit_s: float = PATIENCE_S) -> None:
         """Release whatever waits for a person, until nothing is left to do."""
 
         def done() -> bool:
@@ -103,7 +101,7 @@ class KilledWorld(World):
 
     def ready(self) -> tuple[int, str]:
         """What ``/readyz`` answers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._web, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self._web, timeout=60)
         try:
             connection.request("GET", "/readyz")
             answer = connection.getresponse()
@@ -153,7 +151,11 @@ class KilledWorld(World):
     @staticmethod
     def _qemu_io(command: str, path: Path) -> str:
         said = subprocess.run(
-            ["qemu-io", "-f", "qcow2", "-c", command, str(path)], check=True, capture_output=True, text=True, timeout=30
+            ["qemu-io", "-f", "qcow2", "-c", command, str(path)],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
         )
         return said.stdout + said.stderr
 

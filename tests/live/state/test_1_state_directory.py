@@ -65,7 +65,7 @@ def test_deleted_while_the_server_is_away_nothing_is_enforced_and_nothing_delete
 
 def test_a_removed_runtime_directory_is_made_again(stated: StateWorld) -> None:
     shutil.rmtree(stated.run)
-    stated.until("the daemon can be asked again", lambda: is_answering(stated.run / "control.sock"), 15)
+    stated.until("the daemon can be asked again", lambda: is_answering(stated.run / "control.sock"))
     stated.until_told("socket.restored")
     assert stated.ask("status")["daemon"] is True
 

@@ -61,17 +61,17 @@ def test_whatever_it_answers_what_was_accepted_is_enforced(stated: StateWorld, s
         name = f"served-{mode}"
         stated.declare({f"{name}.yaml": small_vm(name)}, f"while it is {mode}")
         stated.undefine_idle()
-        stated.until("drift is corrected meanwhile", lambda: stated.is_there("idle"), 20)
+        stated.until("drift is corrected meanwhile", lambda: stated.is_there("idle"))
         if mode != "slow":
-            stated.until("it is said", lambda: "stays enforced" in stated.ask("status")["source"]["message"], 20)
+            stated.until("it is said", lambda: "stays enforced" in stated.ask("status")["source"]["message"])
             assert not stated.is_there(name)
         server.mode = "honest"
         stated.ask("reconcile")
-        stated.until("the commit is followed", lambda name=name: stated.is_there(name), 30)
+        stated.until("the commit is followed", lambda name=name: stated.is_there(name))
     server.mode = "garbage"
     stated.again()
     stated.undefine_idle()
-    stated.until("after a restart, too", lambda: stated.is_there("idle"), 20)
+    stated.until("after a restart, too", lambda: stated.is_there("idle"))
     server.mode = "honest"
 
 
@@ -82,7 +82,7 @@ def test_one_that_goes_back_in_time_deletes_nothing(stated: StateWorld) -> None:
     head = stated.declare({"newest.yaml": small_vm("newest")}, "newest")
     stated.until("it is followed", lambda: stated.is_there("newest"))
     stated.git("update-ref", "refs/heads/main", before, at=stated.bare)
-    stated.until("it is said", lambda: "does not descend" in stated.ask("status")["source"]["message"], 20)
+    stated.until("it is said", lambda: "does not descend" in stated.ask("status")["source"]["message"])
     assert stated.is_there("newest")
     assert stated.ask("plan")["changes"] == []
     stated.git("update-ref", "refs/heads/main", head, at=stated.bare)

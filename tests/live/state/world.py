@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.live.end_to_end.manifests import claim, network
-from tests.live.end_to_end.world import World
+from tests.live.end_to_end.world import PATIENCE_S, World
 from tests.live.killed.fleet import bare_vm
+from tests.log_lines import log_lines
 
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-_QUIET_S = 1.5
 
 
 def small_vm(name: str, strategy: str = "Halted", *, memory: str = "64Mi") -> str:
@@ -57,12 +56,9 @@ class StateWorld(World):
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Lines of the log that tell one event."""
-        lines = self.log.read_text().splitlines()
-        return [
-            said for said in map(json.loads, (line for line in lines if line.startswith("{"))) if said["event"] == name
-        ]
+        return [said for said in log_lines(self.log) if said["event"] == name]
 
-    def until_told(self, name: str, count: int = 1, limit_s: float = 30.0) -> list[dict[str, Any]]:
+    def until_told(self, name: str, count: int = 1, limit_s: float = PATIENCE_S) -> list[dict[str, Any]]:
         """Those lines, once there are enough."""
         return self.until(
             f"the log tells {name}", lambda: f if len(f := self.events(name)) >= count else None, limit_s, 0.1
@@ -80,12 +76,6 @@ class StateWorld(World):
         assert self._daemon is not None
         return self._daemon.pid
 
-    def stop_daemon(self) -> int:
-        """SIGTERM; the exit code. Patient: the machine may be busy with other tests."""
-        assert self._daemon is not None
-        self._daemon.terminate()
-        return self._daemon.wait(40)
-
     def again(self, **environment: str) -> None:
         """Stop the daemon and start it anew."""
         assert self.stop_daemon() == 0
@@ -94,7 +84,7 @@ class StateWorld(World):
     def told(self) -> str:
         """What `gitvirt status` says, as a person reads it: notes come on standard error."""
         command = [sys.executable, "-m", "reconciler", "--settings", str(self.settings), "status"]
-        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE_S)
         return done.stdout + done.stderr
 
     def notes(self) -> str:

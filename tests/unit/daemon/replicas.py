@@ -27,7 +27,7 @@ class Replica(Process):
     def get(self, path: str) -> tuple[int, str]:
         """What it answers over HTTP."""
         host, _, port = self.wait_for("web.started")[-1]["listen"].rpartition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=5)
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
         connection.request("GET", path)
         answer = connection.getresponse()
         text = answer.read().decode()
@@ -37,7 +37,7 @@ class Replica(Process):
     def post(self, path: str, token: str) -> int:
         """What it answers to a webhook."""
         host, _, port = self.wait_for("web.started")[-1]["listen"].rpartition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=5)
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
         connection.request("POST", path, b"{}", {"X-Gitlab-Token": token})
         status = connection.getresponse().status
         connection.close()

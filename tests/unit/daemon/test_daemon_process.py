@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from reconciler.wiring_lead import acting
+from tests.log_lines import log_lines
 from tests.unit.daemon.homes import Home, make_home, vm_text
 from tests.unit.daemon.parts import PATIENCE_S, eventually
 
@@ -40,8 +41,7 @@ class Process:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Log lines of one event."""
-        lines = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
-        return [said for said in map(json.loads, lines) if said["event"] == name]
+        return [said for said in log_lines(self.log) if said["event"] == name]
 
     def wait_for(self, name: str, count: int = 1) -> list[dict[str, Any]]:
         """Log lines of one event, once there are enough."""
@@ -73,7 +73,7 @@ def test_its_life(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> Non
     )
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(20)
+        manager.settimeout(PATIENCE_S)
         daemon = Process(home, NOTIFY_SOCKET=str(tmp_path / "notify"))
         started.append(daemon.process)
         assert manager.recv(100).startswith(b"READY=1")
@@ -186,5 +186,5 @@ def test_without_files_to_open_it_says_so_and_goes_on_when_it_can(
     assert "Too many open files" in daemon.wait_for("source.unreachable")[0]["reason"]
     resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
     daemon.process.send_signal(signal.SIGHUP)
-    eventually(lambda: any(e["object"].endswith("/db") for e in daemon.events("change.applied")), 30)
+    eventually(lambda: any(e["object"].endswith("/db") for e in daemon.events("change.applied")))
     assert daemon.end() == 0

@@ -127,7 +127,7 @@ def test_who_waits_hears_of_it_at_once(world: Watched) -> None:
     waiting = threading.Thread(target=lambda: answers.append(book.serve(Arguments("events", {"wait_s": 20.0}))))
     waiting.start()
     book(report, world.cycle.status())
-    waiting.join(10)
+    waiting.join(60)
     assert [event["reason"] for event in answers[0]["events"]] == ["SourceReady", *["Created"] * 3]
     assert book.serve(Arguments("events", {"after": answers[0]["last"]}))["events"] == []
     with pytest.raises(DaemonError, match="after must be a number"):

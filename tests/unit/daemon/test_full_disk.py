@@ -41,7 +41,7 @@ def test_it_goes_on_says_it_and_writes_later(
     disk.fill()
     report = asked(at, "stop", name="web")
     assert any("No space left" in said for said in report["messages"]), report["messages"]
-    eventually(lambda: asked(at, "get", kind="vm", name="web")["objects"][0]["status"] == "Stopped", 30)
+    eventually(lambda: asked(at, "get", kind="vm", name="web")["objects"][0]["status"] == "Stopped")
     assert any("No space left" in said for said in asked(at, "status")["messages"])
     at.commit({"db.yaml": vm_text("db")}, "while it is full")
     asked(at, "reconcile")
@@ -49,7 +49,7 @@ def test_it_goes_on_says_it_and_writes_later(
     assert "stays enforced" in said["message"], said
     disk.free()
     asked(at, "reconcile")
-    eventually(lambda: any(e["object"].endswith("/db") for e in daemon.events("change.applied")), 20)
+    eventually(lambda: any(e["object"].endswith("/db") for e in daemon.events("change.applied")))
     assert asked(at, "status")["messages"] == []
     entries = json.loads(gitvirt(at, "audit", "-o", "json").stdout)["items"]
     told = [(entry["action"], entry["result"]) for entry in entries]

@@ -15,7 +15,7 @@ from reconciler.daemon.loop import CycleLoop
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import DaemonError, EngineError
 from reconciler.model.keys import ObjectKey
-from tests.unit.daemon.parts import FakeCycle, eventually, report
+from tests.unit.daemon.parts import PATIENCE_S, FakeCycle, eventually, report
 
 WEB = ObjectKey("VirtualMachine", "default", "web")
 DB = ObjectKey("VirtualMachine", "default", "db")
@@ -29,11 +29,12 @@ def running(cycle: FakeCycle, **options: object) -> Iterator[CycleLoop]:
         yield loop
     finally:
         loop.stop()
-        assert loop.join(5.0)
+        assert loop.join(PATIENCE_S)
 
 
-def test_wakes_that_come_together_are_one_cycle() -> None:
+def test_wakes_that_come_together_are_one_cycle(monkeypatch: pytest.MonkeyPatch) -> None:
     cycle = FakeCycle()
+    monkeypatch.setattr("reconciler.daemon.loop.SETTLE_S", 1.0)
     with running(cycle) as loop:
         loop.wake(Wake(keys=frozenset({WEB})))
         loop.wake(Wake(keys=frozenset({DB}), fetch=True))
@@ -57,13 +58,13 @@ def test_what_comes_during_a_cycle_is_the_next_one() -> None:
     def act(wake: Wake) -> CycleReport:
         if WEB in wake.keys:
             begun.set()
-            gate.wait(5)
+            gate.wait(PATIENCE_S)
         return report()
 
     cycle = FakeCycle(act)
     with running(cycle) as loop:
         loop.wake(Wake(keys=frozenset({WEB})))
-        assert begun.wait(5)
+        assert begun.wait(PATIENCE_S)
         loop.wake(Wake(keys=frozenset({DB})))
         gate.set()
         assert cycle.wait_for(2)[1].keys == {DB}
@@ -106,8 +107,8 @@ def test_a_broken_invariant_ends_the_loop_and_is_kept(monkeypatch: pytest.Monkey
     loop = CycleLoop(cycle=FakeCycle(act), clock=SystemClock(), on_end=ended.set)
     loop.start()
     loop.wake(Wake())
-    assert ended.wait(5)
-    assert loop.join(5)
+    assert ended.wait(PATIENCE_S)
+    assert loop.join(PATIENCE_S)
     assert isinstance(loop.crash, RuntimeError)
     assert not loop.is_alive
     with pytest.raises(DaemonError, match="stopping"):
@@ -127,8 +128,10 @@ def test_a_call_runs_between_cycles_on_their_thread() -> None:
     cycle = FakeCycle(act)
     with running(cycle) as loop:
         loop.wake(Wake())
-        assert inside.wait(5)
-        name = loop.call(lambda: (overlaps.append(inside.is_set()), threading.current_thread().name)[1], timeout_s=5)
+        assert inside.wait(PATIENCE_S)
+        name = loop.call(
+            lambda: (overlaps.append(inside.is_set()), threading.current_thread().name)[1], timeout_s=PATIENCE_S
+        )
     assert name == "cycle"
     assert overlaps == [False]
 
@@ -140,7 +143,7 @@ def test_a_call_hands_its_fault_to_the_caller_and_the_loop_goes_on() -> None:
     cycle = FakeCycle()
     with running(cycle) as loop:
         with pytest.raises(EngineError, match="no"):
-            loop.call(refuse, timeout_s=5)
+            loop.call(refuse, timeout_s=PATIENCE_S)
         loop.wake(Wake())
         cycle.wait_for(1)
 
@@ -151,16 +154,16 @@ def test_a_call_that_waited_too_long_does_not_run_later() -> None:
 
     def act(_: Wake) -> CycleReport:
         begun.set()
-        gate.wait(5)
+        gate.wait(PATIENCE_S)
         return report()
 
     with running(FakeCycle(act)) as loop:
         loop.wake(Wake())
-        assert begun.wait(5)
+        assert begun.wait(PATIENCE_S)
         with pytest.raises(DaemonError, match="nothing was done"):
             loop.call(lambda: ran.append(1), timeout_s=0.05)
         gate.set()
-        loop.call(lambda: None, timeout_s=5)
+        loop.call(lambda: None, timeout_s=PATIENCE_S)
     assert ran == []
 
 
@@ -169,19 +172,19 @@ def test_stop_ends_after_the_cycle_under_way_and_refuses_the_rest() -> None:
 
     def act(_: Wake) -> CycleReport:
         begun.set()
-        gate.wait(5)
+        gate.wait(PATIENCE_S)
         return report()
 
     cycle = FakeCycle(act)
     loop = CycleLoop(cycle=cycle, clock=SystemClock())
     loop.start()
     loop.wake(Wake())
-    assert begun.wait(5)
+    assert begun.wait(PATIENCE_S)
     refused: list[str] = []
 
     def ask() -> None:
         try:
-            loop.call(lambda: None, timeout_s=5)
+            loop.call(lambda: None, timeout_s=PATIENCE_S)
         except DaemonError as fault:
             refused.append(str(fault))
 
@@ -191,8 +194,8 @@ def test_stop_ends_after_the_cycle_under_way_and_refuses_the_rest() -> None:
     loop.stop()
     assert not loop.join(0.05)
     gate.set()
-    assert loop.join(5)
-    asking.join(5)
+    assert loop.join(PATIENCE_S)
+    asking.join(PATIENCE_S)
     assert "stopping" in refused[0]
     assert len(cycle.wakes) == 1
 

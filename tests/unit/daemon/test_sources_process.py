@@ -40,7 +40,7 @@ def test_two_repositories_on_one_host(tmp_path: Path, started: list[subprocess.P
     daemon = Process(home)
     started.append(daemon.process)
     daemon.wait_for("change.applied", 7)
-    assert states(home) == {"dns": ("Ready", "infra"), "web": ("Ready", "infra"), "db": ("Ready", "shop")}
+    eventually(lambda: states(home) == {"dns": ("Ready", "infra"), "web": ("Ready", "infra"), "db": ("Ready", "shop")})
     (entry,) = json.loads(gitvirt(home, "audit", "--vm", "db", "-o", "json").stdout)["items"]
     assert (entry["revision"], entry["source"]) == (first, "shop")
 

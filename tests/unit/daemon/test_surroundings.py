@@ -116,7 +116,7 @@ def test_workers_keep_the_order_and_share_the_work() -> None:
     barrier = threading.Barrier(4)
 
     def meet(number: int) -> int:
-        barrier.wait(5)
+        barrier.wait(PATIENCE_S)
         return number * 2
 
     assert ThreadWorkers(4).map(meet, range(4)) == [0, 2, 4, 6]
@@ -142,7 +142,7 @@ def test_background_work_of_one_name_runs_once_at_a_time() -> None:
 
     def work() -> None:
         ran.append(1)
-        gate.wait(5)
+        gate.wait(PATIENCE_S)
 
     workers.background("import a", work)
     workers.background("import a", work)
@@ -158,7 +158,7 @@ def test_notify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not notify("READY=1")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(5)
+        manager.settimeout(PATIENCE_S)
         monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
         assert notify("READY=1", "MAINPID=7")
         assert manager.recv(100) == b"READY=1\nMAINPID=7"
@@ -226,9 +226,10 @@ def test_a_signal_that_does_not_end_the_wait_is_heard() -> None:
         "from queue import SimpleQueue\n"
         "from reconciler.daemon.service import handled_signals, next_signal\n"
         "def other(): time.sleep(0.5); signal.pthread_kill(threading.get_ident(), signal.SIGTERM); time.sleep(200)\n"
-        "threading.Thread(target=other, daemon=True).start()\n"
         "queue = SimpleQueue()\n"
-        "with handled_signals(queue): print(next_signal(queue) == signal.SIGTERM)\n"
+        "with handled_signals(queue):\n"
+        "    threading.Thread(target=other, daemon=True).start()\n"
+        "    print(next_signal(queue) == signal.SIGTERM)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     assert done.stdout == "True\n"
