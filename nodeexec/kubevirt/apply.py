@@ -101,7 +101,7 @@ class Applier:
         if (missing := self._without_disk(wanted, live, steps)) is not None:
             return missing
         if isinstance(live, LiveVolume) and live.phase == LOST:
-            live = self._tools.observer.live(change.key)
+            live = self._in_its_place(live)
         if change.restore:
             if not trash.take_back(self._tools, change.key, change.restore, steps):
                 return steps.outcome(Result.CONFLICT, f"trash item {change.restore} is gone; the next plan looks again")
@@ -136,6 +136,11 @@ class Applier:
             return steps.outcome(Result.RETRY, tools.register.fault, UNREAD_RETRY_S)
         loss = tools.observer.loss(key)
         return accepted(tools, wanted, live, loss, steps) if loss is not None and isinstance(live, LiveVolume) else None
+
+    def _in_its_place(self, lost: LiveVolume) -> LiveObject | None:
+        """What is there instead of a disk whose loss was named. Somebody else's is taken as it is: it has no marks yet."""
+        now = self._tools.observer.live(lost.key)
+        return replace(now, marks=None) if isinstance(now, LiveVolume) and now.phase == LOST else now
 
     def _powered(self, live: LiveVm, step: PowerStep | None, steps: Steps) -> Outcome:
         """The power step, if there is one; an operator's act that is over is then forgotten."""
@@ -180,9 +185,11 @@ class Applier:
         tools = self._tools
         keep_power = live is not None and self._keeps_power(wanted, live)
         plain = tools.access.read(kind, change.key) if live is not None and needs_plain(wanted) else None
+        # What somebody else made in the place of a lost disk, and a person took as it is, is written over where it says something else.
+        force = tools.settings.force_conflicts or (live is not None and live.marks is None)
         body = sent(wanted, live, kind, owner=tools.owner, revision=change.revision, keep_power=keep_power, plain=plain)
         try:
-            tools.access.apply(kind, change.key, body, version=_version(live), force=tools.settings.force_conflicts)
+            tools.access.apply(kind, change.key, body, version=_version(live), force=force)
         except ApiError as error:
             if not error.managers or not {manager for manager, _ in error.managers} <= _OURS:
                 raise

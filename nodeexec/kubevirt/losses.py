@@ -21,9 +21,13 @@ from reconciler.model.live import LOST, LiveVolume, Marks, Served
 Document = Mapping[str, Any]
 
 _MADE_BY_KUBEVIRT = "kubevirt.io/created-by"
-_BACKUP = "put it back under its name, from a backup or on its volume (`kubectl get pv` tells whether that was kept)"
+_BACKUP = "put it back from a backup, or on its volume where that was kept (`kubectl get pv`)"
+_RESTORED = (
+    "where that has its data (you uploaded a backup), `gitvirt adopt --kind` takes it over; where not, delete it and put the old one back"
+)
 _AS_IT_IS = "to go on with the one that is there"
 _RETAIN = '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'
+_ON_ITS_OWN = '[{"op":"remove","path":"/metadata/ownerReferences"}]'
 _FILLED = {CLAIM: "Bound", DATA_VOLUME: "Succeeded"}
 
 
@@ -41,22 +45,30 @@ class Loss:
 
     def reason(self, live: LiveVolume) -> str:
         """What happened and each way out."""
-        return f"{live.key} {self.said}: {self.back}, or annotate its manifest with gitvirt.io/fresh-disk: {live.loss} {self.anew}"
+        return f"{self.said}: {self.back}, or annotate its manifest with gitvirt.io/fresh-disk: {live.loss} {self.anew}"
 
 
 def loss_of(
-    key: ObjectKey, known: KnownDisk | None, document: Document | None, claim: Document | None, owner: str
+    key: ObjectKey,
+    known: KnownDisk | None,
+    document: Document | None,
+    claim: Document | None,
+    *,
+    owner: str,
+    leaves_with_its_vm: bool = False,
 ) -> Loss | None:
     """What became of a disk, None where it is as it was or nobody knows of one. ``document`` is what has the name now, ``claim`` its claim
-    (of a claim, itself); one that lies in the trash is not lost.
+    (of a claim, itself); one that lies in the trash is not lost. ``leaves_with_its_vm``: it belongs to a VM that somebody deleted.
     """
     was = known if known is not None and known.key == key else None
     if document is None:
         return _gone(was, claim) if was is not None else None
     if not is_ours(document, key, owner):
-        return _replaced(document) if was is not None and was.uid != uid_of(document) else None
+        return _replaced(was, document, claim) if was is not None and was.uid != uid_of(document) else None
     if metadata_of(document).get("deletionTimestamp"):
         return _going(key, document, claim)
+    if leaves_with_its_vm and was is not None and was.uid == uid_of(document):
+        return _leaving(key, claim)
     if key.kind == CLAIM:
         return _without_volume(key) if _phase(document) == "Lost" else None
     if was is None or was.uid != uid_of(document) or not was.claim_uid:
@@ -128,8 +140,8 @@ def _gone(was: KnownDisk, claim: Document | None) -> Loss | None:
     """An object that is not there any more. A DataVolume whose claim stands by itself has lost nothing: it was deleted without what belongs to it."""
     if was.key.kind == DATA_VOLUME and claim is not None and uid_of(claim) == was.claim_uid and not _is_leaving(claim):
         return None
-    said = f"is gone, and gitvirt did not take it away (it was made at {time_text(was.made_at)})"
-    return Loss(said=said, back=_BACKUP)
+    said = f"it is gone, and gitvirt did not take it away (it was made at {time_text(was.made_at)})"
+    return Loss(said=said, back=_saved(was, claim) or _BACKUP)
 
 
 def _is_leaving(claim: Document) -> bool:
@@ -139,44 +151,66 @@ def _is_leaving(claim: Document) -> bool:
     return belongs or bool(metadata_of(claim).get("deletionTimestamp")) or is_trash(claim)
 
 
-def _replaced(document: Document) -> Loss:
+def _replaced(was: KnownDisk, document: Document, claim: Document | None) -> Loss:
     """Another object has the name, which is not gitvirt's."""
-    by = ", made by KubeVirt" if labels_of(document).get(_MADE_BY_KUBEVIRT) else ""
+    by = " (KubeVirt made it)" if labels_of(document).get(_MADE_BY_KUBEVIRT) else ""
     since = metadata_of(document).get("creationTimestamp")
     return Loss(
-        said=f"is gone, and gitvirt did not take it away; another one of its name{by}, is there since {since}",
-        back="where that has its data (you uploaded a backup), `gitvirt adopt --kind` takes it over; where not, delete it and put the old one back",
+        said=f"it is gone, and gitvirt did not take it away; another one of its name{by} is there since {since}",
+        back=_saved(was, claim) or _RESTORED,
         anew=_AS_IT_IS,
     )
 
 
 def _without_claim(was: KnownDisk, claim: Document | None) -> Loss:
     """A DataVolume is there, and its data is not."""
-    since = f"at {metadata_of(claim).get('creationTimestamp')} another one took its place" if claim is not None else ""
-    said = (
-        f"has lost its claim, which somebody deleted; {since or 'another one takes its place'}. Unless somebody put the data back, CDI made it "
-        f"from the source, and what was written since {time_text(was.made_at)} is not on it"
+    since = (
+        f"another one is there since {metadata_of(claim).get('creationTimestamp')}" if claim else "CDI makes it anew"
     )
+    said = f"it has lost its claim, which somebody deleted; {since}, from its source, without what was written since {time_text(was.made_at)}"
     return Loss(said=said, back="put DataVolume and claim back from a backup", anew=_AS_IT_IS)
 
 
 def _going(key: ObjectKey, document: Document, claim: Document | None) -> Loss:
     """It is there still: the only time in which somebody can keep its data."""
-    volume = str(((claim or {}).get("spec") or {}).get("volumeName") or "")
-    command = f"kubectl patch pv {volume} -p '{_RETAIN}'"
-    keeps = f" (`{command}` keeps its volume)" if volume else ""
     return Loss(
-        said=f"was deleted by somebody at {metadata_of(document).get('deletionTimestamp')} and is gone as soon as no guest uses it",
-        back=f"do not stop its VM before its data is safe{keeps}",
+        said=f"somebody deleted it at {metadata_of(document).get('deletionTimestamp')}, and it goes with the last guest that uses it",
+        back=_keeping(claim) or "do not stop its VM before its data is safe",
         anew="to have a new one made once it is gone",
         stands=key,
         is_going=True,
     )
 
 
+def _leaving(key: ObjectKey, claim: Document | None) -> Loss:
+    """The cluster's garbage collector is about to delete it."""
+    resource = "pvc" if key.kind == CLAIM else "dv"
+    keep = f"kubectl patch {resource} {key.name} -n {key.namespace} --type json -p '{_ON_ITS_OWN}'"
+    return Loss(
+        said="somebody deleted the VM that it belongs to, and it goes with that",
+        back=f"`{keep}` keeps it if it is there still" + (f"; {_keeping(claim)}" if _keeping(claim) else ""),
+        anew="to have a new one made once it is gone",
+        stands=key,
+        is_going=True,
+    )
+
+
+def _saved(was: KnownDisk, claim: Document | None) -> str:
+    """How to keep the data of a DataVolume that is gone, while a guest has its claim still."""
+    return _keeping(claim) if claim is not None and uid_of(claim) == was.claim_uid else ""
+
+
+def _keeping(claim: Document | None) -> str:
+    """The command by which the volume of a claim stays when the claim goes; empty where it has none."""
+    volume = str(((claim or {}).get("spec") or {}).get("volumeName") or "")
+    return (
+        f"do not stop its VM before `kubectl patch pv {volume} -p '{_RETAIN}'`, which keeps its data" if volume else ""
+    )
+
+
 def _without_volume(claim: ObjectKey) -> Loss:
     """Kubernetes' own ``Lost``."""
-    said = "is without its data: the PersistentVolume that its claim was bound to is gone"
+    said = "it is without its data: the PersistentVolume that its claim was bound to is gone"
     return Loss(said=said, back="put that back", stands=claim)
 
 

@@ -136,8 +136,17 @@ class Observer:
         if document is not None and is_trash(document):
             return None
         known, claim = self._register.get(name), self._caches.get(CLAIM, name)
-        found = loss_of(key, known, document, claim, self._owner)
-        return found if found is not None and not self._is_blind(key) else None
+        leaves = document is not None and self._leaves_with_its_vm(document, key.namespace)
+        found = loss_of(key, known, document, claim, owner=self._owner, leaves_with_its_vm=leaves)
+        return found if found is not None and not self._is_blind(key, document) else None
+
+    def _leaves_with_its_vm(self, document: Mapping[str, Any], namespace: str) -> bool:
+        """Whether a disk belongs to a VM that is not there any more: the cluster deletes it after that."""
+        owners = [one for one in metadata_of(document).get("ownerReferences") or () if one.get("kind") == VM]
+        if not owners or VM in self._caches.gaps():
+            return False
+        vms = (self._caches.get(VM, (namespace, str(one.get("name", "")))) or {} for one in owners)
+        return all(metadata_of(vm).get("uid") != one.get("uid") for vm, one in zip(vms, owners, strict=True))
 
     def _lost(self, key: ObjectKey, document: Mapping[str, Any] | None, loss: Loss | None) -> LiveVolume | None:
         if loss is None:
@@ -148,10 +157,14 @@ class Observer:
             users=self._users(key, name), owner=self._owner, host=self.host,
         )  # fmt: skip
 
-    def _is_blind(self, key: ObjectKey) -> bool:
-        """Whether nobody can tell that a claim is not there: it may not be read, or CDI was taken out of the cluster for a while."""
+    def _is_blind(self, key: ObjectKey, document: Mapping[str, Any] | None) -> bool:
+        """Whether nobody can tell that it, or the claim under it, is not there: that may not be read, or CDI was taken out of the cluster for
+        a while.
+        """
         gaps = self._caches.gaps()
-        return any(kind in gaps for kind in {CLAIM, key.kind}) or self._caches.is_missing(KINDS[key.kind])
+        if document is None:
+            return key.kind in gaps or self._caches.is_missing(KINDS[key.kind])
+        return CLAIM in gaps and is_ours(document, key, self._owner)
 
     def _projected(
         self,

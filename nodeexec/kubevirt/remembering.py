@@ -72,7 +72,8 @@ def forget(tools: Tools, key: ObjectKey) -> None:
 
 
 def accepted(tools: Tools, wanted: ResolvedVolume, live: LiveVolume, loss: Loss, steps: Steps) -> Outcome | None:
-    """Whether a person has named the loss, which is then over; an outcome where a new disk may not be made, or not yet.
+    """Whether a person has named the loss, which is then over; an outcome where a new disk may not be made, or not yet. Where somebody else's
+    has the name it is over once that is ours.
 
     Raises:
         ApiError, UnreachableError: it could not be written, or what stands in the way not be deleted.
@@ -87,6 +88,8 @@ def accepted(tools: Tools, wanted: ResolvedVolume, live: LiveVolume, loss: Loss,
             document = tools.caches.find(loss.stands)
         if document is not None:
             return steps.outcome(*kept_by_finalizers(document, tools.clock.now()))
-    forget(tools, wanted.key)
-    steps.note("forgot the lost disk")
+    other = tools.caches.find(wanted.key)
+    if other is None or is_ours(other, wanted.key, tools.owner):
+        forget(tools, wanted.key)
+        steps.note("forgot the lost disk")
     return None

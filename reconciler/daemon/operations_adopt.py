@@ -88,7 +88,7 @@ class AdoptVerbs(Frame):
         found = self._engine.survey_object(key)
         known = observation.objects.get(key)
         if found is None and isinstance(known, LiveVolume) and _is_lost(known):
-            raise DaemonError(f"{known.reason}.")
+            raise DaemonError(f"{key} is lost: {known.reason}.")
         if found is None:
             raise DaemonError(
                 f"there is no {key} {self._policy.place}; gitvirt makes it from its manifest, there is nothing to adopt."

@@ -149,7 +149,7 @@ def _replace_lost(wanted: ResolvedVolume, live: LiveVolume, around: Circumstance
         blocked = Blocked(key=wanted.key, by=said, retry_after_s=_LOST_LOOK_S)
         return Proposal(blocked=blocked, retry_after_s=_LOST_LOOK_S)
     return _new_volume(
-        wanted, around, f"made anew in place of the lost one; {wanted.source}", expected=live.fingerprint
+        wanted, around, f"in place of the lost one, as its manifest says; {wanted.source}", expected=live.fingerprint
     )
 
 

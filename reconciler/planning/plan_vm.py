@@ -322,7 +322,7 @@ def _lost_disks(wanted: ResolvedVm, around: Circumstances) -> Iterator[Note]:
     for key in wanted.claims:
         volume = around.live(key)
         if isinstance(volume, LiveVolume) and volume.phase == LOST:
-            yield Note(key=wanted.key, code="disk-lost", message=volume.reason or f"{key} is lost")
+            yield Note(key=wanted.key, code="disk-lost", message=f"{key} is lost: {volume.reason}")
 
 
 def _notes(wanted: ResolvedVm, live: LiveVm, power: PowerDecision) -> Iterator[Note]:

@@ -20,7 +20,7 @@ from tests.cluster.living import Living
 from tests.cluster.platform import Platform
 from tests.cluster.site import ClusterSite
 from tests.cluster.test_engine import made, served
-from tests.contract.builders import create, delete, update
+from tests.contract.builders import create, delete, document, update
 
 OLD = "2020-01-01T00:00:00Z"
 VOLUME = f"""
@@ -88,7 +88,10 @@ def deleted(site: ClusterSite, key: ObjectKey) -> None:
 
 def accepted(site: ClusterSite, disk: ResolvedVolume, lost: LiveVolume) -> Outcome:
     """What becomes of naming the loss."""
-    wanted = replace(disk, fresh_disk=lost.loss)
+    assert disk.document is not None
+    spec = disk.document.body["spec"]
+    named = document(disk.key.kind, disk.key.namespace, disk.key.name, spec, {"gitvirt.io/fresh-disk": lost.loss})
+    wanted = replace(disk, fresh_disk=lost.loss, document=named)
     return site.engine.apply(replace(create(wanted), expected=lost.fingerprint))
 
 
@@ -129,8 +132,8 @@ def test_while_a_guest_has_it_the_deletion_is_told_with_what_keeps_the_data(site
     site.hands.patch(CLAIM, site.namespace, "data", keeps)
     site.hands.delete(CLAIM, site.namespace, "data")
     lost = wait_until(lambda: (seen := look(site, disk.key)).phase == LOST and seen, "it is told")
-    assert "was deleted by somebody at " in lost.reason
-    assert "do not stop its VM before its data is safe (`kubectl patch pv pv-7 -p" in lost.reason
+    assert "somebody deleted it at " in lost.reason
+    assert "do not stop its VM before `kubectl patch pv pv-7 -p" in lost.reason
     live = site.look(vm.key)
     assert live is not None
     outcome = site.engine.apply(replace(update(vm, live), action=Action.RESTART))
@@ -149,7 +152,7 @@ def test_the_claim_under_a_data_volume_is_made_anew_by_cdi_and_that_is_a_loss(si
     deleted(site, ObjectKey(CLAIM, site.namespace, "root"))
     assert "has lost its claim, which somebody deleted" in look(site, disk.key).reason
     settled(site, platform, disk.key)
-    lost = wait_until(lambda: "another one took its place" in (seen := look(site, disk.key)).reason and seen, "told")
+    lost = wait_until(lambda: "another one is there since" in (seen := look(site, disk.key)).reason and seen, "told")
     assert lost.phase == LOST
     site.engine.note_disks()
     assert look(site, disk.key).phase == LOST, "what is lost is not noted anew"
@@ -166,10 +169,11 @@ def test_a_data_volume_that_kubevirt_made_anew_is_no_replacement_until_somebody_
     old = served(site, DATA_VOLUME, "root")
     deleted(site, disk.key)
     assert "is gone" in look(site, disk.key).reason
-    metadata = {"name": "root", "namespace": site.namespace, "labels": {"kubevirt.io/created-by": "a-vm"}}
+    labels, annotations = {"kubevirt.io/created-by": "a-vm"}, {"gitvirt.io/fresh-disk": "lost-before"}
+    metadata = {"name": "root", "namespace": site.namespace, "labels": labels, "annotations": annotations}
     body = {"apiVersion": old["apiVersion"], "kind": DATA_VOLUME, "metadata": metadata, "spec": old["spec"]}
     fresh = site.hands.create(body, manager="virt-controller")
-    lost = wait_until(lambda: "made by KubeVirt" in (seen := look(site, disk.key)).reason and seen, "it is told")
+    lost = wait_until(lambda: "KubeVirt made it" in (seen := look(site, disk.key)).reason and seen, "it is told")
     assert [one.key for one in site.engine.observe(None).objects.values() if isinstance(one, LiveVolume)] == [disk.key]
     assert site.engine.apply(replace(create(disk), expected=lost.fingerprint)).result is Result.REFUSED
     assert accepted(site, disk, lost).result is Result.APPLIED
@@ -177,7 +181,29 @@ def test_a_data_volume_that_kubevirt_made_anew_is_no_replacement_until_somebody_
     assert (now["metadata"]["uid"], now["metadata"]["labels"]["gitvirt.io/owner"]) == (
         fresh["metadata"]["uid"], site.policy.owner,
     )  # fmt: skip
-    platform.settle()
+    site.engine.note_disks()
+    settled(site, platform, disk.key)
+    site.engine.note_disks()
+    assert f" {fresh['metadata']['uid']} " in remembered(site)[str(disk.key)]
+
+
+def test_a_disk_whose_vm_somebody_deleted_is_lost_before_the_cluster_collects_it(site: ClusterSite) -> None:
+    """Else the VM would be made anew on a disk that goes a moment later, and start on what KubeVirt makes in its place."""
+    disk = there(site, site.data_volume("root"))
+    vm = site.vm("web", disks={"root": disk})
+    made(site, vm)
+    uid = served(site, VM, "web")["metadata"]["uid"]
+    owner = {"apiVersion": "kubevirt.io/v1", "kind": VM, "name": "web", "uid": uid, "controller": True}
+    site.hands.patch(DATA_VOLUME, site.namespace, "root", {"metadata": {"ownerReferences": [owner]}})
+    wait_until(lambda: "ownerReferences" in site.engine._caches.find(disk.key)["metadata"], "it is the VM's")
+    assert look(site, disk.key).phase == "Succeeded"
+    site.hands.delete(VM, site.namespace, "web")
+    lost = wait_until(lambda: (seen := look(site, disk.key)).phase == LOST and seen, "it is told")
+    assert "somebody deleted the VM that it belongs to" in lost.reason
+    assert site.engine.apply(create(vm)).result is Result.CONFLICT
+    site.hands.patch(DATA_VOLUME, site.namespace, "root", {"metadata": {"ownerReferences": None}})
+    wait_until(lambda: look(site, disk.key).phase == "Succeeded", "it stands by itself")
+    assert site.engine.apply(create(vm)).result is Result.APPLIED
 
 
 def test_one_whose_volume_is_gone_is_deleted_once_its_loss_is_named(site: ClusterSite) -> None:
