@@ -22,9 +22,7 @@ Document = Mapping[str, Any]
 
 _MADE_BY_KUBEVIRT = "kubevirt.io/created-by"
 _BACKUP = "put it back from a backup, or on its volume where that was kept (`kubectl get pv`)"
-_RESTORED = (
-    "where that has its data (you uploaded a backup), `gitvirt adopt --kind` takes it over; where not, delete it and put the old one back"
-)
+_RESTORED = "where that has its data (you uploaded a backup), `gitvirt adopt --kind` takes it over; where not, delete it and put the old one back"
 _AS_IT_IS = "to go on with the one that is there"
 _RETAIN = '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'
 _ON_ITS_OWN = '[{"op":"remove","path":"/metadata/ownerReferences"}]'
