@@ -50,6 +50,13 @@ def real_site(cluster: Cluster, namespace: str) -> Iterator[ClusterSite]:
 
 
 @pytest.fixture
+def memory_site(emulated: Cluster) -> Iterator[ClusterSite]:
+    """The same on the one in memory, where nothing is collected and no controller of another test acts."""
+    for name in emulated.namespace():
+        yield from _site(emulated, name)
+
+
+@pytest.fixture
 def front(site: ClusterSite, tmp_path: Path) -> Iterator[Front]:
     """A front, with the site's engine behind it."""
 

@@ -187,8 +187,9 @@ def test_a_data_volume_that_kubevirt_made_anew_is_no_replacement_until_somebody_
     assert f" {fresh['metadata']['uid']} " in remembered(site)[str(disk.key)]
 
 
-def test_a_disk_whose_vm_somebody_deleted_is_lost_before_the_cluster_collects_it(site: ClusterSite) -> None:
+def test_a_disk_whose_vm_somebody_deleted_is_lost_before_the_cluster_collects_it(memory_site: ClusterSite) -> None:
     """Else the VM would be made anew on a disk that goes a moment later, and start on what KubeVirt makes in its place."""
+    site = memory_site
     disk = there(site, site.data_volume("root"))
     vm = site.vm("web", disks={"root": disk})
     made(site, vm)
