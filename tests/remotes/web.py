@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import time
+import urllib.request
+import uuid
 from pathlib import Path
 
 from tests.ports import free_port
@@ -115,12 +118,17 @@ class WebServer:
         return f"http://127.0.0.1:{self.http_port}/{place}/{name}"
 
     def requests(self) -> list[str]:
-        """The request lines that were answered so far. nginx writes a line after the answer went out, so it is given a moment."""
-        log, seen = self.directory / "nginx.access", -1
-        while (text := log.read_text()).count("\n") != seen:
-            seen = text.count("\n")
-            time.sleep(0.2)
-        return [line.split('"')[1] for line in text.splitlines()]
+        """The request lines that were answered so far. nginx writes a line after the answer went out, and in the order of its
+        answers: once it has written that of a request of ours, it has written all before it.
+        """
+        log, mark = self.directory / "nginx.access", f"/page/{uuid.uuid4().hex}"
+        urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{mark}", timeout=60).close()
+        until = time.monotonic() + 60
+        while mark not in (text := log.read_text()):
+            assert time.monotonic() < until, text
+            time.sleep(0.01)
+        lines = [line.split('"')[1] for line in text.splitlines()]
+        return [line for line in lines if not re.match(r"GET /page/[0-9a-f]{32} ", line)]
 
     def stop(self) -> None:
         for running in reversed(self._running):

@@ -205,36 +205,38 @@ def test_what_is_given_back_is_free_at_once() -> None:
     assert second.attempt()
 
 
-def leadership(stored: StoredLease, name: str, faults: Callable[[], str] = lambda: "") -> LeaseLeadership:
-    """With a thread and real time, in short."""
+def leadership(
+    stored: StoredLease, name: str, elapsed: Callable[[], float], faults: Callable[[], str] = lambda: ""
+) -> LeaseLeadership:
+    """With a thread whose pauses are real and short."""
     road = Road(stored, faults, lambda _: None)
-    return LeaseLeadership(Lease(road, identity=name, now=lambda: datetime.now(UTC), times=SHORT))
+    return LeaseLeadership(Lease(road, identity=name, now=lambda: datetime.now(UTC), elapsed=elapsed, times=SHORT))
 
 
 def test_on_threads_it_is_kept_lost_and_told_once() -> None:
-    stored, told, away = StoredLease(), [], threading.Event()
-    first = leadership(stored, "first", lambda: "unsent" if away.is_set() else "")
-    second = leadership(stored, "second")
+    stored, told, away, passed_s = StoredLease(), [], threading.Event(), [1000.0]
+    first = leadership(stored, "first", lambda: passed_s[0], lambda: "unsent" if away.is_set() else "")
+    second = leadership(stored, "second", lambda: passed_s[0])
     first.when_lost(told.append)
     assert first.attempt()
     try:
         for _ in range(15):
-            time.sleep(0.1)
+            known = stored.writes
+            eventually(lambda known=known: stored.writes > known)
+            passed_s[0] += 0.1
             assert first.is_held()
             assert not second.attempt()
         with pytest.raises(LockedError, match="leads: first"):
-            leadership(stored, "command").acquire()
+            leadership(stored, "command", lambda: time.monotonic() / 10).acquire()  # the holder is seen to live
         away.set()
-        cut_off_at = time.monotonic()
+        cut_off_at = passed_s[0]
         while not second.attempt():
-            time.sleep(second.patience_s)
+            passed_s[0] += second.patience_s
         assert not first.is_held()
-        assert 0.8 < time.monotonic() - cut_off_at < 1.6
+        assert 0.8 < passed_s[0] - cut_off_at < 1.6
         assert told == []
         away.clear()
-        deadline = time.monotonic() + 5
-        while not told and time.monotonic() < deadline:
-            time.sleep(0.02)
+        eventually(lambda: told)
         assert told == ["second holds the Lease"]
     finally:
         first.release()
