@@ -206,7 +206,10 @@ def test_what_is_given_back_is_free_at_once() -> None:
 
 
 def leadership(
-    stored: StoredLease, name: str, elapsed: Callable[[], float], faults: Callable[[], str] = lambda: ""
+    stored: StoredLease,
+    name: str,
+    elapsed: Callable[[], float] = time.monotonic,
+    faults: Callable[[], str] = lambda: "",
 ) -> LeaseLeadership:
     """With a thread whose pauses are real and short."""
     road = Road(stored, faults, lambda _: None)
@@ -294,7 +297,7 @@ def test_what_others_write_on_it_is_no_sign_of_its_holders_life() -> None:
 
 def test_a_word_from_one_that_stands_by_reaches_the_holder_and_is_lost_with_nobody() -> None:
     stored = StoredLease()
-    first, second = leadership(stored, "first"), leadership(stored, "second")
+    first, second = leadership(stored, "first", lambda: 0.0), leadership(stored, "second", lambda: 0.0)
     heard: list[str] = []
     with pytest.raises(EngineError, match="nobody leads"):
         second.pass_on()
