@@ -72,6 +72,10 @@ class Remembering:
             self.live[change.key] = as_if_live(change.wanted, POLICY, change.revision)
         return Outcome(result=Result.APPLIED)
 
+    def note_disks(self) -> Outcome:
+        """They are what is remembered."""
+        return Outcome(result=Result.UNCHANGED)
+
     def document_of(self, live: LiveObject) -> Mapping[str, Any]:
         """Nobody reads it here."""
         return {"key": str(live.key)}

@@ -98,6 +98,8 @@ class Applier:
         steps = Steps()
         if live is not None and live.served is not None and is_held(live.served.document):
             return remove_vm(self._tools, change.key, live.served.document, steps)
+        if change.power_alone and isinstance(live, LiveVm):
+            return self._powered(live, change.power, steps)
         if (missing := self._without_disk(wanted, live, steps)) is not None:
             return missing
         if isinstance(live, LiveVolume) and live.phase == LOST:

@@ -135,6 +135,9 @@ class VmChanges:
     def _update(self, change: Change, wanted: ResolvedVm, live: LiveVm | None, steps: Steps) -> Outcome:
         live = self._expected(change, live)
         handle = self.domains.find_vm(change.key)
+        if change.power_alone:
+            outcome = self._power(change, self._guest(change, handle), handle, steps)
+            return replace(outcome, steps=tuple(steps.done), result=_result(outcome.result, steps))
         differences = compare(wanted, live)
         self._require_claims(wanted)
         self.attached.make(wanted, change.revision, steps)

@@ -26,7 +26,7 @@ from nodeexec.simulated.volume_changes import new_volume
 from nodeexec.spec_difference import compare
 from reconciler.model.domain import DiskSpec, DomainSpec, InterfaceSpec
 from reconciler.model.live import LiveVm, TrashItem
-from reconciler.model.outcome import Outcome
+from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Action, Change, Difference, Impact
 from reconciler.model.power import PowerStep
 from reconciler.model.resolved import ResolvedVm
@@ -71,6 +71,8 @@ class VmChanges:
         anybody from stopping the guest (law 8).
         """
         steps = Steps.of(self._executor, change)
+        if change.power_alone and change.power is not None:
+            return self.power.carry_out(change, steps, change.power)
         self._store(change, wanted, steps)
         self._make_seeds(wanted, steps)
         self._set_credentials(wanted, steps)
@@ -84,7 +86,8 @@ class VmChanges:
         if not goes_down:
             self._change_running(wanted, steps)
         self._drop_seeds(steps)
-        return replace(outcome, steps=tuple(steps.done))
+        result = Result.APPLIED if outcome.result is Result.UNCHANGED and steps.done else outcome.result
+        return replace(outcome, result=result, steps=tuple(steps.done))
 
     def delete(self, change: Change) -> Outcome:
         """Graceful stop, definition to the trash, the domain away, and its ISOs last: one that stays is found by itself."""

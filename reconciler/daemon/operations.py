@@ -223,7 +223,7 @@ class Operations(TrashVerbs, AdoptVerbs):
             refuse_unless_running(self._engine.observe({key}).objects.get(key))
             action = self._action("restart", user, key)
             report = self._turn.run(Wake(keys=frozenset({key}), restarts=frozenset({key}), operator=(action,)))
-            refuse_held_restart(key, report.record.applied, report.plan.held if report.plan else ())
+            refuse_held_restart(key, report.record.applied, report.plan)
             return self._with_object(report, key)
 
         return self._turn.call(act)

@@ -9,7 +9,7 @@ from reconciler.model.errors import DaemonError, EngineError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveObject, LiveVm
 from reconciler.model.outcome import Outcome, Result
-from reconciler.model.plan import Hold
+from reconciler.model.plan import Hold, Plan
 from reconciler.model.record import AppliedChange
 from reconciler.model.status import ObjectStatus
 from reconciler.planning.safety import KEPT_RULES
@@ -41,20 +41,19 @@ def refuse_unless_running(live: LiveObject | None) -> None:
         raise DaemonError(f"VM {name} is off: there is nothing to restart. `gitvirt start` starts it.")
 
 
-def refuse_held_restart(key: ObjectKey, applied: Iterable[AppliedChange], held: Iterable[Hold]) -> None:
-    """A restart is asked for once, not for later: where nothing may be done it does not happen at all, and who asked has to
-    know.
+def refuse_held_restart(key: ObjectKey, applied: Iterable[AppliedChange], plan: Plan | None) -> None:
+    """A restart is asked for once, not for later: where nothing may be done, or what the next boot needs is not there yet, it does not
+    happen at all, and who asked has to know.
 
     Raises:
-        DaemonError: it was held.
+        DaemonError: it was held, or waits.
     """
-    if any(one.change.key == key for one in applied):
+    if plan is None or any(one.change.key == key for one in applied):
         return
-    for hold in held:
-        if hold.rule in KEPT_RULES and any(change.key == key for change in hold.changes):
-            raise DaemonError(
-                f"VM {key.namespace}/{key.name} was not restarted, and will not be by itself: {hold.reason}."
-            )
+    held = (hold for hold in plan.held if hold.rule in KEPT_RULES and any(change.key == key for change in hold.changes))
+    why = [*(hold.reason for hold in held), *(entry.by for entry in plan.blocked if entry.key == key)]
+    if why:
+        raise DaemonError(f"VM {key.namespace}/{key.name} was not restarted, and will not be by itself: {why[0]}.")
 
 
 def stale_approval(hold_id: str, before: tuple[Hold, bool] | None, holds: Iterable[Hold]) -> DaemonError:

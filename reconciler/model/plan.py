@@ -91,6 +91,7 @@ class Change:
 
     ``wanted`` is None for a deletion. ``expected`` is the live object's fingerprint at planning, empty for an object
     that is to be created: an engine that finds another drops the change. ``power`` is what to do to the guest.
+    ``power_alone``: nothing else of the object is changed, because what the rest of it needs is not there yet.
     ``restore`` names the trash item to take the object's data from. ``revision`` is the commit that wants it, of the source
     named ``source`` (empty for the only one). ``needs`` are objects whose changes of the same plan must have ended well first.
     """
@@ -106,6 +107,7 @@ class Change:
     wanted: Resolved | None = None
     differences: tuple[Difference, ...] = ()
     power: PowerStep | None = None
+    power_alone: bool = False
     restore: str = ""
     needs: tuple[ObjectKey, ...] = ()
 

@@ -22,6 +22,8 @@ from reconciler.planning.proposal import Circumstances, Proposal, access_pending
 from reconciler.planning.restart import restarts_by_itself, seconds_to_opening, whose_restart
 
 _OFF = (PowerState.OFF, PowerState.CRASHED)
+_WITHOUT_ITS_NEEDS = (PowerStep.STOP, PowerStep.PAUSE, PowerStep.UNPAUSE)
+"""What can be done to a guest as it runs, whatever its next boot lacks."""
 
 
 def plan_vm(wanted: ResolvedVm, around: Circumstances) -> Proposal:
@@ -156,6 +158,7 @@ def _update(wanted: ResolvedVm, live: LiveVm, around: Circumstances) -> Proposal
     due = (power.retry_after_s, seconds_to_expiry(live, around.now), opens_s)
     return Proposal(
         change=change,
+        meanwhile=_power_alone(wanted, power, change, around),
         held=holds,
         blocked=waits,
         notes=notes,
@@ -207,6 +210,33 @@ def _change(
         wanted, live, Action.UPDATE, cause, worst([d.impact for d in shown]), _update_reason(wanted, to_do, power),
         shown, step, around,
     )  # fmt: skip
+
+
+def _power_alone(
+    wanted: ResolvedVm, power: PowerDecision, change: Change | None, around: Circumstances
+) -> Change | None:
+    """Power is its own plane (law 8): a disk that is still being imported is no reason to let a guest run on. One that is lost is: the
+    guest may be the last to have it.
+    """
+    if (
+        change is None
+        or change.action is not Action.UPDATE
+        or change.power not in _WITHOUT_ITS_NEEDS
+        or not change.needs
+    ):
+        return None
+    if any(isinstance(disk := around.live(key), LiveVolume) and disk.phase == LOST for key in wanted.claims):
+        return None
+    shown = tuple(difference for difference in change.differences if difference.path == wanted.run_strategy_path)
+    return replace(
+        change,
+        cause=Cause.OPERATOR if power.by_operator else change.cause,
+        impact=worst([difference.impact for difference in shown]),
+        reason=power.reason,
+        differences=shown,
+        power_alone=True,
+        needs=(),
+    )
 
 
 def _assembled(

@@ -253,6 +253,7 @@ def _assembled(
         free, wave_holds, go_ahead = hold_later_waves(free, around, beside, approvals)
         holds, let_go = [*holds, *wave_holds], [*let_go, *go_ahead]
     free, deferred = defer_the_unready(free, around)
+    free += [change for key in deferred if (change := proposals[key].meanwhile) is not None]
     turns = turns_of(free, around)
     changes = tuple(sorted(free, key=lambda change: _order(change, turns[change.key])))
     holds.sort(key=lambda hold: (hold.rule, hold.hold_id))

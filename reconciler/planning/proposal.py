@@ -112,9 +112,10 @@ def _cause_of_power(wanted: Resolved, live: LiveObject) -> Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """All that planning has to say about one object."""
+    """All that planning has to say about one object. ``meanwhile`` is what is done in place of ``change`` while that waits for what it needs."""
 
     change: Change | None = None
+    meanwhile: Change | None = None
     held: tuple[Hold, ...] = ()
     blocked: Blocked | None = None
     notes: tuple[Note, ...] = ()

@@ -41,7 +41,11 @@ class Walk(Place):
             self.platform.settle()
             return true()
 
-        return wait_until(turn, what, 90.0)
+        try:
+            return wait_until(turn, what, 90.0)
+        except AssertionError as fault:
+            log = (self.home.directory / "log").read_text()[-4000:]
+            raise AssertionError(f"{fault}\n{self.gitvirt('plan')}\n{self.gitvirt('status')}\n{log}") from fault
 
     def shown(self, kind: str) -> dict[str, tuple[str, str]]:
         """Name → (status, state), as `get` tells it."""

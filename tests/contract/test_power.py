@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from reconciler.model.live import LiveObject
 from reconciler.model.outcome import Result
@@ -106,6 +107,22 @@ def test_a_disk_that_cannot_be_plugged_keeps_nobody_from_pausing_and_stopping_a_
     assert outcome.result is ended(world), outcome
     wait_until(world, lambda: look_vm(world, web.key).power is PowerState.OFF)
     assert world.runs(web.key) == 1
+
+
+def test_power_alone_is_changed_while_the_rest_waits(world: World) -> None:
+    """A disk that is not there yet is neither needed for it nor written down."""
+    vm = world.site.vm("web", grace_s=0)
+    world.engine.apply(create(vm, power=PowerStep.START))
+    wait_until(world, lambda: look_vm(world, vm.key).power is PowerState.RUNNING)
+    before = look_vm(world, vm.key)
+    more = world.site.vm("web", disks={"data": world.site.claim("later")}, memory="96Mi", grace_s=0)
+    outcome = world.engine.apply(replace(power(more, world, PowerStep.STOP)(None), power_alone=True))
+    assert outcome.result is ended(world), outcome
+    wait_until(world, lambda: look_vm(world, vm.key).power is PowerState.OFF)
+    after = look_vm(world, vm.key)
+    assert after.stored == before.stored
+    assert before.marks is not None and after.marks is not None
+    assert after.marks.applied == before.marks.applied
 
 
 def test_a_guest_that_shuts_itself_down(world: World) -> None:

@@ -49,14 +49,18 @@ class Accounts:
 
     def fails_for_good(self, one: ObjectKey) -> bool:
         """Whether an object is tried again for ever, and that is no progress: an import from nowhere, or a VM whose disk is
-        open in a stranger's guest.
+        open in a stranger's guest, or in one that is suspended.
         """
         if one.kind == VM and one.name in self._fleet.vms:
             disks = (self._fleet.disk(disk) for disk in self._fleet.vms[one.name].disks)
             users = {user for disk in disks for user in self._users(disk)} - {domain_name(one)}
             others = (self._state.domains[user] for user in users)
-            return any(other.running is not None and not self._known.owns(other.marks) for other in others)
+            return any(other.running is not None and not self._lets_go(other) for other in others)
         return self._fleet.imports.get(one.name, ("", 0))[0] == MISSING_IMAGE and one.kind == DATA_VOLUME
+
+    def _lets_go(self, user: HostDomain) -> bool:
+        """Whether gitvirt may take a disk away from a guest."""
+        return self._known.owns(user.marks) and user.marks is not None and not user.marks.suspended
 
     def may_wait(self, one: ObjectKey) -> bool:
         """Whether something really stands in the way of an object."""

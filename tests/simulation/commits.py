@@ -53,6 +53,18 @@ def _one_disk_less(fleet: Fleet, vm: VmDraft, _chance: random.Random, _number: i
     return _without_disks(fleet.with_vm(replace(vm, disks=vm.disks[:-1])), vm.disks[-1:])
 
 
+def _swap_disks(fleet: Fleet, vm: VmDraft, chance: random.Random, _number: int) -> Fleet:
+    """Two VMs exchange their last disks, in one commit."""
+    others = [other for name, other in sorted(fleet.vms.items()) if name != vm.name and other.disks]
+    if not others or not vm.disks:
+        return fleet
+    other = chance.choice(others)
+    if vm.disks[-1] in other.disks or other.disks[-1] in vm.disks:
+        return fleet
+    swapped = fleet.with_vm(replace(vm, disks=(*vm.disks[:-1], other.disks[-1])))
+    return swapped.with_vm(replace(other, disks=(*other.disks[:-1], vm.disks[-1])))
+
+
 def _grow(fleet: Fleet, _vm: VmDraft, _chance: random.Random, _number: int) -> Fleet:
     return replace(fleet, claims={name: size + 8 for name, size in fleet.claims.items()})
 
@@ -171,6 +183,7 @@ CHANGES: Mapping[str, Change] = {
     "nic": _other_nics,
     "disk": _one_more_disk,
     "disk-less": _one_disk_less,
+    "swap": _swap_disks,
     "grow": _grow,
     "shrink": _ask_for_less,
     "purge": _delete_everything_but_networks,

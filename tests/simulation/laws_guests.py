@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nodeexec.simulated.host import StepRecord
-from nodeexec.simulated.state import HostDomain
+from nodeexec.simulated.state import HostDomain, HostState, domain_name
 from reconciler.model.domain import DomainSpec
 from reconciler.model.keys import ObjectKey
 from reconciler.model.moment import JUMP_S
 from reconciler.model.plan import Action
 from reconciler.model.power import OverrideAction, PowerState
 from tests.simulation.fleet import GRACE_S, OPEN_HOURS
-from tests.simulation.known import Known, changed_domains, vm_of
+from tests.simulation.known import Act, Known, changed_domains, vm_of
 
 WINDOW_S = 3600.0
 FEW = 3
@@ -61,6 +61,19 @@ def no_unasked_pause_or_start(known: Known, record: StepRecord) -> Iterator[str]
         is_stopped = known.overrides(before, OverrideAction.STOP, record, throughout=True)
         if is_stopped or known.said(before)[0] == "Halted":
             yield f"the guest of {before.name} was started and is to be off"
+
+
+def stop_is_obeyed(act: Act, state: HostState) -> Iterator[str]:
+    """A stop that was not refused is carried out, or begun, before the operator has the answer, whatever else is to do to the VM;
+    unless it was halted.
+    """
+    if act.verb != "stop" or act.key is None:
+        return
+    domain = state.domains.get(domain_name(act.key))
+    if domain is None or domain.marks is None or domain.marks.suspended:
+        return
+    if domain.power in (PowerState.RUNNING, PowerState.PAUSED) and domain.history.stop_requested_at is None:
+        yield f"an operator stopped {act.key.name}, and nothing was done about it"
 
 
 GUEST_LAWS = (no_unasked_stop, no_unasked_pause_or_start)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -90,8 +90,8 @@ class Operator:
         if hold.approvable:
             self._known.approved |= {(change.key, change.action) for change in hold.changes}
 
-    def ask(self, operations: Operations, event: Operation) -> None:
-        """One operation. Refusals are answers like others."""
+    def ask(self, operations: Operations, event: Operation) -> Iterator[Act]:
+        """One operation; gives what was not refused. Refusals are answers like others."""
         for act, verb, arguments in self._meant(event):
             self._known.act = act
             if act.verb in ("stop", "start", "pause", "suspend"):
@@ -102,6 +102,7 @@ class Operator:
                 continue
             finally:
                 self._known.act = None
+            yield act
 
     def _meant(self, event: Operation) -> tuple[tuple[Act, str, Mapping[str, Any]], ...]:
         """The verbs of an operation with their arguments, and what the laws are to know of each."""

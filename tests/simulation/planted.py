@@ -64,6 +64,7 @@ PROVOKED: Mapping[Plant, Provocation] = {
     engine.grace_by_the_time_of_day: Provocation(
         favours=("stop", "delete-vm-only"), kind=FaultKind.CLOCK_FORWARD, step="call:observe"
     ),
+    engine.power_behind_devices: Provocation(favours=("swap", "suspend", "stop")),
     engine.a_disk_opened_twice: Provocation(favours=("rename",)),
     engine.operators_words_forgotten: Provocation(favours=("stop", "pause", "memory")),
     engine.a_create_that_makes_another: Provocation(favours=("grow",)),

@@ -181,6 +181,17 @@ class _WallClock:
         return self._clock.now().timestamp()
 
 
+def power_behind_devices(patch: Patch) -> None:
+    """What the running guest is to take comes first, and a device that it cannot take ends the change."""
+    good = VmChanges.update
+
+    def update(changes: VmChanges, change: Change, wanted: ResolvedVm) -> Outcome:
+        changes._change_running(wanted, Steps.of(changes._executor, change))
+        return good(changes, change, wanted)
+
+    patch(VmChanges, "update", update)
+
+
 def a_disk_opened_twice(patch: Patch) -> None:
     """Nobody looks whether another guest has a disk open."""
     for module in (power, vm_changes):

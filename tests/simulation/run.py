@@ -25,8 +25,9 @@ from tests.simulation.commits import IMAGE
 from tests.simulation.fleet import NAMESPACE, key
 from tests.simulation.histories import History
 from tests.simulation.kept_files import LOADED_BEFORE, FilesInMemory
-from tests.simulation.known import Known
+from tests.simulation.known import Act, Known
 from tests.simulation.laws import Laws
+from tests.simulation.laws_guests import stop_is_obeyed
 from tests.simulation.operating import HeldSuspension, InTurn, Operator
 from tests.simulation.outside import meddle, populate
 from tests.simulation.peace import Peace
@@ -198,7 +199,12 @@ class Simulation:
     def ask(self, operation: story.Operation) -> None:
         """An operator asks for something."""
         self.known.began_at, self.known.began_s = self.clock.now(), self.clock.monotonic()
-        self._alive(lambda: self.operator.ask(self.operations, operation))
+        acts: list[Act] = []
+        self._alive(lambda: acts.extend(self.operator.ask(self.operations, operation)))
+        if self.result.fault is None and self.suspension.held is None:
+            for act in acts:
+                for wrong in stop_is_obeyed(act, self.host.state):
+                    self.violation(wrong)
 
     def _happen(self, event: story.Event) -> None:
         self._end_troubles()

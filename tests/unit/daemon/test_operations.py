@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.daemon.operations import VERBS
+from reconciler.daemon.refusals import refuse_held_restart
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import DaemonError, JournalError, SourceError
 from reconciler.model.keys import ObjectKey
+from reconciler.model.live import LiveVolume
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.power import StopReason
 from reconciler.model.record import CycleRecord
 from reconciler.wiring import READING_VERBS, InlineTurn, build_core
 from tests.unit.daemon.benches import Bench, verbs_told
 from tests.unit.daemon.homes import make_home, vm_text
+from tests.unit.planning.plans import PVC, VM, WEB, live_of, plan
 
 
 def test_reconcile_makes_it_so_and_says_what_it_did(tmp_path: Path) -> None:
@@ -270,6 +274,21 @@ def test_a_restart_that_is_not_done_is_refused_and_not_kept_for_later(
     boots = bench.host.state.domains["default_web"].boots
     bench.ask("resume", **suspended)
     assert bench.host.state.domains["default_web"].boots == boots
+
+
+def test_a_restart_whose_next_boot_waits_for_a_disk_is_refused() -> None:
+    live = live_of(WEB)
+    web, root = (ObjectKey(kind, "default", name) for kind, name in ((VM, "web"), (PVC, "web-root")))
+    volume = live[root]
+    assert isinstance(volume, LiveVolume)
+    live[root] = replace(volume, phase="ImportInProgress", progress=0.4)
+    waiting = plan(WEB, live, restarts=frozenset({web}))
+    assert waiting.changes == ()
+    with pytest.raises(
+        DaemonError, match=r"default/web was not restarted, .*waits for PersistentVolumeClaim/default/web-root"
+    ):
+        refuse_held_restart(web, (), waiting)
+    refuse_held_restart(web, (), plan(WEB, live_of(WEB)))
 
 
 def test_one_that_is_declared_and_was_never_made_is_told_why(bench: Bench) -> None:

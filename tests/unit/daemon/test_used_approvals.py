@@ -121,7 +121,7 @@ def test_while_the_file_cannot_be_read_no_commit_releases_anything(
 def test_one_that_cannot_be_written_down_is_logged_and_does_not_count_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    used = UsedApprovals(tmp_path / ("k" * 250))  # with a draft's ending it is too long
+    used = UsedApprovals(tmp_path / ("k" * 255))  # as long as a name may be: its draft has none
     used.note([("commit", "hold")])
     assert used.is_used("commit", "hold")
     assert "approval.not_noted" in capsys.readouterr().out

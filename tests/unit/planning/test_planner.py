@@ -9,7 +9,7 @@ from datetime import timedelta
 from reconciler.model.live import LiveVm, LiveVolume, TrashItem, Unreadable
 from reconciler.model.plan import Action, Cause, Impact
 from reconciler.model.policy import Mode
-from reconciler.model.power import PowerState, PowerStep, StopReason
+from reconciler.model.power import Override, OverrideAction, PowerState, PowerStep, StopReason
 from reconciler.model.resolved import SourceKind, VolumeSource
 from reconciler.planning.offline import plan_between
 from reconciler.planning.render import render_markdown, render_text
@@ -184,6 +184,39 @@ def test_a_vm_waits_for_an_import_and_says_how_far_it_is() -> None:
     for at in (NOW, NOW + timedelta(days=1)):  # a day ahead: the clock was set back since
         live[volume.key] = replace(volume, phase="Failed", reason="404", retry_at=at)
         assert [c.key for c in plan(WEB, live).changes] == [volume.key]
+
+
+def test_an_import_that_a_vm_waits_for_keeps_nobody_from_stopping_it() -> None:
+    """Power is its own plane (law 8)."""
+    live = live_of(WEB + claim("data"))
+    web, volume = live[key(VM, "web")], live[key(PVC, "data")]
+    assert isinstance(web, LiveVm) and web.marks is not None and isinstance(volume, LiveVolume)
+    live[volume.key] = replace(volume, phase="ImportInProgress", progress=0.4)
+    more = (WEB + claim("data")).replace(
+        "[{name: root, disk: {bus: virtio}}]", "[{name: root, disk: {bus: virtio}}, {name: data, disk: {bus: virtio}}]"
+    ).replace(
+        "[{name: root, persistentVolumeClaim: {claimName: web-root}}]",
+        "[{name: root, persistentVolumeClaim: {claimName: web-root}}, {name: data, persistentVolumeClaim: {claimName: data}}]",
+    )  # fmt: skip
+    waiting = plan(more, live)
+    assert waiting.changes == ()
+    assert {entry.key: entry.by_keys for entry in waiting.blocked}[web.key] == (volume.key,)
+
+    stopped = replace(web.marks, override=Override(action=OverrideAction.STOP, by="ann", at=NOW))
+    live[web.key] = replace(web, marks=stopped)
+    asked = plan(more, live)
+    (change,) = asked.changes
+    assert (change.power, change.power_alone, change.cause, change.needs) == (
+        PowerStep.STOP, True, Cause.OPERATOR, (),
+    )  # fmt: skip
+    assert [difference.path for difference in change.differences] == ["spec.runStrategy"]
+    assert web.key in [entry.key for entry in asked.blocked]
+
+    live[web.key] = web
+    (halted,) = plan(more.replace("Always", "Halted"), live).changes
+    assert (halted.power, halted.power_alone, halted.cause) == (PowerStep.STOP, True, Cause.COMMIT)
+    live[web.key] = replace(web, running=None, power=PowerState.OFF, stop_reason=StopReason.DESTROYED)
+    assert plan(more, live).changes == ()  # what its next boot needs is not there
 
 
 def test_one_bad_object_never_blocks_another() -> None:
