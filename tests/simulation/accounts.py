@@ -179,7 +179,7 @@ class Accounts:
         if nics != set(vm.nets):
             yield f"is stored with the NICs {sorted(nics)}"
         is_old = vm.immediate and domain.running is not None and domain.running.memory_mib != vm.memory
-        if is_old and one not in self._held:
+        if is_old and domain.power is not PowerState.CRASHED and one not in self._held:
             yield "runs with the memory it had before, and its policy is Immediate"
         if not self._is_annotated(one, domain):
             yield "does not remember its prune annotation"
