@@ -47,20 +47,23 @@ class Accounts:
         yield from self._left_over()
         yield from self._kept_twice()
 
-    def fails_for_good(self, one: ObjectKey) -> bool:
+    def fails_for_good(self, one: ObjectKey, above: tuple[ObjectKey, ...] = ()) -> bool:
         """Whether an object is tried again for ever, and that is no progress: an import from nowhere, or a VM whose disk is
-        open in a stranger's guest, or in one that is suspended.
+        open in a stranger's guest, or in one that may wait itself, or is suspended.
         """
         if one.kind == VM and one.name in self._fleet.vms:
             disks = (self._fleet.disk(disk) for disk in self._fleet.vms[one.name].disks)
             users = {user for disk in disks for user in self._users(disk)} - {domain_name(one)}
             others = (self._state.domains[user] for user in users)
-            return any(other.running is not None and not self._lets_go(other) for other in others)
+            return any(other.running is not None and not self._lets_go(other, (*above, one)) for other in others)
         return self._fleet.imports.get(one.name, ("", 0))[0] == MISSING_IMAGE and one.kind == DATA_VOLUME
 
-    def _lets_go(self, user: HostDomain) -> bool:
-        """Whether gitvirt may take a disk away from a guest."""
-        return self._known.owns(user.marks) and user.marks is not None and not user.marks.suspended
+    def _lets_go(self, user: HostDomain, above: tuple[ObjectKey, ...]) -> bool:
+        """Whether gitvirt can take a disk away from a guest now."""
+        if not self._known.owns(user.marks) or user.marks is None or user.marks.suspended:
+            return False
+        vm = vm_of(user)
+        return vm not in self._held and not self._may_wait(vm, above)
 
     def may_wait(self, one: ObjectKey) -> bool:
         """Whether something really stands in the way of an object."""
@@ -76,7 +79,7 @@ class Accounts:
             return False
         if one not in self._fleet.present():
             return self._is_partly_read(one) or bool(self._users(one)) or self._is_perhaps_used(one)
-        if self._is_spoilt(one) or self.fails_for_good(one) or self._is_foreign(one):
+        if self._is_spoilt(one) or self.fails_for_good(one, above) or self._is_foreign(one):
             return True
         if one.kind == VM and self._fleet.vms[one.name].is_refused:
             return True
