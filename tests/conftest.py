@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -119,6 +120,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     clusters = Counter(value for name, value in told if name == CONTRACT_RAN_ON)
     for cluster, number in sorted(clusters.items()):
         terminalreporter.write_line(f"contract suite: {number} tests passed on {cluster}")
+
+
+@pytest.fixture
+def started() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Processes that a test started: those that still run are ended with it."""
+    running: list[subprocess.Popen[bytes]] = []
+    yield running
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from reconciler.model.live import LOST, LiveObject, LiveVolume, Observation
 from reconciler.model.resolved import DesiredState, Resolved, ResolvedVm
 from reconciler.planning.adoption import Findings, findings, match, with_kept
 from reconciler.planning.adoption_objects import object_findings
-from reconciler.planning.proposal import ADOPTED_BY_THEMSELVES, adopt_command
+from reconciler.planning.proposal import BY_THEMSELVES, adopt_command
 
 VM = "VirtualMachine"
 
@@ -160,7 +160,7 @@ def _wanted(desired: DesiredState, name: str, namespace: str, *, by_own_name: bo
     ]
     if near:
         raise DaemonError(f"its manifest cannot be used yet: {near[0]}")
-    others = [adopt_command(key) for key in desired.objects if key.kind in ADOPTED_BY_THEMSELVES and key.name == last]
+    others = [adopt_command(key) for key in desired.objects if key.kind in BY_THEMSELVES and key.name == last]
     if by_own_name and others:
         raise DaemonError(f"no manifest declares a VM {last}; for what has that name: {', '.join(others)}.")
     raise DaemonError(

@@ -13,16 +13,11 @@ from reconciler.model.live import LOST, LiveNetwork, LiveObject, LiveResource, L
 from reconciler.model.plan import Action, Blocked, Cause, Change, Hold, Impact, Note
 from reconciler.model.power import PowerStep
 from reconciler.planning.hold_id import hold_id
-from reconciler.planning.proposal import SILENT, Circumstances, Proposal
+from reconciler.planning.proposal import BY_THEMSELVES, SILENT, Circumstances, Proposal
 from reconciler.planning.prune import CONFIRM, prune_rule
 from reconciler.planning.redact import source_of
 from reconciler.planning.resolve_volume import CLAIM_KINDS
 
-_KIND_OPTION = {
-    "PersistentVolumeClaim": "--kind pvc",
-    "DataVolume": "--kind dv",
-    "NetworkAttachmentDefinition": "--kind net",
-}
 ORPHAN = "orphan"
 """Code of the note on an object whose source is no longer followed."""
 
@@ -142,8 +137,8 @@ def _prune_hold(change: Change, rule: str, said: str) -> Hold:
 
 
 def _release_command(key: ObjectKey) -> str:
-    kind = _KIND_OPTION.get(key.kind, "")
-    return " ".join(filter(None, ("gitvirt release", kind, f"{key.namespace}/{key.name}")))
+    option = f"--kind {BY_THEMSELVES[key.kind]} " if key.kind in BY_THEMSELVES else ""
+    return f"gitvirt release {option}{key.namespace}/{key.name}"
 
 
 def _keeps_data(live: LiveVm, around: Circumstances) -> str:

@@ -155,17 +155,17 @@ def ownership_obstacle(key: ObjectKey, live: LiveObject | None, policy: Policy) 
     return None
 
 
-ADOPTED_BY_THEMSELVES = {"PersistentVolumeClaim": "pvc", "DataVolume": "dv", "NetworkAttachmentDefinition": "net"}
-"""Kinds that ``gitvirt adopt --kind`` takes over on a cluster, and its word for each."""
+BY_THEMSELVES = {"PersistentVolumeClaim": "pvc", "DataVolume": "dv", "NetworkAttachmentDefinition": "net"}
+"""Kinds other than VMs that a person lets go of (``gitvirt release --kind``), and on a cluster takes over, by themselves; its word for each."""
 
 
 def adopt_command(key: ObjectKey) -> str:
     """The command that takes an object of a cluster over by itself."""
-    return f"`gitvirt adopt --kind {ADOPTED_BY_THEMSELVES[key.kind]} {key.namespace}/{key.name}`"
+    return f"`gitvirt adopt --kind {BY_THEMSELVES[key.kind]} {key.namespace}/{key.name}`"
 
 
 def _what_to_do(key: ObjectKey, policy: Policy) -> str:
-    if policy.on_cluster and key.kind in ADOPTED_BY_THEMSELVES:
+    if policy.on_cluster and key.kind in BY_THEMSELVES:
         with_vm = "" if key.kind == "NetworkAttachmentDefinition" else ", or with the VM that stands on it"
         return f"take it over with {adopt_command(key)}{with_vm}, or rename one of them"
     if key.kind in ("PersistentVolumeClaim", "DataVolume"):

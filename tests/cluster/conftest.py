@@ -14,6 +14,7 @@ from reconciler.daemon.clock import SystemClock
 from reconciler.model.policy import Policy
 from tests.cluster.front import Front
 from tests.cluster.planes import Cluster
+from tests.cluster.servers import ControlPlane
 from tests.cluster.site import ClusterSite
 from tests.cluster.vm_place import VmPlace, with_one_vm
 
@@ -22,6 +23,14 @@ from tests.cluster.vm_place import VmPlace, with_one_vm
 def namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace of one test's own."""
     yield from cluster.namespace()
+
+
+@pytest.fixture
+def own_plane(cluster: Cluster) -> ControlPlane:
+    """The API server of the run, to be killed and started again. One that somebody named is left alone."""
+    if cluster.plane is None:
+        pytest.skip("this cluster's API server is not ours to kill")
+    return cluster.plane
 
 
 @pytest.fixture(params=["real", "emulated"])

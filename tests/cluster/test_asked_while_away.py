@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,23 +15,13 @@ from tests.cluster.front import Front
 from tests.cluster.hands import wait_until
 from tests.cluster.place import place_of
 from tests.cluster.planes import Cluster
+from tests.cluster.servers import ControlPlane
 from tests.cluster.site import ClusterSite
 from tests.contract.builders import create
 from tests.unit.daemon.homes import vm_text
 from tests.unit.daemon.test_daemon_process import Process
 
 ASKED = r"GET .*/persistentvolumeclaims\?limit=1$"
-
-
-@pytest.fixture
-def started() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Processes that a test started end with it."""
-    running: list[subprocess.Popen[bytes]] = []
-    yield running
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
 
 
 def test_a_watch_that_only_begins_anew_makes_no_noise(site: ClusterSite, front: Front) -> None:
@@ -85,17 +74,19 @@ def test_watches_that_are_refused_make_it_outdated_and_catch_up_as_soon_as_someb
 
 
 def test_nothing_is_green_while_it_is_away(
-    cluster: Cluster, namespace: str, tmp_path: Path, started: list[subprocess.Popen[bytes]]
+    cluster: Cluster,
+    own_plane: ControlPlane,
+    namespace: str,
+    tmp_path: Path,
+    started: list[subprocess.Popen[bytes]],
 ) -> None:
-    if cluster.plane is None:
-        pytest.skip("this cluster's API server is not ours to kill")
     place = place_of(tmp_path, cluster, namespace, {"web.yaml": vm_text("web", run_strategy="Halted")})
     place.gitvirt("apply")
     daemon = Process(place.home)
     started.append(daemon.process)
     wait_until(place.home.settings.control_socket.exists, "it answers")
     assert "nothing to do." in place.gitvirt("plan")
-    cluster.plane.stop_api_server()
+    own_plane.stop_api_server()
     away_at = datetime.now(UTC)
     try:
         text = place.gitvirt("plan", code=13)
@@ -111,5 +102,5 @@ def test_nothing_is_green_while_it_is_away(
         daemon.end()
         place.gitvirt("plan", code=13)
     finally:
-        cluster.plane.start_api_server()
+        own_plane.start_api_server()
     assert "nothing to do." in place.gitvirt("plan")

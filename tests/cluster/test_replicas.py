@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,17 +28,6 @@ from tests.unit.daemon.replicas import Replica
 
 SHORT = LeaseTimes(duration_s=2, act_s=1.3, renew_s=0.3, look_s=0.1)
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
-
-
-@pytest.fixture
-def started() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Processes that a test started end with it."""
-    running: list[subprocess.Popen[bytes]] = []
-    yield running
-    for process in running:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
+from reconciler.daemon.clock import SystemClock
 from reconciler.daemon.cycle import CycleReport
+from reconciler.daemon.loop import CycleLoop, RunsCycles
 from reconciler.daemon.wake import Wake
 from reconciler.model.record import CycleRecord
 from reconciler.model.revision import SourceState, SourceStatus
@@ -49,6 +53,18 @@ class FakeCycle:
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.wakes) >= count, PATIENCE_S), self.wakes
             return list(self.wakes)
+
+
+@contextmanager
+def running(cycle: RunsCycles, **options: Any) -> Iterator[CycleLoop]:
+    """A loop over a cycle, ended with the context."""
+    loop = CycleLoop(cycle=cycle, clock=SystemClock(), **options)
+    loop.start()
+    try:
+        yield loop
+    finally:
+        loop.stop()
+        assert loop.join(PATIENCE_S)
 
 
 def eventually(condition: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:

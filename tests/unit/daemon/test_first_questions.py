@@ -17,7 +17,7 @@ from reconciler.daemon.service import LoopTurn
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import DaemonError, EngineError
 from tests.unit.daemon.benches import Bench
-from tests.unit.daemon.parts import PATIENCE_S, FakeCycle
+from tests.unit.daemon.parts import PATIENCE_S, FakeCycle, running
 
 FIRST = Wake(fetch=True, everything=True)
 
@@ -25,14 +25,9 @@ FIRST = Wake(fetch=True, everything=True)
 @contextmanager
 def begun(bench: Bench) -> Iterator[CycleLoop]:
     """The bench's cycle on a thread of its own, as a daemon has it; its first cycle is the test's to begin."""
-    loop = CycleLoop(cycle=bench.core.cycle, clock=SystemClock())
-    bench.operations = bench.core.operations(LoopTurn(lambda: loop), bench.home.settings)
-    loop.start()
-    try:
+    with running(bench.core.cycle) as loop:
+        bench.operations = bench.core.operations(LoopTurn(lambda: loop), bench.home.settings)
         yield loop
-    finally:
-        loop.stop()
-        assert loop.join(PATIENCE_S)
 
 
 @contextmanager
@@ -89,23 +84,22 @@ def test_a_first_cycle_that_fails_is_an_answer(monkeypatch: pytest.MonkeyPatch) 
     def act(_: Wake) -> CycleReport:
         raise EngineError("libvirt is away")
 
-    loop = CycleLoop(cycle=FakeCycle(act), clock=SystemClock())
-    loop.start()
-    with asked(lambda: LoopTurn(lambda: loop).call(lambda: "turn")) as answer:
+    with (
+        running(FakeCycle(act)) as loop,
+        asked(lambda: LoopTurn(lambda: loop).call(lambda: "turn")) as answer,
+    ):
         loop.wake(FIRST)
         assert answer() == "turn"
-    loop.stop()
-    assert loop.join(PATIENCE_S)
 
 
 def test_a_daemon_that_is_stopped_before_it_refuses() -> None:
-    loop = CycleLoop(cycle=FakeCycle(), clock=SystemClock())
-    loop.start()
-    with asked(lambda: LoopTurn(lambda: loop).call(lambda: "turn")) as answer:
+    with (
+        running(FakeCycle()) as loop,
+        asked(lambda: LoopTurn(lambda: loop).call(lambda: "turn")) as answer,
+    ):
         loop.stop()
         with pytest.raises(DaemonError, match="stopping"):
             answer()
-    assert loop.join(PATIENCE_S)
 
 
 def test_nobody_waits_for_ever() -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -15,21 +13,10 @@ from reconciler.daemon.loop import CycleLoop
 from reconciler.daemon.wake import Wake
 from reconciler.model.errors import DaemonError, EngineError
 from reconciler.model.keys import ObjectKey
-from tests.unit.daemon.parts import PATIENCE_S, FakeCycle, eventually, report
+from tests.unit.daemon.parts import PATIENCE_S, FakeCycle, eventually, report, running
 
 WEB = ObjectKey("VirtualMachine", "default", "web")
 DB = ObjectKey("VirtualMachine", "default", "db")
-
-
-@contextmanager
-def running(cycle: FakeCycle, **options: object) -> Iterator[CycleLoop]:
-    loop = CycleLoop(cycle=cycle, clock=SystemClock(), **options)
-    loop.start()
-    try:
-        yield loop
-    finally:
-        loop.stop()
-        assert loop.join(PATIENCE_S)
 
 
 def test_wakes_that_come_together_are_one_cycle(monkeypatch: pytest.MonkeyPatch) -> None:
