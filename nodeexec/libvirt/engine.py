@@ -17,12 +17,13 @@ from nodeexec.libvirt.errors import translate
 from nodeexec.libvirt.kvm_proof import KvmProof
 from nodeexec.libvirt.naming import network_name
 from nodeexec.libvirt.settings import LibvirtSettings
-from reconciler.model.adoption import Adoption, FoundObject, FoundVm, Takeover
+from nodeexec.on_a_host import OnAHost
+from reconciler.model.adoption import Adoption, FoundVm, Takeover
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import ObjectKey
-from reconciler.model.live import LiveObject, LiveVm, Observation, Outdated
-from reconciler.model.outcome import Outcome, Result
+from reconciler.model.live import LiveObject, LiveVm, Observation
+from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Change, Difference
 from reconciler.model.policy import Policy
 from reconciler.model.power import Override
@@ -33,14 +34,13 @@ from reconciler.ports import Clock, Workers
 T = TypeVar("T")
 
 
-class LibvirtEngine:
+class LibvirtEngine(OnAHost):
     """Makes manifests true on one Linux host through libvirt. See `reconciler.ports.Engine` for each method.
 
     Making one connects to nothing; the first call that needs libvirt does.
     """
 
     name = "libvirt"
-    is_platform = False
 
     def __init__(
         self,
@@ -78,10 +78,6 @@ class LibvirtEngine:
         if keys is None and self._events.listening:
             self._workers.background("sweep up", self._leftovers.sweep)
         return observation
-
-    def outdated(self) -> Outdated | None:
-        """Every look is at the host itself; see `ports.Engine`."""
-        return None
 
     def compare(self, wanted: Resolved, live: LiveObject) -> tuple[Difference, ...]:
         """Every field in which ``live`` is not as wanted."""
@@ -121,16 +117,6 @@ class LibvirtEngine:
         """Write gitvirt's marks on a domain and its volumes."""
         return self._executor.adopt(takeover)
 
-    def survey_object(self, key: ObjectKey) -> FoundObject | None:
-        """On a host disks and networks come with a VM; see `ports.Engine`."""
-        del key
-        return None
-
-    def adopt_object(self, wanted: Resolved, revision: str, expected: str) -> Outcome:
-        """See `survey_object`."""
-        del revision, expected
-        return Outcome(result=Result.REFUSED, reason=f"{wanted.key} is adopted together with the VM that stands on it")
-
     def console(self, key: ObjectKey, *, take_over: bool) -> GuestConsole | None:
         """The serial console of a running guest; None when it is off.
 
@@ -157,10 +143,6 @@ class LibvirtEngine:
     def empty_trash(self, item: str) -> Outcome:
         """Destroy one trash item for good."""
         return self._executor.empty_trash(item)
-
-    def note_disks(self) -> Outcome:
-        """Nothing to do: marks are written with each volume; see `ports.Engine`."""
-        return Outcome(result=Result.UNCHANGED)
 
     def restore_trash(self, item: str) -> Outcome:
         """Put a trashed volume back under its name."""

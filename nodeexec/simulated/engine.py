@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any, TypeVar
 
+from nodeexec.on_a_host import OnAHost
 from nodeexec.operator_ends import ends_data
 from nodeexec.simulated import trash
 from nodeexec.simulated.adoption import adopting, as_adopted, found_vm
@@ -21,11 +22,11 @@ from nodeexec.simulated.steps import Executor
 from nodeexec.simulated.vm_changes import VmChanges
 from nodeexec.simulated.volume_changes import VolumeChanges
 from nodeexec.spec_difference import compare
-from reconciler.model.adoption import Adoption, FoundObject, FoundVm, Takeover
+from reconciler.model.adoption import Adoption, FoundVm, Takeover
 from reconciler.model.document import Document
 from reconciler.model.errors import EngineError
 from reconciler.model.keys import TRASH_ITEM, ObjectKey
-from reconciler.model.live import LOST, LiveObject, LiveVm, LiveVolume, Marks, Observation, Outdated
+from reconciler.model.live import LOST, LiveObject, LiveVm, LiveVolume, Marks, Observation
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Action, Change, Difference
 from reconciler.model.power import Override
@@ -40,11 +41,10 @@ NOTHING_ENDS: Mapping[str, Any] = {}
 _numbers = count(1)
 
 
-class SimulatedEngine:
+class SimulatedEngine(OnAHost):
     """One process's view of a host. After a `SimulatedCrash` it is dead and every call crashes again."""
 
     name = "simulated"
-    is_platform = False
 
     def __init__(self, host: Host, *, owner: str, clock: Clock, workers: Workers) -> None:
         self._executor = Executor(host=host, owner=owner, clock=clock, workers=workers)
@@ -75,10 +75,6 @@ class SimulatedEngine:
             return self._call(label, look)
         except (HostError, AnswerLostError) as error:
             raise EngineError(f"the simulated host cannot be read: {error}; it will be tried again") from error
-
-    def outdated(self) -> Outdated | None:
-        """Every look is at the host itself; see `ports.Engine`."""
-        return None
 
     def compare(self, wanted: Resolved, live: LiveObject) -> tuple[Difference, ...]:
         """Pure: every difference."""
@@ -198,16 +194,6 @@ class SimulatedEngine:
 
         return self._answered(f"adopt {adoption.domain}", act)
 
-    def survey_object(self, key: ObjectKey) -> FoundObject | None:
-        """On a host disks and networks come with a VM; see `ports.Engine`."""
-        del key
-        return None
-
-    def adopt_object(self, wanted: Resolved, revision: str, expected: str) -> Outcome:
-        """See `survey_object`."""
-        del revision, expected
-        return Outcome(result=Result.REFUSED, reason=f"{wanted.key} is adopted together with the VM that stands on it")
-
     def console(self, key: ObjectKey, *, take_over: bool) -> Console | None:
         """Simulated guests have nothing to say; see `ports.Engine`."""
         del take_over
@@ -216,10 +202,6 @@ class SimulatedEngine:
     def empty_trash(self, item: str) -> Outcome:
         """Destroy one trash item; see `ports.Engine`."""
         return self._answered(f"empty trash {item}", lambda: trash.empty(self._executor, item))
-
-    def note_disks(self) -> Outcome:
-        """Nothing to do: marks are written with each volume; see `ports.Engine`."""
-        return Outcome(result=Result.UNCHANGED)
 
     def restore_trash(self, item: str) -> Outcome:
         """Put a trashed volume back; see `ports.Engine`."""
