@@ -149,7 +149,7 @@ class VmChanges:
             fault = self.credentials.hand_over(wanted.key, wanted.guest_access, live.history.runs)
         outcome = self._power(change, guest, handle, steps)
         waiting = ""
-        if not _goes_down(change):
+        if not change.takes_guest_down:
             waiting = self._change_running(wanted, live, handle, differences, steps)
             if before and any(done.startswith("attached ") for done in steps.done):
                 self._keep_places(change, wanted, handle, differences, before, steps)
@@ -356,11 +356,6 @@ def refuse_foreign(live: LiveVm, owner: str) -> None:
 def _starts_next(change: Change, guest: Guest) -> bool:
     """Whether the change ends with the start of a guest that is off."""
     return change.power is PowerStep.START and guest.reading.power is PowerState.OFF
-
-
-def _goes_down(change: Change) -> bool:
-    """Whether the change takes the guest down: what is stored comes into effect by that, or when it is started again."""
-    return change.action is Action.RESTART or change.power in (PowerStep.STOP, PowerStep.RESTART)
 
 
 def _is_live(difference: Difference) -> bool:

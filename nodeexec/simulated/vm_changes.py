@@ -28,7 +28,6 @@ from reconciler.model.domain import DiskSpec, DomainSpec, InterfaceSpec
 from reconciler.model.live import LiveVm, TrashItem
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.plan import Action, Change, Difference, Impact
-from reconciler.model.power import PowerStep
 from reconciler.model.resolved import ResolvedVm
 
 T = TypeVar("T", DiskSpec, InterfaceSpec)
@@ -76,14 +75,13 @@ class VmChanges:
         self._store(change, wanted, steps)
         self._make_seeds(wanted, steps)
         self._set_credentials(wanted, steps)
-        goes_down = change.action is Action.RESTART or change.power in (PowerStep.STOP, PowerStep.RESTART)
         if change.action is Action.RESTART:
             outcome = self.power.restart(change, steps)
         elif change.power is not None:
             outcome = self.power.carry_out(change, steps, change.power)
         else:
             outcome = steps.outcome()
-        if not goes_down:
+        if not change.takes_guest_down:
             self._change_running(wanted, steps)
         self._drop_seeds(steps)
         result = Result.APPLIED if outcome.result is Result.UNCHANGED and steps.done else outcome.result

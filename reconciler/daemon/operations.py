@@ -276,7 +276,7 @@ class Operations(TrashVerbs, AdoptVerbs):
     def _owned_vm(self, key: ObjectKey) -> Marks:
         live = self._engine.observe({key}).objects.get(key)
         if not isinstance(live, LiveVm):
-            raise missing_vm(key, self._engine.observe(None).objects, self._cycle.status())
+            raise missing_vm(key, self._engine.observe(None).objects, self._cycle.status(), self._policy.place)
         if live.marks is None or live.marks.owner != self._policy.owner:
             raise DaemonError(
                 f"VM {key.namespace}/{key.name} is not owned by {self._policy.owner!r}; it is not touched."

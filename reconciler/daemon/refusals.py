@@ -15,14 +15,14 @@ from reconciler.model.status import ObjectStatus
 from reconciler.planning.safety import KEPT_RULES
 
 
-def missing_vm(key: ObjectKey, there: Iterable[ObjectKey], told: Iterable[ObjectStatus]) -> DaemonError:
-    """There is no such VM on the host: why not, where it is declared; else the ones that were probably meant, in other
+def missing_vm(key: ObjectKey, there: Iterable[ObjectKey], told: Iterable[ObjectStatus], place: str) -> DaemonError:
+    """There is no such VM there (``place`` says where that is): why not, where it is declared; else the ones that were probably meant, in other
     namespaces too.
     """
     declared = next((status for status in told if status.key == key and status.declared), None)
     if declared is not None:
         why = f": {declared.message}" if declared.message else ""
-        return DaemonError(f"VM {key.namespace}/{key.name} is declared and not on this host (yet){why}")
+        return DaemonError(f"VM {key.namespace}/{key.name} is declared and not {place} (yet){why}")
     names = [(f"{other.namespace}/{other.name}", other.name) for other in sorted(there) if other.kind == key.kind]
     near = difflib.get_close_matches(key.name, [short for _, short in names], n=3, cutoff=0.6)
     meant = ", ".join(full for full, short in names if short in near)

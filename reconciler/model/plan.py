@@ -111,6 +111,11 @@ class Change:
     restore: str = ""
     needs: tuple[ObjectKey, ...] = ()
 
+    @property
+    def takes_guest_down(self) -> bool:
+        """Whether a guest that runs is ended by it: what is stored comes into effect by that, or when it is started again."""
+        return self.action is Action.RESTART or self.power in (PowerStep.STOP, PowerStep.RESTART)
+
     def to_dict(self) -> dict[str, Any]:
         """The public JSON shape."""
         return {
