@@ -110,9 +110,11 @@ def test_a_deletion_that_was_begun_is_known_as_ours_when_the_vm_is_declared_agai
 ) -> None:
     vm, _ = adopted(site, front)
     site.hands.run_instance(site.namespace, "web")
-    running = wait_until(lambda: (found := site.look(vm.key)) and found.running is not None and found, "it runs")
+    running = wait_until(lambda: (found := site.caught_up(vm.key)) and found.running is not None and found, "it runs")
     assert site.engine.apply(delete(running)).result is Result.PROGRESSING
-    halted = wait_until(lambda: site.engine.compare(vm, site.look(vm.key)) and site.look(vm.key), "it is stopped")
+    halted = wait_until(
+        lambda: site.engine.compare(vm, site.caught_up(vm.key)) and site.caught_up(vm.key), "it is stopped"
+    )
     (difference,) = site.engine.compare(vm, halted)
     assert (difference.path, difference.before, difference.refused) == ("spec.runStrategy", "Halted", "")
     assert site.engine.apply(update(vm, halted)).result is Result.APPLIED
@@ -120,3 +122,29 @@ def test_a_deletion_that_was_begun_is_known_as_ours_when_the_vm_is_declared_agai
     assert again is not None
     assert again["spec"]["runStrategy"] == "Always"
     assert "gitvirt.io/stopping" not in again["metadata"]["annotations"]
+
+
+def test_an_answer_that_comes_after_the_news_that_the_vm_is_gone_does_not_bring_it_back(
+    site: ClusterSite, front: Front
+) -> None:
+    """Else its disks would be in use by it until all is listed anew."""
+    root = site.data_volume("root")
+    vm = site.vm("web", disks={"root": root})
+    disk, live = made(site, root), made(site, vm)
+    theirs = ["kubevirt.io/virtualMachineControllerFinalize"]
+    site.hands.patch(VM, site.namespace, "web", {"metadata": {"finalizers": theirs}})
+
+    def is_let_go() -> None:
+        going = site.hands.get(VM, site.namespace, "web")
+        if going is None or not going["metadata"].get("deletionTimestamp") or going["metadata"]["finalizers"] != theirs:
+            return
+        site.hands.patch(VM, site.namespace, "web", {"metadata": {"finalizers": None}})
+        wait_until(lambda: site.engine._caches.find(vm.key) is None, "the watch tells of it")
+
+    front.reacts = is_let_go
+    site.engine.apply(delete(live))
+    assert site.hands.get(VM, site.namespace, "web") is None
+    assert site.look(vm.key) is None
+    assert site.engine.apply(delete(disk)).result is not Result.RETRY
+    (item,) = site.engine.observe(None).trash
+    assert item.key == root.key
