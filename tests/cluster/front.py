@@ -62,7 +62,8 @@ class Front:
         self.seen: list[str] = []
         self.acted: list[tuple[str, str, str]] = []
         self._act = act
-        self._watches: set[socket.socket] = set()
+        self._watches: dict[socket.socket, str] = {}
+        self._cuts = 0
         self._lock = threading.Lock()
         self.reacts: Callable[[], None] = lambda: None
         """What a controller does at once after each write, before its answer goes out: the least favourable moment."""
@@ -84,15 +85,15 @@ class Front:
             self.planned.append(made)
         return made
 
-    @property
-    def watches(self) -> int:
-        """How many connections watches have open, on both sides."""
+    def watches(self, plural: str) -> int:
+        """How many watches of a kind stand."""
         with self._lock:
-            return len(self._watches)
+            return sum(f"/{plural}?" in line for line in self._watches.values()) // 2
 
     def cut_watches(self) -> None:
-        """Break every watch that is open."""
+        """Break every watch that was asked for until now, also those that are just being opened."""
         with self._lock:
+            self._cuts += 1
             open_ones = list(self._watches)
         for one in open_ones:
             with suppress(OSError):
@@ -103,19 +104,20 @@ class Front:
         self.cut_watches()
         self._server.close()
 
-    def _due(self, line: str) -> Planned | None:
+    def _due(self, line: str) -> tuple[Planned | None, int]:
+        """What is planned for a request, and how often watches were cut before it came."""
         with self._lock:
             self.seen.append(line)
             found = next((one for one in self.planned if one.times > 0 and one.line.search(line)), None)
             if found is not None:
                 found.times -= 1
-            return found
+            return found, self._cuts
 
     def _serve(self, exchange: Exchange) -> None:
-        planned = self._due(f"{exchange.command} {exchange.path}")
+        planned, cuts = self._due(f"{exchange.command} {exchange.path}")
         if planned is not None:
             if planned.carried_out:
-                self._pass_on(exchange, lost=True)
+                self._pass_on(exchange, cuts, lost=True)
             time.sleep(planned.hang_s)
             exchange.answer(planned.status, planned.text or json.dumps(planned.body).encode(), planned.headers)
             return
@@ -134,9 +136,9 @@ class Front:
                 status, said = refusal.status, refusal.body
             exchange.answer(status, json.dumps(said).encode() if status >= 400 else b"")
             return
-        self._pass_on(exchange, lost=False)
+        self._pass_on(exchange, cuts, lost=False)
 
-    def _pass_on(self, exchange: Exchange, *, lost: bool) -> None:
+    def _pass_on(self, exchange: Exchange, cuts: int, *, lost: bool) -> None:
         host, port = self._to.hostname or "", self._to.port
         to: http.client.HTTPConnection = (
             http.client.HTTPSConnection(host, port, context=self._tls, timeout=400)
@@ -150,7 +152,7 @@ class Front:
             if lost:
                 answer.read()
             elif "watch=true" in exchange.path and answer.status == 200:
-                self._stream(exchange, to, answer)
+                self._stream(exchange, to, answer, cuts)
             else:
                 kept = {"Retry-After": value} if (value := answer.headers.get("Retry-After")) else {}
                 said = answer.read()
@@ -162,14 +164,21 @@ class Front:
         finally:
             to.close()
 
-    def _stream(self, exchange: Exchange, to: http.client.HTTPConnection, answer: http.client.HTTPResponse) -> None:
-        exchange.begin_stream(chunked=False)
+    def _stream(
+        self, exchange: Exchange, to: http.client.HTTPConnection, answer: http.client.HTTPResponse, cuts: int
+    ) -> None:
+        ends = (exchange.connection, to.sock)
         with self._lock:
-            self._watches |= {exchange.connection, to.sock}
+            if self._cuts != cuts:
+                exchange.close_connection = True
+                return
+            self._watches |= dict.fromkeys(ends, exchange.path)
         try:
+            exchange.begin_stream(chunked=False)
             while piece := answer.read1(65536):
                 if not self.is_silent:
                     exchange.send(piece)
         finally:
             with self._lock:
-                self._watches -= {exchange.connection, to.sock}
+                for end in ends:
+                    self._watches.pop(end, None)

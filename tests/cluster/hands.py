@@ -137,8 +137,7 @@ class Hands:
         self, namespace: str, name: str, phase: str = "Running", *, finalizers: tuple[str, ...] = ()
     ) -> dict[str, Any]:
         """What virt-controller does of a VM that should run: an instance of its template."""
-        vm = self.get(VM, namespace, name)
-        assert vm is not None
+        vm = self.call("GET", KINDS[VM].path(namespace, name))
         owner = {
             "apiVersion": "kubevirt.io/v1",
             "kind": VM,

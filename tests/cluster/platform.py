@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nodeexec.kubevirt.client import APPLY
+from nodeexec.kubevirt.errors import ApiError
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, INSTANCE, KINDS, NETWORK, VM
 from tests.cluster.hands import Hands
 from tests.cluster.played_vms import PlayedVms
@@ -19,6 +20,7 @@ from tests.cluster.played_volumes import PlayedVolumes
 
 STORAGE_CLASS = "gitvirt-played"
 _PASSES = 20
+_MOVED = (404, 409)
 _SEEN = (VM, INSTANCE, DATA_VOLUME, CLAIM, NETWORK)
 Listed = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Kind → name → object."""
@@ -50,10 +52,15 @@ class Platform:
         self.volumes.now += seconds
 
     def settle(self) -> Listed:
-        """Act until there is nothing to do; what there is then."""
+        """Act until there is nothing to do; what there is then. What somebody else took away or wrote meanwhile is looked at again."""
         for _ in range(_PASSES):
             listed = self._listed()
-            acted = [self.vms.step(listed), self.volumes.step(listed), self._collect(listed)]
+            try:
+                acted = [self.vms.step(listed), self.volumes.step(listed), self._collect(listed)]
+            except ApiError as error:
+                if error.status not in _MOVED:
+                    raise
+                continue
             if not any(acted):
                 return listed
         raise AssertionError(f"the controllers of {self._namespace} did not come to rest")

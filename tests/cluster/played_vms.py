@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nodeexec.kubevirt.errors import ApiError
+from nodeexec.kubevirt.finalizers import DISKS
 from nodeexec.kubevirt.kinds import INSTANCE, VM
 from nodeexec.kubevirt.vm_references import claim_names, template_of
 from tests.cluster.emulator import Refusal
@@ -141,8 +142,7 @@ class PlayedVms:
         if metadata.get("deletionTimestamp"):
             if instance is not None:
                 return self._stop(instance)
-            self._let_go(VM, name)
-            return True
+            return self._let_go_vm(vm)
         asked = self._asked.get(name) or []
         if asked[:1] == ["stop"]:
             if instance is not None:
@@ -214,6 +214,17 @@ class PlayedVms:
         if all(status.get(field) == value for field, value in said.items()):
             return False
         self._hands.set_status(VM, self._namespace, vm["metadata"]["name"], said)
+        return True
+
+    def _let_go_vm(self, vm: Mapping[str, Any]) -> bool:
+        """KubeVirt's own finalizer goes; gitvirt's holds the VM until its disks are out of its hands."""
+        metadata = vm["metadata"]
+        finalizers = metadata.get("finalizers") or ()
+        kept = [one for one in finalizers if one == DISKS]
+        if len(kept) == len(finalizers):
+            return False
+        change = {"finalizers": kept or None, "resourceVersion": metadata["resourceVersion"]}
+        self._hands.patch(VM, self._namespace, metadata["name"], {"metadata": change})
         return True
 
     def _let_go(self, kind: str, name: str) -> None:

@@ -110,6 +110,10 @@ class ControlPlane:
             f"--authentication-kubeconfig={self.kubeconfig}", f"--authorization-kubeconfig={self.kubeconfig}",
         )  # fmt: skip
 
+    def stop_controllers(self) -> None:
+        """End what `start_garbage_collector` began."""
+        self._end("kube-controller-manager", signal.SIGKILL)
+
     @staticmethod
     def has_garbage_collector() -> bool:
         """Whether its binary is there."""

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nodeexec.kubevirt.engine import KubevirtEngine
+from nodeexec.kubevirt.keeping import version_of
+from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, INSTANCE, VM
 from nodeexec.kubevirt.settings import KubevirtSettings
 from reconciler.daemon.clock import SystemClock
 from reconciler.model.document import Document
@@ -17,8 +19,10 @@ from reconciler.model.resolved import ResolvedNetwork, ResolvedVm, ResolvedVolum
 from reconciler.planning.resolve_cluster import network_of_cluster, vm_of_cluster, volume_of_cluster
 from reconciler.planning.resolve_vm import References
 from reconciler.ports import Clock
-from tests.cluster.hands import Hands
+from tests.cluster.hands import Hands, wait_until
 from tests.contract.builders import Site, digest
+
+_BESIDE = {VM: INSTANCE, DATA_VOLUME: CLAIM}
 
 
 @dataclass(kw_only=True)
@@ -44,6 +48,22 @@ class ClusterSite(Site):
         observation = self.engine.observe([key])
         assert not observation.is_unknown(key), observation.unreadable
         return observation.objects.get(key)
+
+    def caught_up(self, key: ObjectKey, engine: KubevirtEngine | None = None) -> LiveObject | None:
+        """A live object, once an engine (this site's) has seen all that was written of it and of what is beside it until now. Each kind has a
+        watch of its own: of two writes the later one may be told first, and the earlier one just when a plan is carried out.
+        """
+        seeing = engine or self.engine
+        seeing.observe(())
+        for kind in filter(None, (key.kind, _BESIDE.get(key.kind))):
+            there = version_of(self.hands.get(kind, key.namespace, key.name) or {})
+
+            def is_seen(kind: str = kind, there: int = there) -> bool:
+                known = seeing._caches.get(kind, (key.namespace, key.name))
+                return known is None if there == 0 else version_of(known or {}) >= there
+
+            wait_until(is_seen, f"{kind} {key.name} is seen as it is")
+        return seeing.observe([key]).objects.get(key)
 
     def labels(self, key: ObjectKey, engine: KubevirtEngine | None = None) -> Mapping[str, str]:
         """The labels of an object, as an engine (this site's) has last seen them."""

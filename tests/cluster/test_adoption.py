@@ -15,7 +15,6 @@ import yaml
 
 from nodeexec.kubevirt.kinds import CLAIM, DATA_VOLUME, INSTANCE, VM
 from reconciler.model.adoption import Adoption, Takeover
-from reconciler.model.live import LiveVm
 from reconciler.model.outcome import Outcome, Result
 from reconciler.model.resolved import ResolvedVm, ResolvedVolume
 from reconciler.planning.adoption import Findings, findings, match, with_kept
@@ -60,10 +59,8 @@ def stranger(site: ClusterSite, metadata: Mapping[str, Any] | None = None) -> No
     about = {**(metadata or {}), "name": "web", "namespace": site.namespace}
     site.hands.create({"apiVersion": "kubevirt.io/v1", "kind": VM, "metadata": about, "spec": spec})
     site.hands.run_instance(site.namespace, "web")
-    site.engine.observe(None)
-    key = site.claim("root").key
-    wait_until(lambda: site.look(key), "the claim is seen")
-    wait_until(lambda: isinstance(found := site.look(_key(site)), LiveVm) and found.running, "the guest is seen")
+    site.caught_up(site.claim("root").key)
+    site.caught_up(_key(site))
 
 
 def manifest(site: ClusterSite, memory: str = "64Mi", **changes: Any) -> ResolvedVm:

@@ -301,7 +301,7 @@ def test_a_running_vm_is_known_by_its_instance_and_what_waits_for_a_restart(site
 
 
 def _vm(site: ClusterSite, key: Any) -> LiveVm:
-    live = site.look(key)
+    live = site.caught_up(key)
     assert isinstance(live, LiveVm)
     return live
 

@@ -68,7 +68,7 @@ def test_a_cut_watch_is_resumed_and_nothing_is_missed(site: ClusterSite, front: 
     vm = site.vm("web")
     site.engine.apply(create(vm))
     lists = sum("limit=" in line for line in front.seen)
-    wait_until(lambda: front.watches >= 5, "kinds are watched")
+    wait_until(lambda: front.watches("virtualmachines"), "the VM is watched")
     front.cut_watches()
     site.hands.patch(VM, site.namespace, "web", {"metadata": {"labels": {"by": "hand"}}})
     wait_until(lambda: site.labels(vm.key).get("by"), "the change is seen")
@@ -127,10 +127,10 @@ def test_a_kind_that_the_cluster_lacks_is_told_and_no_other_waits(
 def test_power_goes_through_kubevirt_s_own_actions(site: ClusterSite, front: Front) -> None:
     vm = site.vm("web", run_strategy="Manual")
     assert site.engine.apply(create(vm, power=PowerStep.START)).result is Result.APPLIED
-    wait_until(lambda: site.look(vm.key).power is PowerState.RUNNING, "it runs")
+    wait_until(lambda: site.caught_up(vm.key).power is PowerState.RUNNING, "it runs")
     for step, state in ((PowerStep.PAUSE, PowerState.PAUSED), (PowerStep.UNPAUSE, PowerState.RUNNING)):
-        assert site.engine.apply(update(vm, site.look(vm.key), power=step)).result is Result.APPLIED
-        wait_until(lambda state=state: site.look(vm.key).power is state, str(state))
+        assert site.engine.apply(update(vm, site.caught_up(vm.key), power=step)).result is Result.APPLIED
+        wait_until(lambda state=state: site.caught_up(vm.key).power is state, str(state))
     assert [verb for verb, _, _ in front.acted] == ["start", "pause", "unpause"]
 
 
@@ -138,11 +138,15 @@ def test_a_running_vm_is_stopped_before_it_is_deleted(site: ClusterSite, front: 
     vm = site.vm("web")
     site.engine.apply(create(vm))
     site.hands.run_instance(site.namespace, "web")
-    live = wait_until(lambda: (found := site.look(vm.key)) and found.power is PowerState.RUNNING and found, "it runs")
+    live = wait_until(
+        lambda: (found := site.caught_up(vm.key)) and found.power is PowerState.RUNNING and found, "it runs"
+    )
     first = site.engine.apply(delete(live))
     assert first.result is Result.PROGRESSING
     assert site.hands.get(VM, site.namespace, "web") is not None
-    gone = wait_until(lambda: (found := site.look(vm.key)) and found.power is PowerState.OFF and found, "it is off")
+    gone = wait_until(
+        lambda: (found := site.caught_up(vm.key)) and found.power is PowerState.OFF and found, "it is off"
+    )
     assert site.engine.apply(delete(gone)).result is Result.APPLIED
     assert site.hands.get(VM, site.namespace, "web") is None
     assert [verb for verb, _, _ in front.acted] == ["stop"]
@@ -155,10 +159,10 @@ def test_a_second_stop_stops_the_second_run(site: ClusterSite, front: Front) -> 
     for run in (1, 2):
         site.hands.patch(VM, site.namespace, "web", {"spec": {"runStrategy": "Always"}}, manager="virt-api")
         site.hands.run_instance(site.namespace, "web")
-        wait_until(lambda: site.look(vm.key).power is PowerState.RUNNING, "it runs")
-        stop = update(vm, site.look(vm.key), power=PowerStep.STOP)
+        wait_until(lambda: site.caught_up(vm.key).power is PowerState.RUNNING, "it runs")
+        stop = update(vm, site.caught_up(vm.key), power=PowerStep.STOP)
         assert site.engine.apply(stop).result is Result.PROGRESSING
-        wait_until(lambda: site.look(vm.key).power is PowerState.OFF, "it is off")
+        wait_until(lambda: site.caught_up(vm.key).power is PowerState.OFF, "it is off")
         assert [verb for verb, _, _ in front.acted] == ["stop"] * run
 
 
@@ -183,9 +187,7 @@ def test_a_stop_is_asked_for_once_whatever_the_two_clocks_say(site: ClusterSite,
         front.plan("PUT .*/stop", 202, times=10)  # the guest takes its time
         for _ in range(3):
             live: Any = wait_until(
-                lambda: (
-                    (seen := skewed.observe([vm.key]).objects.get(vm.key)) and seen.power is PowerState.RUNNING and seen
-                ),
+                lambda: (seen := site.caught_up(vm.key, skewed)) and seen.power is PowerState.RUNNING and seen,
                 "it runs",
             )
             assert skewed.apply(update(vm, live, power=PowerStep.STOP)).result is Result.PROGRESSING
@@ -198,10 +200,12 @@ def test_a_stop_that_kubevirt_refused_is_asked_for_again(site: ClusterSite, fron
     vm = site.vm("web")
     site.engine.apply(create(vm))
     site.hands.run_instance(site.namespace, "web")
-    live = wait_until(lambda: (found := site.look(vm.key)) and found.power is PowerState.RUNNING and found, "it runs")
+    live = wait_until(
+        lambda: (found := site.caught_up(vm.key)) and found.power is PowerState.RUNNING and found, "it runs"
+    )
     front.plan("PUT .*/stop", 500)
     assert site.engine.apply(update(vm, live, power=PowerStep.STOP)).result is Result.RETRY
-    live = site.look(vm.key)
+    live = site.caught_up(vm.key)
     assert site.engine.apply(update(vm, live, power=PowerStep.STOP)).result is Result.PROGRESSING
     assert [verb for verb, _, _ in front.acted] == ["stop"]
 

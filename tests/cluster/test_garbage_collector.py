@@ -18,6 +18,13 @@ def test_the_disks_of_a_deleted_vm_survive_it_and_come_back(real_site: ClusterSi
     if cluster.plane is None or not ControlPlane.has_garbage_collector():
         pytest.skip("no kube-controller-manager in KUBEBUILDER_ASSETS to collect garbage")
     cluster.plane.start_garbage_collector()
+    try:
+        disks_survive(site)
+    finally:
+        cluster.plane.stop_controllers()
+
+
+def disks_survive(site: ClusterSite) -> None:
     root = site.data_volume("root")
     made(site, root)
     storage = {"resources": {"requests": {"storage": "16Mi"}}}
@@ -29,8 +36,9 @@ def test_the_disks_of_a_deleted_vm_survive_it_and_come_back(real_site: ClusterSi
     metadata = {"name": "root", "namespace": site.namespace}
     site.hands.create({"apiVersion": "v1", "kind": CLAIM, "metadata": metadata, "spec": spec})
     own(site, DATA_VOLUME, "root", CLAIM, "root")
-    live = wait_until(lambda: site.look(vm.key), "the VM is seen")
-    wait_until(lambda: "ownerReferences" in str(site.look(root.key)), "the reference is seen")
+    live = site.caught_up(vm.key)
+    assert live is not None
+    assert "ownerReferences" in str(site.caught_up(root.key))
     site.engine.apply(delete(live))
     wait_until(lambda: site.look(vm.key) is None, "the VM is gone", 60.0)
     sentinel(site)

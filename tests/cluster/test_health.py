@@ -86,7 +86,8 @@ def test_a_guest_that_finds_no_node_says_why_and_one_that_is_well_costs_nothing(
     vm = site.vm("web")
     site.engine.apply(create(vm))
     site.hands.run_instance(site.namespace, "web", "Running")
-    wait_until(lambda: getattr(site.look(vm.key), "reported", "") == "Running", "it runs")
+    live = site.caught_up(vm.key)
+    assert isinstance(live, LiveVm) and live.reported == "Running"
     site.engine.observe(None)
     assert (fault(site, vm.key), asked(front)) == ("", [])
     warn(
@@ -126,7 +127,7 @@ def test_an_import_that_fails_is_told_on_volume_and_vm_without_its_secrets(site:
         DATA_VOLUME, site.namespace, "root", {"phase": "ImportInProgress", "progress": "45.0%", "conditions": [running]}
     )
     wait_until(lambda: getattr(site.look(root.key), "pending", "") == "ImportInProgress, 45%", "it is slow, not stuck")
-    live = site.look(vm.key)
+    live = site.caught_up(vm.key)
     assert isinstance(live, LiveVm)
     assert (live.fault, live.pending) == ("", "Provisioning: root ImportInProgress 45.0%")
     assert asked(front) == []

@@ -73,7 +73,7 @@ def settled(site: ClusterSite, platform: Platform, key: ObjectKey) -> None:
 
 
 def look(site: ClusterSite, key: ObjectKey) -> LiveVolume:
-    found = site.look(key)
+    found = site.caught_up(key)
     assert isinstance(found, LiveVolume)
     return found
 
@@ -284,12 +284,14 @@ def test_many_disks_are_noted_in_one_request_and_a_vm_waits_for_the_one_that_is_
     assert site.writes() == 22
     platform.settle()
     claim, vm = ObjectKey(CLAIM, namespace, "data"), ObjectKey(VM, namespace, "web")
+    for one in site.hands.list(CLAIM, namespace):
+        site.caught_up(ObjectKey(CLAIM, namespace, one["metadata"]["name"]))
     wait_until(lambda: living.turn() and len(remembered(site)) == 21, "all are noted")
     assert site.writes() <= 22 + 4, "a request a cycle, not one a disk"
     before = site.writes()
     assert living.turn().changes == ()
     assert site.writes() == before
-    site.hands.delete(VM, namespace, "web")
+    deleted(site, vm)
     deleted(site, claim)
     plan = wait_until(lambda: (now := living.turn()).blocked and now, "it is seen")
     assert {entry.key for entry in plan.blocked} == {claim, vm}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 from nodeexec.kubevirt.engine import KubevirtEngine
@@ -32,12 +32,10 @@ def test_killed_in_the_middle_of_an_apply_of_many(
     assert isinstance(engine, KubevirtEngine)
     try:
         engine.observe(None)  # the watches stand before it dies
-        killer = threading.Thread(target=lambda: _kill_after(engine, 25, own_plane.stop_api_server))
-        killer.start()
+        _at_write(engine, 25, own_plane.stop_api_server)
         first = core.cycle.run(Wake(fetch=True))
-        killer.join()
         faults = [one.outcome for one in first.record.applied if one.outcome.is_fault]
-        assert faults, "it died too late"
+        assert faults
         assert all("cannot be reached" in one.reason or "did not answer" in one.reason for one in faults), faults
         core.cycle.run(Wake(everything=True))  # while it is away nothing is concluded, and nothing ends
         own_plane.start_api_server()
@@ -48,12 +46,14 @@ def test_killed_in_the_middle_of_an_apply_of_many(
             return len(cluster.hands.list(VM, namespace)) == VMS
 
         wait_until(is_done, "all is applied", 60.0)
+
+        def has_nothing_to_do() -> bool:
+            plan = core.cycle.run(Wake(everything=True)).plan
+            return plan is not None and (plan.changes, plan.blocked) == ((), ())
+
+        wait_until(has_nothing_to_do, "what was carried out without an answer is seen")
         before = engine.requests
-        silent = wait_until(
-            lambda: not (report := core.cycle.run(Wake(everything=True))).record.applied and report, "it is silent"
-        )
-        assert silent.plan is not None
-        assert (silent.plan.changes, silent.plan.blocked) == ((), ())
+        assert core.cycle.run(Wake(everything=True)).record.applied == ()
         assert engine.requests.get("PATCH") == before.get("PATCH")
         generations = {vm["metadata"]["generation"] for vm in cluster.hands.list(VM, namespace)}
         assert generations == {1}
@@ -64,11 +64,16 @@ def test_killed_in_the_middle_of_an_apply_of_many(
         core.close()
 
 
-def _kill_after(engine: KubevirtEngine, writes: int, kill: Callable[[], None]) -> None:
-    until = time.monotonic() + 30.0
-    while engine.requests.get("PATCH", 0) < writes and time.monotonic() < until:
-        time.sleep(0.002)
-    kill()
+def _at_write(engine: KubevirtEngine, number: int, kill: Callable[[], None]) -> None:
+    """Before the engine sends that write, while others are on their way."""
+    numbers, may_write = count(1), engine._client._may_write
+
+    def asked() -> bool:
+        if next(numbers) == number:
+            kill()
+        return may_write()
+
+    engine._client._may_write = asked
 
 
 def _labels(engine: KubevirtEngine, namespace: str) -> dict[str, str]:

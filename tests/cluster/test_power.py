@@ -60,7 +60,7 @@ class Powered:
 
     def live(self, vm: ResolvedVm) -> LiveVm:
         """The VM as it is seen."""
-        found = self.site.look(vm.key)
+        found = self.site.caught_up(vm.key)
         assert isinstance(found, LiveVm)
         return found
 

@@ -127,6 +127,22 @@ class Account:
         }
         return bool(self.hands.call("POST", REVIEWS, body)["status"]["allowed"])
 
+    def are_in_force(self) -> bool:
+        """Whether the authorizer knows each rule: roles and bindings come to it one by one, on watches of their own."""
+        places = {"gitvirt": self.own, "vms": self.vms}
+        return all(
+            self.may(
+                rule["verbs"][0],
+                rule["resources"][0],
+                places.get(namespace, namespace) if role["kind"] == "Role" else self.vms,
+                rule["apiGroups"][0],
+                next(iter(rule.get("resourceNames", ())), ""),
+            )
+            for namespace, role in resources(BASE / self.overlay)
+            if role["kind"] in ("Role", "ClusterRole")
+            for rule in role["rules"]
+        )
+
     @property
     def rights(self) -> set[tuple[str, str]]:
         """(verb, resource) of every rule about objects of VMs."""
@@ -162,7 +178,7 @@ def account(cluster: Cluster, namespace: str, request: pytest.FixtureRequest) ->
     made.install()
     made.log_in()
     try:
-        wait_until(lambda: made.may("watch", "virtualmachines", namespace, "kubevirt.io"), "the rights are in force")
+        wait_until(made.are_in_force, "the rights are in force")
         yield made
     finally:
         made.remove()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,19 +20,22 @@ class StoredLease:
     def __init__(self) -> None:
         self.lease: dict[str, Any] | None = None
         self.writes = 0
+        self._lock = threading.Lock()
 
     def read(self) -> Mapping[str, Any] | None:
         return json.loads(json.dumps(self.lease)) if self.lease else None
 
     def create(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        if self.lease is not None:
-            raise MovedError
-        return self._stored(body)
+        with self._lock:
+            if self.lease is not None:
+                raise MovedError
+            return self._stored(body)
 
     def replace(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        if self.lease is None or body["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
-            raise MovedError
-        return self._stored(body)
+        with self._lock:
+            if self.lease is None or body["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"]:
+                raise MovedError
+            return self._stored(body)
 
     def annotate(self) -> None:
         """Somebody else writes it."""

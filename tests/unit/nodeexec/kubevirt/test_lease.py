@@ -218,7 +218,15 @@ def leadership(
 
 def test_on_threads_it_is_kept_lost_and_told_once() -> None:
     stored, told, away, passed_s = StoredLease(), [], threading.Event(), [1000.0]
-    first = leadership(stored, "first", lambda: passed_s[0], lambda: "unsent" if away.is_set() else "")
+    unsent: list[str] = []
+
+    def fault() -> str:
+        if not away.is_set():
+            return ""
+        unsent.append("unsent")
+        return unsent[-1]
+
+    first = leadership(stored, "first", lambda: passed_s[0], fault)
     second = leadership(stored, "second", lambda: passed_s[0])
     first.when_lost(told.append)
     assert first.attempt()
@@ -232,6 +240,7 @@ def test_on_threads_it_is_kept_lost_and_told_once() -> None:
         with pytest.raises(LockedError, match="leads: first"):
             leadership(stored, "command", lambda: time.monotonic() / 10).acquire()  # the holder is seen to live
         away.set()
+        eventually(lambda: unsent)  # what was on its way before has arrived
         cut_off_at = passed_s[0]
         while not second.attempt():
             passed_s[0] += second.patience_s
