@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from nodeexec.kubevirt import client as module
 from nodeexec.kubevirt.client import ApiClient
 from nodeexec.kubevirt.configuration import connection_of
 from nodeexec.kubevirt.errors import ApiError, Request, UnreachableError
@@ -20,10 +21,23 @@ ASKED = Request(verb="get", resource="things")
 Serve = Callable[[Exchange], None]
 
 
+class _Clock:
+    """Time as a client sees it; a server may let it pass."""
+
+    passed_s = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.passed_s
+
+
+_CLOCK = _Clock()
+
+
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[Callable[[Serve], ApiClient]]:
-    """Makes a client of a server that answers as it is told; requests have half a second where it takes its time."""
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Serve], ApiClient]]:
+    """Makes a client of a server that answers as it is told; requests have half a second where it says nothing."""
     servers: list[Loopback] = []
+    monkeypatch.setattr(module, "time", _CLOCK)
 
     def made(serve: Serve) -> ApiClient:
         servers.append(Loopback("answers", serve))
@@ -31,7 +45,7 @@ def client(tmp_path: Path) -> Iterator[Callable[[Serve], ApiClient]]:
         path.write_bytes(orjson.dumps(kubeconfig_text(servers[-1].url, "answers")))
         return ApiClient(
             lambda: connection_of(KubevirtSettings(kubeconfig=str(path))),
-            timeout_s=0.5 if serve in (trickles, says_nothing) else 60.0,
+            timeout_s=0.5 if serve is says_nothing else 60.0,
         )
 
     yield made
@@ -53,6 +67,7 @@ def trickles(exchange: Exchange) -> None:
         for _ in range(600):
             exchange.wfile.write(b" ")
             exchange.wfile.flush()
+            _CLOCK.passed_s += 61.0
             time.sleep(0.1)
 
 
