@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,9 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from reconciler.cli.invocation import FaultTellingGroup, Invocation, examples
+from reconciler.cli.invocation import FaultTellingGroup, Invocation, examples, tell_fault
+from reconciler.cli.standard_streams import guarded_streams
+from reconciler.model.errors import OutputError
 from reconciler.model.plain_text import plain_lines
 
 _SHARED_WITH_VALUE = ("--settings", "--set")
@@ -121,7 +124,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shared_ones, rest = split_shared(sys.argv[1:] if arguments is None else arguments)
     # Called itself, the Typer object would put a hook of its own in place of ours.
     command = get_command(build_app(rest[0] if rest else ""))
-    command(args=[*shared_ones, *rest], prog_name="gitvirt")
+    with guarded_streams():
+        try:
+            command(args=[*shared_ones, *rest], prog_name="gitvirt")
+        except OutputError as fault:
+            # Help and version are told before there is a command.
+            tell_fault(fault)
+            sys.exit(fault.exit_code)
 
 
 def split_shared(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -146,6 +155,7 @@ def split_shared(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 def _end_crashed(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
     """A broken invariant has an exit code of its own, so that `diff` never says "differs" (1) when it fell over."""
     print(plain_lines("".join(traceback.format_exception(kind, fault, trace)), _MAX_LINE), file=sys.stderr)
-    sys.stdout.flush()
+    with suppress(OSError, OutputError):
+        sys.stdout.flush()
     sys.stderr.flush()
     os._exit(130 if issubclass(kind, KeyboardInterrupt) else _CRASHED)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from reconciler.cli.standard_streams import guarded_streams
 from reconciler.daemon.control_client import ask
-from reconciler.model.errors import GitvirtError
+from reconciler.model.errors import GitvirtError, OutputError
 from reconciler.model.plain_text import is_plain
 
 SETTINGS = Path("/etc/gitvirt/settings.yaml")
@@ -25,9 +28,11 @@ def main(arguments: Sequence[str]) -> None:
     """Print the names of one kind."""
     what = arguments[0] if arguments else "vm"
     named = arguments[1] if len(arguments) > 1 else os.environ.get("GITVIRT_SETTINGS", "")
-    for name in names(what, Path(named) if named else SETTINGS):
-        if is_plain(name) and " " not in name:
-            print(name)
+    with guarded_streams(), suppress(OutputError):
+        for name in names(what, Path(named) if named else SETTINGS):
+            if is_plain(name) and " " not in name:
+                print(name)
+        sys.stdout.flush()
 
 
 def names(what: str, settings: Path) -> Sequence[str]:

@@ -14,6 +14,7 @@ from reconciler.cli.get import COLUMNS
 from reconciler.cli.invocation import examples, invocation
 from reconciler.cli.options import Kind
 from reconciler.cli.output import write_table
+from reconciler.model.errors import OutputError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.status import ObjectState, ObjectStatus
 from reconciler.settings import DEFAULT_PATH, Settings, redacted_url
@@ -72,11 +73,12 @@ class SettledTable:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._shown: tuple[tuple[str, ...], ...] | None = None
+        self._is_lost = False
 
     def __call__(self, report: CycleReport, statuses: Sequence[ObjectStatus]) -> None:
         """Hear of a cycle."""
         vms = [status for status in statuses if status.key.kind == "VirtualMachine"]
-        if not report.record.revisions or not vms or not all(map(is_settled, vms)):
+        if self._is_lost or not report.record.revisions or not vms or not all(map(is_settled, vms)):
             return
         if any(status.state is ObjectState.PROGRESSING for status in statuses):
             return
@@ -86,13 +88,25 @@ class SettledTable:
         if facts == self._shown:
             return
         first, self._shown = self._shown is None, facts
+        try:
+            self._show(vms, with_what_next=first)
+        except (OutputError, BrokenPipeError) as fault:
+            # No table is worth a cycle.
+            self._is_lost = True
+            import structlog
+
+            from reconciler.daemon import events
+
+            structlog.get_logger("gitvirt.run").warning(events.TABLE_LOST, reason=str(fault))
+
+    def _show(self, vms: Sequence[ObjectStatus], *, with_what_next: bool) -> None:
         from reconciler.daemon.views import status_view
 
         columns, _ = COLUMNS[Kind.VM]
         rows = [status_view(vm, with_document=False) for vm in vms]
         typer.echo("")
         write_table([heading for heading, _ in columns], [[cell(row) for _, cell in columns] for row in rows])
-        if first:
+        if with_what_next:
             self._tell_what_next(vms)
         typer.echo("")
 

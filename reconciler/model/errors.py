@@ -58,3 +58,9 @@ class StalePlanError(GitvirtError):
     """What was planned is not what would be done now: the repository or the host has changed since."""
 
     exit_code = 18
+
+
+class OutputError(GitvirtError):
+    """Standard output cannot be written: the disk is full, or it was closed."""
+
+    exit_code = 19
