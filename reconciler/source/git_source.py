@@ -50,7 +50,7 @@ from reconciler.source.remotes import Remote, checked_follow, remote_for
 from reconciler.source.revisions import path_parts, read_revision
 from reconciler.source.rewrites import rewrite_id, rewrite_text
 from reconciler.source.signatures_check import SignatureCheck
-from reconciler.source.told import Told, status_of
+from reconciler.source.told import Told, keeps, status_of
 from reconciler.source.trees import Listing
 
 
@@ -244,9 +244,9 @@ class GitSource:
             finally:
                 self._fetching.release()
 
-    def _keeps(self) -> str:
-        commit = self._accepted_commit()
-        return f"{commit[:12]} stays enforced." if commit else "Nothing has been accepted yet."
+    def _keeps(self, accepted: str = "") -> str:
+        """``accepted`` is what a mirror that is about to take the place of ours has."""
+        return keeps(accepted or self._accepted_commit(), self._known(ACCEPTED) if self._damage else "")
 
     def _take(self, found: RemoteHead) -> SourceStatus:
         """Bring what the remote's ref stands at here and judge it."""
@@ -365,7 +365,7 @@ class GitSource:
             return None
         result = "lost" if head == accepted else "refused"
         event = SourceEvent(what="signature", result=result, head=head, message=said)
-        return status_of(SourceState.UNVERIFIED, head, f"{said}. {self._keeps()}", event)
+        return status_of(SourceState.UNVERIFIED, head, f"{said}. {self._keeps(accepted)}", event)
 
     def _judge(
         self, mirror: Mirror, found: RemoteHead, head: str, accepted: str, known: Listing | None
@@ -385,12 +385,12 @@ class GitSource:
             since = approvals_base(mirror, head)
             snapshot = read_revision(mirror, head, since, known, self._parts, self._limits)
         except TooLargeError as fault:
-            return status_of(SourceState.REFUSED, head, f"{head[:12]} is refused: {fault}. {self._keeps()}")
+            return status_of(SourceState.REFUSED, head, f"{head[:12]} is refused: {fault}. {self._keeps(accepted)}")
         except PathMissingError as fault:
-            said = f"In {head[:12]} {fault}: push it again, or change the path in the settings. {self._keeps()}"
+            said = f"In {head[:12]} {fault}: push it again, or change the path in the settings. {self._keeps(accepted)}"
             return status_of(SourceState.PATH_MISSING, head, said)
         if not snapshot[0].files:
-            return self._told.no_manifests(head, len(snapshot[1].refused), self._keeps())
+            return self._told.no_manifests(head, len(snapshot[1].refused), self._keeps(accepted))
         with self._reading:
             if self._confirmed and mirror.holds(self._confirmed):
                 confirm(mirror, self._confirmed)  # what could not be written before must not be lost now

@@ -16,6 +16,15 @@ def status_of(state: SourceState, head: str, message: str = "", event: SourceEve
     return SourceStatus(state=state, checked_at=None, head=head, message=message, event=event)
 
 
+def keeps(commit: str, unreadable: str) -> str:
+    """What stays enforced. ``unreadable`` was accepted before, in a copy that is damaged."""
+    if commit:
+        return f"{commit[:12]} stays enforced."
+    if unreadable:
+        return f"{unreadable[:12]} was accepted before and cannot be read here, so nothing is enforced until it can be."
+    return "Nothing has been accepted yet."
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """Of one source: ``shown`` is its URL without secrets, ``path`` the directory of its manifests, ``identity`` what

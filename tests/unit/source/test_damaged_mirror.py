@@ -173,3 +173,33 @@ def test_a_damaged_copy_is_kept_while_what_is_fetched_anew_may_not_take_its_plac
     again.accepted()
     assert again.fetch().state == SourceState.EMPTY
     assert mirror_of(tmp_path / "state").joinpath("refs/gitvirt/accepted").read_text().strip() == accepted
+
+
+@pytest.mark.parametrize("damage", [damage_config, damage_packs])
+def test_a_refused_head_does_not_hide_what_a_rebuilt_copy_enforces(upstream, make_source, tmp_path, damage):
+    accepted = upstream.commit(WEB)
+    make_source().fetch()
+    damage(mirror_of(tmp_path / "state"))
+    upstream.git("rm", "-q", "-rf", ".")
+    upstream.commit({"README.md": "no manifest\n"})
+    source = make_source()
+    source.accepted()
+    status = source.fetch()
+    assert status.state == SourceState.EMPTY
+    assert f"{accepted[:12]} stays enforced." in status.message
+    assert "Nothing has been accepted yet" not in status.message
+    assert source.accepted().revision.commit == accepted
+
+
+def test_what_was_accepted_and_cannot_be_read_is_not_called_nothing(upstream, make_source, tmp_path):
+    accepted = upstream.commit(WEB)
+    make_source().fetch()
+    damage_config(mirror_of(tmp_path / "state"))
+    upstream.path.rename(tmp_path / "away")
+    source = make_source()
+    assert source.accepted() is None
+    said = source.fetch().message
+    assert f"{accepted[:12]} was accepted before and cannot be read" in said
+    assert "Nothing has been accepted yet" not in said
+    shutil.rmtree(tmp_path / "state")
+    assert "Nothing has been accepted yet." in make_source().fetch().message
