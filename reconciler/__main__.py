@@ -18,7 +18,6 @@ def main() -> None:
         return
     from reconciler.cli.app import main as run
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     run()
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,7 @@ from reconciler.model.plain_text import plain_lines
 _SHARED_WITH_VALUE = ("--settings", "--set")
 _SHARED_FLAGS = ("--debug",)
 _VERSION = "--version"
-_CRASHED = 70
+_CRASHED, _INTERRUPTED = 70, 130
 _MAX_LINE = 4000
 _ABOUT = """Keeps virtual machines the way a Git repository says they are.
 
@@ -124,13 +125,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shared_ones, rest = split_shared(sys.argv[1:] if arguments is None else arguments)
     # Called itself, the Typer object would put a hook of its own in place of ours.
     command = get_command(build_app(rest[0] if rest else ""))
-    with guarded_streams():
+    with guarded_streams(), interruptible():
         try:
             command(args=[*shared_ones, *rest], prog_name="gitvirt")
         except OutputError as fault:
             # Help and version are told before there is a command.
             tell_fault(fault)
             sys.exit(fault.exit_code)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C ends what a command does as an exception, so that it puts its things away; before and after that there is nothing
+    to put away, and it ends the process as it is.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit(_INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def split_shared(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -154,8 +170,10 @@ def split_shared(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _end_crashed(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
     """A broken invariant has an exit code of its own, so that `diff` never says "differs" (1) when it fell over."""
+    if issubclass(kind, KeyboardInterrupt):
+        os._exit(_INTERRUPTED)
     print(plain_lines("".join(traceback.format_exception(kind, fault, trace)), _MAX_LINE), file=sys.stderr)
     with suppress(OSError, OutputError):
         sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(130 if issubclass(kind, KeyboardInterrupt) else _CRASHED)
+    os._exit(_CRASHED)
