@@ -50,7 +50,6 @@ class Listeners:
     def ended(self, report: CycleReport) -> None:
         """A cycle came to its end."""
         cycle, statuses = self._cycle, self._cycle.status()
-        self._log(report)
         self._metrics.cycle_ended(
             record=report.record,
             plan=report.plan,
@@ -61,6 +60,7 @@ class Listeners:
             journal_failing=bool(cycle.journal_fault),
         )
         self._health.cycle_ended(_why_not_ready(cycle, report))
+        self._log(report)  # who acts on what it says finds readiness and metrics to say the same
         look_for_addresses(statuses, now=self._clock.now(), later=self._later)
         if cycle.observation is not None:
             self._log.tell_host(cycle.observation.host)

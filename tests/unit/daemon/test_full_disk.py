@@ -45,12 +45,11 @@ def test_it_goes_on_says_it_and_writes_later(
     assert any("No space left" in said for said in asked(at, "status")["messages"])
     at.commit({"db.yaml": vm_text("db")}, "while it is full")
     asked(at, "reconcile")
-    said = asked(at, "status")["source"]
-    assert "stays enforced" in said["message"], said
+    eventually(lambda: "stays enforced" in asked(at, "status")["source"]["message"])
     disk.free()
     asked(at, "reconcile")
     eventually(lambda: any(e["object"].endswith("/db") for e in daemon.events("change.applied")))
-    assert asked(at, "status")["messages"] == []
+    eventually(lambda: asked(at, "status")["messages"] == [])
     entries = json.loads(gitvirt(at, "audit", "-o", "json").stdout)["items"]
     told = [(entry["action"], entry["result"]) for entry in entries]
     assert ("stop", "asked") in told

@@ -21,11 +21,14 @@ DB = ObjectKey("VirtualMachine", "default", "db")
 
 def test_wakes_that_come_together_are_one_cycle(monkeypatch: pytest.MonkeyPatch) -> None:
     cycle = FakeCycle()
-    monkeypatch.setattr("reconciler.daemon.loop.SETTLE_S", 1.0)
+    monkeypatch.setattr("reconciler.daemon.loop.SETTLE_S", PATIENCE_S)
     with running(cycle) as loop:
         loop.wake(Wake(keys=frozenset({WEB})))
+        time.sleep(0.1)
         loop.wake(Wake(keys=frozenset({DB}), fetch=True))
-        first = cycle.wait_for(1)[0]
+        # Nobody is kept waiting: what is called ends the pause, if it has begun.
+        eventually(lambda: loop.call(lambda: None, timeout_s=PATIENCE_S) or cycle.wakes)
+        first = cycle.wakes[0]
         time.sleep(0.1)
     assert first.keys == {WEB, DB}
     assert first.fetch
@@ -103,11 +106,13 @@ def test_a_broken_invariant_ends_the_loop_and_is_kept(monkeypatch: pytest.Monkey
 
 
 def test_a_call_runs_between_cycles_on_their_thread() -> None:
-    inside = threading.Event()
+    begun, inside = threading.Event(), threading.Event()
     overlaps: list[bool] = []
 
     def act(_: Wake) -> CycleReport:
         inside.set()
+        begun.set()
+        eventually(lambda: loop._calls)
         time.sleep(0.1)
         inside.clear()
         return report()
@@ -115,7 +120,7 @@ def test_a_call_runs_between_cycles_on_their_thread() -> None:
     cycle = FakeCycle(act)
     with running(cycle) as loop:
         loop.wake(Wake())
-        assert inside.wait(PATIENCE_S)
+        assert begun.wait(PATIENCE_S)
         name = loop.call(
             lambda: (overlaps.append(inside.is_set()), threading.current_thread().name)[1], timeout_s=PATIENCE_S
         )

@@ -71,7 +71,7 @@ def make(slow: SlowSource, late: list[str]) -> Callable[[float], PatientSource]:
 
 def test_a_quick_look_ends_within_the_cycle(slow, late, make):
     slow.go.release()
-    source = make(5)
+    source = make(PATIENCE_S)
     assert source.fetch().state is SourceState.READY
     assert late == []
     assert source.is_due()

@@ -182,6 +182,7 @@ def test_timers_wake_and_do_nothing_else() -> None:
         eventually(
             lambda: (
                 Wake(everything=True) in wakes
+                and Wake(keys=frozenset({WEB})) in wakes
                 and all(wakes.count(Wake(sources=frozenset({name}))) >= 2 for name in ("infra", "shop"))
             )
         )

@@ -15,7 +15,7 @@ from reconciler.daemon.control_client import ask
 from reconciler.model.errors import DaemonError
 from reconciler.wiring_journal import open_journal
 from tests.unit.daemon.homes import Home, make_home, vm_text
-from tests.unit.daemon.parts import eventually
+from tests.unit.daemon.parts import PATIENCE_S, eventually
 from tests.unit.daemon.test_daemon_process import Process, gitvirt
 
 SECRET = "the secret of this webhook"
@@ -60,7 +60,7 @@ class Followed:
         return self.home.git("rev-parse", "HEAD")
 
     def knock(self) -> None:
-        connection = http.client.HTTPConnection(self.address, timeout=5)
+        connection = http.client.HTTPConnection(self.address, timeout=PATIENCE_S)
         connection.request("POST", "/webhook", b"{}", {"X-Gitlab-Token": SECRET})
         assert connection.getresponse().status == 202
         connection.close()

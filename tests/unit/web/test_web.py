@@ -22,7 +22,7 @@ from reconciler.model.status import ObjectState, ObjectStatus
 from reconciler.web.health import Health
 from reconciler.web.metrics import Metrics
 from reconciler.web.server import WebServer
-from tests.unit.daemon.parts import eventually
+from tests.unit.daemon.parts import PATIENCE_S, eventually
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 WEB = ObjectKey("VirtualMachine", "default", "web")
@@ -40,7 +40,7 @@ class Site:
     def ask(self, path: str, method: str = "GET") -> tuple[int, str]:
         """Status and body."""
         host, _, port = self.server.address.rpartition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=5)
+        connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE_S)
         try:
             connection.request(method, path)
             response = connection.getresponse()
@@ -138,7 +138,7 @@ def test_no_label_holds_a_name_from_the_repository(site: Site) -> None:
 
 def test_too_many_connections_do_not_pile_up(site: Site) -> None:
     host, _, port = site.server.address.rpartition(":")
-    idle = [socket.create_connection((host, int(port)), timeout=5) for _ in range(40)]
+    idle = [socket.create_connection((host, int(port)), timeout=PATIENCE_S) for _ in range(40)]
     try:
         eventually(lambda: len(select.select(idle, [], [], 0)[0]) >= 8)  # nothing is sent: what can be read is an end
         assert {connection.recv(1) for connection in select.select(idle, [], [], 0)[0]} == {b""}

@@ -17,6 +17,7 @@ from reconciler.settings import LogSettings, Settings, load_settings
 from reconciler.web.health import Health
 from reconciler.web.metrics import Metrics
 from reconciler.wiring_web import waking, web_servers
+from tests.unit.daemon.parts import PATIENCE_S
 
 pytestmark = pytest.mark.usefixtures("logging_as_before")
 
@@ -31,7 +32,7 @@ def settings_of(directory: Path, **web: object) -> Settings:
 
 
 def post(address: str, path: str, token: str, body: bytes = b"{}") -> int:
-    connection = http.client.HTTPConnection(address, timeout=5)
+    connection = http.client.HTTPConnection(address, timeout=PATIENCE_S)
     try:
         connection.request("POST", path, body, {"X-Gitlab-Token": token})
         return connection.getresponse().status
