@@ -13,6 +13,7 @@ from reconciler.daemon.wake import Wake
 from reconciler.model.errors import EngineError
 from reconciler.model.live import LOST
 from reconciler.model.status import ObjectState
+from tests.unit.daemon.parts import PATIENCE_S
 from tests.unit.daemon.test_cycle import ROOT, WEB, World, running
 from tests.unit.planning.building import claim, vm
 
@@ -106,7 +107,7 @@ def test_whoever_asks_while_a_cycle_hangs_is_told_so_and_what_was_known_before(w
     finally:
         go_on.set()
         cycle.join()
-    assert in_time(world.cycle.plan_now, 5).changes == ()
+    assert in_time(world.cycle.plan_now, PATIENCE_S).changes == ()
 
 
 def test_a_fault_in_time_is_the_callers() -> None:
@@ -114,7 +115,7 @@ def test_a_fault_in_time_is_the_callers() -> None:
         raise EngineError("libvirt does not answer")
 
     with pytest.raises(EngineError, match="does not answer"):
-        in_time(fail, 5)
+        in_time(fail, PATIENCE_S)
 
 
 def test_readiness_follows_the_host(world: World) -> None:
