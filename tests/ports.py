@@ -9,14 +9,17 @@ from pathlib import Path
 from random import Random
 
 _LOWEST = 10_000
+_WORKER, _WORKERS = "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"
 _HANDED_OUT = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def _numbers() -> Iterator[int]:
     """Below those that the kernel gives to connections and to whoever asks for any, so that until the server listens, and
-    while it is down for a moment, nobody gets its port by chance. Each process has an order of its own, and takes none twice.
+    while it is down for a moment, nobody gets its port by chance. Each process has an order of its own, and takes none twice;
+    workers of one run have no number in common.
     """
-    numbers = list(range(_LOWEST, int(_HANDED_OUT.read_text().split()[0])))
+    worker, workers = int(os.environ.get(_WORKER, "gw0")[2:]), int(os.environ.get(_WORKERS, "1"))
+    numbers = list(range(_LOWEST + worker % workers, int(_HANDED_OUT.read_text().split()[0]), workers))
     Random(os.getpid()).shuffle(numbers)
     yield from numbers
 

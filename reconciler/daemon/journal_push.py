@@ -38,7 +38,7 @@ class PushedJournal:
         self._back_off = BackOff(clock.monotonic)
         self._monotonic = clock.monotonic
         self._changed = threading.Condition()
-        self._is_due, self._stopping = True, False
+        self._is_due, self._stopping, self._is_last = True, False, False
         self._attempted = threading.Event()
         self._thread: threading.Thread | None = None
         self._pushed = ""
@@ -99,13 +99,15 @@ class PushedJournal:
             self._remote.close()
 
     def _wait(self) -> bool:
-        """Until there is something to push and a failure lies far enough back; at the end one more time. Whether to go on."""
+        """Until there is something to push and a failure lies far enough back; at the end one more time, which begins after the end
+        was called for. Whether to go on.
+        """
         with self._changed:
             while not self._stopping and not (self._is_due and self._back_off.is_due()):
                 self._changed.wait(self._back_off.left_s() if self._is_due else None)
-            if self._stopping and not self._is_due:
+            if self._is_last or (self._stopping and not self._is_due):
                 return False
-            self._is_due = False
+            self._is_due, self._is_last = False, self._stopping
             return True
 
     def _attempt(self) -> None:
@@ -118,7 +120,7 @@ class PushedJournal:
         self._fault = fault
         with self._changed:
             self._back_off.note(failed=bool(fault))
-            self._is_due = self._is_due or (bool(fault) and not self._stopping)
+            self._is_due = self._is_due or bool(fault)
 
     def _bring_up_to_date(self) -> str:
         """Push, joining what others pushed meanwhile; the fault, or nothing."""

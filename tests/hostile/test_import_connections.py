@@ -28,9 +28,11 @@ LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 LIMITS = ImportLimits(
     addresses=ImportAddresses(allowed=LOOPBACK), connect_timeout_s=20.0, stall_timeout_s=20.0, min_rate_bytes_s=1000
 )
-IMPATIENT = replace(LIMITS, stall_timeout_s=0.5)
-"""For servers that are slow: of another one, a machine that is busy would make one."""
-SLOW = ("bytes a second are expected", "did not answer in time")
+IMPATIENT = replace(LIMITS, stall_timeout_s=0.5, min_rate_bytes_s=0)
+"""For a server that is silent: of another one, a machine that is busy would make one."""
+TRICKLES = "bytes a second are expected"
+FASTER = 50
+"""Seconds of patience that pass in one, for a server that trickles: it may be late, as long as it is not silent."""
 
 
 def refusal(
@@ -165,8 +167,8 @@ def test_proxies_of_the_environment_are_not_used(serve: Any, tmp_path: Path, mon
         (answer(b"x", length=-1, status="500 \x1b[31mno\r\nX: y"), "answered 500"),
         (answer(b"x", "X: " + "y" * 300_000), "no HTTP"),
         (endless(), "sent more than"),
-        (trickle(0.02), "bytes a second are expected"),
-        (trickle(0.02, head=b"HTTP/1.1 200 OK\r\nX-Slow: "), "bytes a second are expected"),
+        (trickle(0.02), TRICKLES),
+        (trickle(0.02, head=b"HTTP/1.1 200 OK\r\nX-Slow: "), TRICKLES),
         (trickle(9.0), "did not answer in time"),
         (lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n"), "no HTTP"),
         (lambda connection: None, "no HTTP"),
@@ -177,13 +179,15 @@ def test_proxies_of_the_environment_are_not_used(serve: Any, tmp_path: Path, mon
         "silence", "not a web server", "nothing",
     ],
 )  # fmt: skip
-def test_a_lying_server_ends_in_a_reason(talk: Talk, said: str, serve: Any, tmp_path: Path) -> None:
+def test_a_lying_server_ends_in_a_reason(
+    talk: Talk, said: str, serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = serve(talk)
-    told = refusal(
-        server.url(),
-        tmp_path / "part",
-        limits=replace(IMPATIENT if said in SLOW else LIMITS, max_download_bytes=1 << 22),
-    )
+    if said == TRICKLES:
+        hurried = partial(guarded_transport.PacedStream, clock=lambda: FASTER * time.monotonic())
+        monkeypatch.setattr(guarded_transport, "PacedStream", hurried)
+    limits = IMPATIENT if said == "did not answer in time" else LIMITS
+    told = refusal(server.url(), tmp_path / "part", limits=replace(limits, max_download_bytes=1 << 22))
     assert said in told
     assert "\x1b" not in told
 

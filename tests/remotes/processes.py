@@ -29,6 +29,12 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def answers(path: Path) -> bool:
+    """Whether somebody listens at a socket: its file is there a moment before that."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 class Running:
     """A server process with its children, and where it writes what it says."""
 

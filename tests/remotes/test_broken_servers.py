@@ -118,7 +118,7 @@ def trickling_refs(answer, write):
 
 
 def garbage(answer, write):
-    write(os.urandom(5000))
+    write(b"\x8e" + os.urandom(5000))
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from reconciler.daemon.control_client import ask
 from reconciler.model.errors import DaemonError
 from reconciler.wiring_journal import open_journal
 from tests.remotes.broken import raw_server
+from tests.remotes.processes import program
 from tests.remotes.web import PASSWORD, USER
 from tests.unit.daemon.homes import Home, make_home, vm_text
 from tests.unit.daemon.parts import PATIENCE_S, eventually
@@ -31,10 +32,13 @@ from tests.unit.journal.building import git
 
 
 @contextmanager
-def daemon(home: Home) -> Iterator[subprocess.Popen[bytes]]:
+def daemon(home: Home, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     with (home.directory / "log").open("wb") as log, (home.directory / "out").open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "reconciler", "run", "--settings", str(home.settings_file)], stdout=out, stderr=log
+            [sys.executable, "-m", "reconciler", "run", "--settings", str(home.settings_file)],
+            stdout=out,
+            stderr=log,
+            env={**os.environ, **environment},
         )
     try:
         yield process
@@ -99,9 +103,31 @@ class ProcessWatch:
         return b"\n".join(self._seen.values())
 
 
+class Written:
+    """A ``git`` that goes before the real one and writes its arguments and its environment down: it lasts for milliseconds, and a
+    watch on a busy machine looks away.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._seen = directory / "seen"
+        self._seen.mkdir(parents=True)
+        script = f'#!/bin/sh\ncat /proc/$$/cmdline /proc/$$/environ > "{self._seen}/$$"\nexec {program("git")} "$@"\n'
+        (directory / "git").write_text(script)
+        (directory / "git").chmod(0o755)
+        self.path = f"{directory}:{os.environ['PATH']}"
+
+    def everything(self) -> bytes:
+        return b"\n".join(path.read_bytes() for path in self._seen.iterdir())
+
+
 def secrets_in(data: bytes) -> list[bytes]:
     pair = base64.b64encode(f"{USER}:{PASSWORD}".encode())
     return [secret for secret in (PASSWORD.encode(), pair) if secret in data]
+
+
+@pytest.fixture
+def children(tmp_path) -> Written:
+    return Written(tmp_path / "children")
 
 
 @pytest.fixture
@@ -119,8 +145,8 @@ def home(tmp_path, upstream, web, authority) -> Home:
     return make_home(tmp_path / "home", {"x.yaml": ""}, source=source, log={"level": "debug", "format": "json"})
 
 
-def test_a_password_is_shown_nowhere(home, upstream, tmp_path):
-    with daemon(home) as process, ProcessWatch(process.pid) as watch:
+def test_a_password_is_shown_nowhere(home, upstream, tmp_path, children):
+    with daemon(home, PATH=children.path) as process, ProcessWatch(process.pid) as watch:
         eventually(lambda: "web" in asked(home, "get"))
         commit = upstream.commit({"vms/db.yaml": vm_text("db")})
         upstream.git("push", "-q", "origin", "main")
@@ -129,8 +155,9 @@ def test_a_password_is_shown_nowhere(home, upstream, tmp_path):
         eventually(lambda: "does not accept the credentials" in asked(home, "status"))
         shown = "".join(asked(home, verb) for verb in ("status", "get", "plan"))
         shown += "".join(gitvirt(home, *command) for command in (["settings"], ["doctor"], ["audit"]))
-    assert b"index-pack" in watch.everything(), "the children were seen"
-    assert secrets_in(watch.everything()) == []
+    assert b"index-pack" in children.everything(), "the children were seen"
+    assert str(home.settings_file).encode() in watch.everything(), "the daemon was seen"
+    assert secrets_in(watch.everything() + children.everything()) == []
     assert commit in shown
     assert secrets_in(shown.encode()) == []
     files = [path for path in home.directory.rglob("*") if path.is_file()]
@@ -169,7 +196,9 @@ def test_a_remote_that_hangs_holds_nothing_up(home, web):
             assert time.monotonic() - begun < 20
 
 
-def test_a_journal_that_is_pushed_outlives_the_state_directory_and_shows_no_password(home, upstream, repositories, web):
+def test_a_journal_that_is_pushed_outlives_the_state_directory_and_shows_no_password(
+    home, upstream, repositories, web, children
+):
     served, branch = repositories / upstream.served, "refs/heads/journal/lab"
     settings = yaml.safe_load(home.settings_file.read_text())
     reach = {name: settings["source"][name] for name in ("caFile", "auth")}
@@ -182,24 +211,18 @@ def test_a_journal_that_is_pushed_outlives_the_state_directory_and_shows_no_pass
     def told() -> list[str]:
         return [entry.action for entry in open_journal(home.settings).entries(vm="web")]
 
-    with daemon(home) as process, ProcessWatch(process.pid) as watch:
-        eventually(lambda: pushed() > 0)
-        for number in range(10):
-            if b"pack-objects" in watch.everything():  # it lasts for milliseconds, and a busy machine looks away
-                break
-            known = pushed()
-            upstream.commit({f"vms/more{number}.yaml": vm_text(f"more{number}")})
-            upstream.git("push", "-q", "origin", "main")
-            eventually(lambda known=known: pushed() > known)
-    before, first = pushed(), told()
-    assert "create" in first
-    assert b"pack-objects" in watch.everything(), "the children were seen"
-    assert secrets_in(watch.everything() + (home.directory / "log").read_bytes()) == []
+    with daemon(home, PATH=children.path) as process, ProcessWatch(process.pid) as watch:
+        eventually(lambda: pushed() > 0 and "create" in told())
+        first = told()
+        here = git(home.directory / "state/journal.git", "rev-parse", "main").strip()
+        eventually(lambda: here in git(served, "log", "--format=%H", branch))
+    assert b"pack-objects" in children.everything(), "the children were seen"
+    assert secrets_in(watch.everything() + children.everything() + (home.directory / "log").read_bytes()) == []
+    before = pushed()
     shutil.rmtree(home.directory / "state")
     with daemon(home):
         # A simulated host forgets everything, so that the VM is made again; what went before is there all the same.
-        eventually(lambda: pushed() > before)
+        eventually(lambda: pushed() > before and len(told()) > len(first))
     assert '"journal.taken"' in (home.directory / "log").read_text()
     assert told()[-len(first) :] == first
-    assert len(told()) > len(first)
     assert git(served, "rev-list", "--merges", branch) == ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,12 +14,13 @@ from reconciler.journal.git_journal import GitJournal
 from reconciler.model.keys import ObjectKey
 from reconciler.model.source_spec import SourceAuth, SourceSpec
 from reconciler.ports import Journal
+from reconciler.source.errors import UnreachableError
 from reconciler.source.limits import DEFAULT_LIMITS
 from reconciler.source.push_remote import PushRemote
 from tests.remotes.authority import Authority
 from tests.remotes.sshd import SshServer
 from tests.remotes.web import PASSWORD, USER, WebServer
-from tests.unit.daemon.parts import eventually
+from tests.unit.daemon.parts import PATIENCE_S, eventually
 from tests.unit.journal.building import FixedClock, applied, git, record
 from tests.unit.source.conftest import SteppedClock, Upstream
 
@@ -58,12 +61,12 @@ def start(tmp_path: Path, authority: Authority) -> Iterator[Start]:
         journal = GitJournal(state_directory=tmp_path / state, clock=FixedClock())
         remote = PushRemote(spec, ref, DEFAULT_LIMITS)
         running.append(PushedJournal(journal, remote, clock, place=tmp_path / state / "elsewhere.git"))
-        running[-1].begin(20.0)
+        running[-1].begin(PATIENCE_S)
         return running[-1]
 
     yield make
     for journal in running:
-        journal.finish(20.0)
+        journal.finish(PATIENCE_S)
 
 
 def head(served: Path) -> str:
@@ -89,12 +92,12 @@ def test_each_commit_is_there_soon_and_an_empty_state_directory_goes_on_from_it(
         tell(first, name)
         eventually(lambda: head(served) == git(tmp_path / "state/journal.git", "rev-parse", "main").strip())
     assert first.standing() == ()
-    first.finish()
+    first.finish(PATIENCE_S)
     second = start(url, "empty", auth)
     assert told(second) == ["b", "a"]
     assert second.lacks([vm("a"), vm("c")]) == (vm("c"),)
     tell(second, "c")
-    second.finish()
+    second.finish(PATIENCE_S)
     assert git(served, "log", "--format=%s", BRANCH).count("create") == 3
     assert git(served, "rev-list", "--merges", BRANCH) == ""
     assert git(served, "fsck", "--full") == ""
@@ -111,7 +114,7 @@ def test_two_that_went_on_apart_become_one_and_nothing_is_lost(served: Path, sta
     joined = [entry for entry in second.entries() if entry.key is None]
     assert [str(served) in entry.reason for entry in joined] == [True], joined
     tell(first, "c")
-    first.finish()
+    first.finish(PATIENCE_S)
     assert sorted(told(first)) == ["a", "b", "c"]
     assert git(tmp_path / "one/journal.git", "ls-tree", "-r", "--name-only", "main").split() == [
         "default/VirtualMachine/a.yaml", "default/VirtualMachine/c.yaml",
@@ -130,8 +133,40 @@ def test_a_server_that_is_away_holds_nothing_up_and_is_told(served: Path, start:
     tell(journal, "b")
     assert told(journal) == ["b", "a"]
     away.rename(served)
-    journal.finish(20.0)
+    journal.finish(PATIENCE_S)
     assert git(served, "log", "--format=%s", BRANCH).count("create") == 2
+    assert journal.standing() == ()
+
+
+def test_what_was_under_way_at_the_end_and_failed_is_tried_once_more(
+    served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = PushRemote(SourceSpec(url=str(served)), BRANCH, DEFAULT_LIMITS)
+    under_way, goes_on, push, pushes = threading.Event(), threading.Event(), remote.push, itertools.count()
+
+    def fails_once(path: Path, commit: str) -> str:
+        if next(pushes) == 0:
+            under_way.set()
+            goes_on.wait()
+            raise UnreachableError("away")
+        return push(path, commit)
+
+    monkeypatch.setattr(remote, "push", fails_once)
+    journal = PushedJournal(
+        GitJournal(state_directory=tmp_path / "state", clock=FixedClock()),
+        remote,
+        SteppedClock(),
+        place=tmp_path / "beside",
+    )
+    tell(journal, "a")
+    journal.begin()
+    under_way.wait()
+    end = threading.Thread(target=journal.finish, args=(PATIENCE_S,))
+    end.start()
+    eventually(lambda: journal._stopping)
+    goes_on.set()
+    end.join()
+    assert head(served) == git(tmp_path / "state/journal.git", "rev-parse", "main").strip()
     assert journal.standing() == ()
 
 
@@ -144,7 +179,7 @@ def test_a_branch_of_something_else_is_left_alone(served: Path, start: Start) ->
         eventually(lambda journal=journal: bool(journal.standing()))
         assert "is no journal" in journal.standing()[0]
         assert "journal.push.branch" in journal.standing()[0]
-        journal.finish(20.0)
+        journal.finish(PATIENCE_S)
     assert git(served, "rev-parse", "main") == before
 
 
@@ -163,7 +198,7 @@ def test_what_a_server_refuses_is_told_in_its_words(served: Path, start: Start, 
         tell(journal, "a")
         eventually(lambda journal=journal, said=said: said in " ".join(journal.standing()))
         assert PASSWORD not in " ".join(journal.standing())
-        journal.finish(20.0)
+        journal.finish(PATIENCE_S)
     assert head(served) == ""
     # On this machine a hook would run as this process's user: it is not run.
     (served / "hooks/pre-receive").write_text(f"#!/bin/sh\ntouch {tmp_path}/hooked\n")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.ports import free_port
 from tests.remotes.authority import Authority
-from tests.remotes.processes import Running, listens, program
+from tests.remotes.processes import Running, answers, listens, program
 
 USER, PASSWORD, TOKEN = "ada", "correct-horse-canary-1", "token-canary-2"
 
@@ -102,12 +102,12 @@ class WebServer:
             Running(
                 [program("fcgiwrap"), "-f", "-c", "2", "-s", f"unix:{socket}"],
                 directory / "fcgiwrap.log",
-                socket.exists,
+                lambda: answers(socket),
             ),
             Running(
                 [program("nginx"), "-e", str(directory / "nginx.error"), "-c", str(directory / "nginx.conf")],
                 directory / "nginx.log",
-                lambda: listens(self.https_port),
+                lambda: listens(self.https_port) and listens(self.http_port),
             ),
         ]
 

@@ -95,6 +95,11 @@ class Crew:
                         self._next(worker, waiting)
                     else:
                         yield result
+        except KeyboardInterrupt:
+            # It may have come between a job and its message, or between an answer and its note: who leaves the crew ends all of it.
+            for worker in self._workers:
+                worker.job = None
+            raise
         finally:
             self._stop()
 
@@ -127,7 +132,7 @@ def _received(worker: _Worker) -> Result | None:
     try:
         answer = worker.pipe.recv()
     except (EOFError, OSError) as error:
-        worker.process.join(timeout=5.0)
+        worker.process.join(timeout=60.0)
         seed = worker.job.history.seed if worker.job else None
         worker.job = None
         said = f"the worker with the history of seed {seed} died, exit code {worker.process.exitcode}"

@@ -78,7 +78,7 @@ def test_closing_ends_the_events(stream: EventStream, connection: Connection) ->
     ended = threading.Event()
     threading.Thread(target=lambda: (list(keys), ended.set()), daemon=True).start()
     stream.close()
-    assert ended.wait(20)
+    assert ended.wait(60)
 
 
 def test_after_a_loss_everything_is_to_be_looked_at(stream: EventStream, connection: Connection) -> None:

@@ -122,7 +122,7 @@ def test_makers_wait_for_the_sweeper(pool: Pool) -> None:
         maker.join(0.2)
         assert maker.is_alive()
         assert read_volume(pool, NAME) is None
-    maker.join(5)
+    maker.join()
     assert read_volume(pool, NAME) is not None
 
 
