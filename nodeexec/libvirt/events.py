@@ -23,6 +23,7 @@ from nodeexec.libvirt.errors import Fault, fault_of
 from nodeexec.libvirt.naming import CLAIM_KINDS, claim_of_volume, key_of_network
 from nodeexec.libvirt.pool_watch import PoolWatch
 from nodeexec.libvirt.stored_watch import SYSTEM_DIRECTORY, StoredWatch, session_directory
+from reconciler.model.errors import EngineError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.power import StopReason
 from reconciler.ports import EVERYTHING
@@ -266,6 +267,8 @@ class EventStream:
             except libvirt.libvirtError as error:
                 if fault_of(error) is Fault.NOT_FOUND:
                     continue  # undefined meanwhile: nothing is left to write it on
+                _log.warning("end.not_recorded", domain=name, reason=str(reason), error=str(error))
+            except EngineError as error:  # libvirtd is away: the next end has to be heard all the same
                 _log.warning("end.not_recorded", domain=name, reason=str(reason), error=str(error))
             finally:
                 self._emit_domain(name)

@@ -43,6 +43,7 @@ from nodeexec.libvirt.volume_files import (
     resize_image,
 )
 from nodeexec.libvirt.volume_marks import storage_class_of
+from reconciler.model.errors import EngineError
 from reconciler.model.keys import ObjectKey
 from reconciler.model.resolved import SourceAccess, SourceKind, VolumeSource
 from reconciler.ports import Clock, Workers
@@ -223,6 +224,8 @@ class Imports:
                 _log.warning("import.failed", object=str(request.key), reason=reason)
             except libvirt.libvirtError as error:
                 self._failed(directory, data, translate(error, "refreshing the pool").message)
+            except EngineError as error:  # libvirtd is away
+                self._failed(directory, data, str(error))
         self._events.emit(request.key)
 
     def _make(self, pool: Pool, directory: Path, request: ImportRequest, access: SourceAccess | None) -> None:

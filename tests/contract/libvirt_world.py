@@ -29,15 +29,24 @@ from tests.contract.builders import Site
 from tests.contract.guests import image_of
 from tests.contract.world import Traits, look_vm
 
-_SLOW_S = 1.5
 _PARENT = Path("/var/tmp")
 _PREFIX = "gitvirt-contract-"
 _RUN = "run"
 """File of a world's directory: process id and token of the run it belongs to."""
 
 
+class _Server(ThreadingHTTPServer):
+    """``/fast/GUEST``, and ``/slow/GUEST``, which comes when time passes."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Images)
+        self.time_passes = threading.Event()
+
+
 class _Images(BaseHTTPRequestHandler):
-    """``/fast/GUEST`` and ``/slow/GUEST``."""
+    """The requests of a `_Server`."""
 
     def do_HEAD(self) -> None:
         self._answer(with_body=False)
@@ -56,7 +65,8 @@ class _Images(BaseHTTPRequestHandler):
         self.end_headers()
         if with_body:
             if speed == "slow":
-                time.sleep(_SLOW_S)
+                assert isinstance(self.server, _Server)
+                self.server.time_passes.wait()
             self.wfile.write(data)
 
     def log_message(self, format: str, *args: object) -> None:
@@ -77,7 +87,7 @@ class LibvirtWorld:
         self._directory.chmod(0o755)
         (self._directory / _RUN).write_text(f"{os.getpid()} {self._token}", encoding="ascii")
         self._pool = self._directory / "pool"
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Images)
+        self._server = _Server()
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         policy = Policy(
             owner=f"contract-{self._token}",
@@ -99,6 +109,7 @@ class LibvirtWorld:
 
     def clean_up(self) -> None:
         """Remove everything of this test, whatever state it is in."""
+        self._server.time_passes.set()
         try:
             self.engine.close()
         finally:
@@ -112,6 +123,7 @@ class LibvirtWorld:
         return f"gc{self._token}{number}"
 
     def pass_time(self, seconds: float) -> None:
+        self._server.time_passes.set()
         time.sleep(seconds)
 
     def settle(self) -> None:

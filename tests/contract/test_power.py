@@ -23,11 +23,15 @@ def guest_disk(world: World, guest: str) -> ResolvedVolume:
 
 
 def started(world: World, guest: str, *, grace_s: int = 30) -> ResolvedVm:
-    """A VM whose guest is up."""
+    """A VM whose guest is up; a brief one may be over already."""
     vm = world.site.vm("web", disks={"root": guest_disk(world, guest)}, grace_s=grace_s, run_strategy="Manual")
-    outcome = world.engine.apply(create(vm, power=PowerStep.START))
-    assert outcome.result is Result.APPLIED, outcome
-    assert look_vm(world, vm.key).power is PowerState.RUNNING
+    # libvirt is told of an image a moment after it has its place: a start in between comes to nothing, and is planned again.
+    carry_out(
+        world,
+        vm.key,
+        lambda live: update(vm, live, power=PowerStep.START) if live else create(vm, power=PowerStep.START),
+    )
+    assert guest == "brief" or look_vm(world, vm.key).power is PowerState.RUNNING
     return vm
 
 
@@ -128,9 +132,8 @@ def test_power_alone_is_changed_while_the_rest_waits(world: World) -> None:
 def test_a_guest_that_shuts_itself_down(world: World) -> None:
     vm = started(world, "brief")
     wait_until(world, lambda: look_vm(world, vm.key).power is PowerState.OFF)
-    live = look_vm(world, vm.key)
-    assert live.stop_reason is StopReason.GUEST
-    assert live.history.ended_at is not None
+    wait_until(world, lambda: look_vm(world, vm.key).history.ended_at is not None)  # written down a moment later
+    assert look_vm(world, vm.key).stop_reason is StopReason.GUEST
 
 
 def test_a_guest_whose_plug_was_pulled(world: World) -> None:
@@ -145,7 +148,7 @@ def test_a_guest_whose_hypervisor_died(world: World) -> None:
     world.kill(vm.key)
     wait_until(world, lambda: look_vm(world, vm.key).power is PowerState.OFF)
     assert look_vm(world, vm.key).stop_reason is StopReason.FAILED
-    world.engine.apply(power(vm, world, PowerStep.START)(None))
+    carry_out(world, vm.key, power(vm, world, PowerStep.START))  # when and why it ended is written down meanwhile
     history = look_vm(world, vm.key).history
     assert world.runs(vm.key) == 2
     if world.traits.runs_guests:
@@ -155,7 +158,7 @@ def test_a_guest_whose_hypervisor_died(world: World) -> None:
 def test_a_start_forgets_the_stop_before_it(world: World) -> None:
     vm = started(world, "deaf", grace_s=0)
     carry_out(world, vm.key, power(vm, world, PowerStep.STOP))
-    assert world.engine.apply(power(vm, world, PowerStep.START)(None)).result is Result.APPLIED
+    assert carry_out(world, vm.key, power(vm, world, PowerStep.START))[-1].result is Result.APPLIED
     live = look_vm(world, vm.key)
     assert live.power is PowerState.RUNNING
     assert (live.history.stop_requested_at, live.history.stop_asked_by) == (None, "")

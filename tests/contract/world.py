@@ -77,7 +77,7 @@ class World(Protocol):
         ...
 
     def publish_slowly(self, guest: str) -> str:
-        """The same image from a server that takes a second or more."""
+        """The same image from a server that sends it when time has passed."""
         ...
 
     def write(self, key: ObjectKey, pattern: int) -> None:

@@ -106,10 +106,12 @@ class LiveHost:
             time.sleep(min(outcomes[-1].retry_after_s or 0.5, 1.0))
 
     def made(self, volume: ResolvedVolume, limit_s: float = 180.0) -> ResolvedVolume:
-        """The volume, ready."""
+        """The volume, ready, and known to libvirt, which hears of it between its getting its place and the tidying up."""
         live = self.look(volume.key)
         self.engine.apply(update(volume, live) if live else create(volume))
         self.until(lambda: is_ready(self.look(volume.key)), limit_s)
+        incoming = self.pool / ".gitvirt" / "incoming" / self.volume(volume.key).volume
+        self.until(lambda: not incoming.exists(), limit_s)
         return volume
 
     def subnet(self, number: int) -> str:

@@ -95,8 +95,10 @@ def test_a_graceful_stop_of_a_guest_and_a_stop_from_inside(libvirt_engine: LiveH
     assert outcomes[0].result is Result.PROGRESSING
     assert not any("forced" in step for outcome in outcomes for step in outcome.steps)
     assert host.vm(vm.key).stop_reason is StopReason.GITVIRT
-    host.applied(update(vm, host.vm(vm.key), power=PowerStep.START))
+    host.settle(lambda live: update(vm, live or host.vm(vm.key), power=PowerStep.START), vm.key)
     host.until(lambda: host.vm(vm.key).guest_agent)
+    # The power button is pressed once: it has to be heard, which is a moment after the agent answers.
+    host.until(lambda: host.agent(vm.key, "test -e /run/gitvirt/settled && echo yes"))
     host.forget_events()
     host.domain(vm.key).shutdownFlags(1)
     host.until(lambda: host.vm(vm.key).power is PowerState.OFF)

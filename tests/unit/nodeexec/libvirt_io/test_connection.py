@@ -57,6 +57,26 @@ def test_an_end_is_written_down_before_it_is_told(stream: EventStream, connectio
     assert "default_web" in stream.take_touched()
 
 
+def test_an_end_that_cannot_be_written_down_is_told_and_the_next_one_is_heard_as_well(
+    stream: EventStream, connection: Connection
+) -> None:
+    recorded: list[str] = []
+
+    def record(name: str, reason: StopReason) -> None:
+        recorded.append(name)
+        if len(recorded) == 1:
+            raise EngineError("libvirt cannot be reached")
+
+    stream.serve(record_end=record, agent_changed=lambda name: None)
+    keys = stream.start(connection.get())
+    for count in (1, 2):
+        domain = connection.get().createXML(XML.format("default_web"), 0)
+        assert next(keys) == WEB
+        domain.destroy()
+        assert next(keys) == WEB
+        assert recorded == ["default_web"] * count
+
+
 def test_names_that_are_not_ours_wake_nobody(stream: EventStream, connection: Connection) -> None:
     keys = stream.start(connection.get())
     connection.get().createXML(XML.format("Someone"), 0)
