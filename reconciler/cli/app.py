@@ -103,6 +103,7 @@ def shared(
         typer.Option(
             "--settings",
             metavar="PATH",
+            readable=False,  # whoever reads it tells why it cannot be, as of every fault of the settings
             help="Settings file; else GITVIRT_SETTINGS, a user's own, or /etc/gitvirt/settings.yaml.",
         ),
     ] = None,

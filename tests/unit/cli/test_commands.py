@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import yaml
@@ -58,6 +60,17 @@ def test_plan_between_revisions(home: Home) -> None:
     assert again == plan
     assert run("plan", "--base", base, "--head", head, "-o", "markdown", home=home)[1].startswith("### gitvirt plan")
     assert "\x1b" not in run("plan", "--base", base, "--head", head, home=home)[1]
+
+
+def test_settings_that_may_not_be_read_are_no_wrong_usage(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    # Nothing is kept from root, as which these tests may run.
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    monkeypatch.setattr(Path, "open", refuse)
+    code, _, said = run("settings", home=home)
+    assert (code, "Permission denied" in said) == (11, True), said
 
 
 @pytest.mark.parametrize("option", ["--detailed-exitcode", "-detailed-exitcode"])
