@@ -59,10 +59,10 @@ def test_guests_that_fail_and_guests_that_shut_down(
 ) -> None:
     world = strategies
     assert [world.row(name)["facts"]["stopped_because"] for name in ("manual", "halted")] == ["never-ran"] * 2
-    mark, rerun = world.mark(), world.domain("rerun").ID()
+    mark, rerun = world.mark(), world.run_of("rerun")
     pull_the_plug(world, "rerun")
     pull_the_plug(world, "fragile")
-    world.until("rerun runs again", lambda: world.runs("rerun") and world.domain("rerun").ID() != rerun)
+    world.until("rerun runs again", lambda: world.run_of("rerun") not in (None, rerun))
     corrected(world, "kill -9 of the guest's QEMU (RerunOnFailure)", world.key("rerun"), mark)
     stays_off(world, "fragile", "failed")
 
@@ -70,12 +70,12 @@ def test_guests_that_fail_and_guests_that_shut_down(
     running = ("alpha", "rerun", "once", "manual")
     for name in running:
         world.until_agent(name)
-    mark, always = world.mark(), world.domain("alpha").ID()
+    mark, always = world.mark(), world.run_of("alpha")
     for name in running:
         world.shut_down_inside(name)
     for name in ("rerun", "once", "manual"):
         stays_off(world, name, "guest")
-    world.until("Always runs again", lambda: world.runs("alpha") and world.domain("alpha").ID() != always)
+    world.until("Always runs again", lambda: world.run_of("alpha") not in (None, always))
     corrected(world, "poweroff in the guest (Always)", world.key("alpha"), mark)
     world.until_running("alpha")
 

@@ -26,7 +26,7 @@ import libvirt_qemu
 import yaml
 
 from demo.fileserver import serve
-from reconciler.daemon.control_client import ask
+from reconciler.daemon.control_client import RemoteFaultError, ask
 from tests.live.end_to_end.isolated_libvirt import remove_left_over
 from tests.live.end_to_end.journal import Correction, corrections_in
 from tests.live.end_to_end.manifests import IMAGE
@@ -38,6 +38,12 @@ URI = "qemu:///system"
 PATIENCE_S = 120.0  # for what takes a second or two where nothing else runs: the machine is shared, and may stand still
 BOOTS_S = 200.0
 """Until an emulated guest's agent answers, with four of them on two cores beside other tests."""
+ANSWERS_S = 60
+"""Until an agent that is there answers a question, on such a machine."""
+PING_S = 5
+"""Until one that is not there is asked again."""
+SETTLED = "/run/gitvirt/settled"
+"""What the demo guest has when its power button is heard and its disks are mounted."""
 OUTSIDE = 7
 """Number of the one bridge that is not gitvirt's and that manifests may use."""
 _RUN = "run-of"
@@ -71,6 +77,7 @@ class World:
         self._servers: list[Any] = []
         self._files: dict[str, str] = {}
         self.domain_names: dict[str, str] = {}
+        self._booted: set[tuple[str, int]] = set()
 
     def open(self) -> None:
         """Serve the image (fast, and slowly), make the repository and the settings, start the daemon."""
@@ -250,13 +257,27 @@ class World:
             f"{name} is {status}", lambda: (r := self.row(name, kind)) and r["status"] == status and r, limit_s, 0.4
         )
 
+    def until_followed(self, limit_s: float = PATIENCE_S) -> None:
+        """The last commit is what is wanted: a poll has to come first."""
+        commit = self.git("rev-parse", "HEAD").strip()
+
+        def is_followed() -> bool:
+            status = self.ask("status")
+            return bool(status and (status["revision"] or {}).get("commit") == commit)
+
+        self.until("the last commit is followed", is_followed, limit_s, 0.3)
+
     def until_settled(self, limit_s: float = PATIENCE_S) -> None:
-        """Nothing is left to do or waits."""
+        """Nothing is left to do or waits, of the last commit."""
 
         def settled() -> bool:
-            plan = self.ask("plan")
+            try:
+                plan = self.ask("plan")
+            except RemoteFaultError:  # it cannot look at the host (yet)
+                return False
             return not (plan["changes"] or plan["held"] or plan["blocked"])
 
+        self.until_followed(limit_s)
         self.until("nothing is left to do", settled, limit_s, 0.5)
 
     def reconnect(self) -> None:
@@ -274,30 +295,46 @@ class World:
         except libvirt.libvirtError:
             return False
 
-    def agent(self, name: str, command: Mapping[str, Any]) -> Any:
+    def run_of(self, name: str) -> int | None:
+        """The number of its run, another after each start; None while it is off. One question, as it may end between two."""
+        try:
+            return int(self.domain(name).ID())
+        except libvirt.libvirtError:
+            return None
+
+    def agent(self, name: str, command: Mapping[str, Any], timeout_s: int = ANSWERS_S) -> Any:
         """The guest agent's answer.
 
         Raises:
             libvirt.libvirtError: it does not answer (yet).
         """
-        return json.loads(libvirt_qemu.qemuAgentCommand(self.domain(name), json.dumps(command), 5, 0))["return"]
+        return json.loads(libvirt_qemu.qemuAgentCommand(self.domain(name), json.dumps(command), timeout_s, 0))["return"]
 
     def answers(self, name: str) -> bool:
         """Whether the guest's agent answers."""
         try:
-            self.agent(name, {"execute": "guest-ping"})
+            self.agent(name, {"execute": "guest-ping"}, PING_S)
         except libvirt.libvirtError:
             return False
         return True
 
     def until_agent(self, name: str, limit_s: float = BOOTS_S) -> None:
-        """The guest has booted as far as its agent."""
-
+        """The guest has booted: its agent answers, which may be before its disks are mounted and its power button is heard."""
         self.until(f"the agent of {name} answers", lambda: self.answers(name), limit_s)
+        run = name, self.domain(name).ID()
+        if run not in self._booted:
+            self.until(f"{name} has booted", lambda: self._said(name, f"test -e {SETTLED} && echo yes"), limit_s)
+            self._booted.add(run)
 
     def guest(self, name: str, script: str) -> str:
         """What a shell line in the guest says."""
         self.until_agent(name)
+        said = self._said(name, script)
+        assert said is not None, f"in {name}: {script!r} failed"
+        return said
+
+    def _said(self, name: str, script: str) -> str | None:
+        """The same, with no wait for the guest; None when the line fails."""
         arguments = {"path": "/bin/sh", "arg": ["-c", script], "capture-output": True}
         pid = self.agent(name, {"execute": "guest-exec", "arguments": arguments})["pid"]
         asked = {"execute": "guest-exec-status", "arguments": {"pid": pid}}
@@ -305,8 +342,7 @@ class World:
             f"{script!r} ends in {name}", lambda: (s := self.agent(name, asked))["exited"] and s, every_s=0.05
         )
         said = base64.b64decode(state.get("out-data", "")).decode(errors="replace").strip()
-        assert state.get("exitcode") == 0, f"in {name}: {script!r} ended with {state.get('exitcode')}: {said}"
-        return said
+        return said if state.get("exitcode") == 0 else None
 
     def boot_id(self, name: str) -> str:
         """New at each boot of the guest."""
@@ -323,7 +359,7 @@ class World:
         """`poweroff` in the guest."""
         self.until_agent(name)
         with suppress(libvirt.libvirtError):
-            self.agent(name, {"execute": "guest-shutdown", "arguments": {"mode": "powerdown"}})
+            self.agent(name, {"execute": "guest-shutdown", "arguments": {"mode": "powerdown"}}, PING_S)
 
     def mark(self) -> str:
         """Where the journal stands now."""

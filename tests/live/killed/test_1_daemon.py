@@ -56,7 +56,7 @@ def test_a_large_apply_survives_any_number_of_kills(killed: KilledWorld) -> None
     }
     world.declare({**fleet.files, **others}, "Twelve small VMs, two that boot, an image and a network")
     kill_while_it_works(world, random, KILLS)
-    world.until_settled(60)
+    world.until_settled()
     assert violations(world) == []
     ever = {f"{name}-data" for name in fleet.names}
     world.write("m00-data", 0x5A)
@@ -66,12 +66,12 @@ def test_a_large_apply_survives_any_number_of_kills(killed: KilledWorld) -> None
     fleet.add(2)
     world.declare(fleet.files, "Seven others than before, three gone, two new")
     kill_while_it_works(world, random, KILLS)
-    world.until_settled(60)
+    world.until_settled()
     assert violations(world, ever) == []
     if "m00" not in gone:
         assert world.reads("m00-data", 0x5A)
     world.revert()
-    world.until_settled(60)
+    world.until_settled()
     assert violations(world, ever) == []
     assert world.reads("m00-data", 0x5A)
     assert world.lives(["steady"]) == before

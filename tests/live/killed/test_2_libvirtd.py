@@ -33,7 +33,7 @@ def steady(killed: KilledWorld) -> Iterator[KilledWorld]:
     before = killed.lives(["steady"])
     yield killed
     if killed.host.is_whole:
-        killed.until_settled(60)
+        killed.until_settled()
         assert killed.lives(["steady"]) == before
         assert violations(killed) == []
 
@@ -56,7 +56,7 @@ def test_libvirtd_killed_in_the_middle_of_a_large_apply_and_stopped_for_a_while(
     assert world.volume("steady-data").exists()
     world.host.libvirt.start()
     world.reconnect()
-    world.until_settled(60)
+    world.until_settled()
     assert violations(world) == []
     world.declare(dict.fromkeys(fleet.files), "No more of them")
     world.approve_all()

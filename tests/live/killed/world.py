@@ -12,6 +12,7 @@ from typing import Any
 
 import libvirt
 
+from reconciler.daemon.control_client import RemoteFaultError
 from tests.live.end_to_end.world import PATIENCE_S, World
 from tests.live.killed.host import Filesystem, Host
 from tests.ports import free_port
@@ -72,31 +73,19 @@ class KilledWorld(World):
         finally:
             self.until = until
 
-    def until_settled(self, limit_s: float = PATIENCE_S) -> None:
-        """Nothing is left to do or waits, of the last commit."""
-        self.until_followed(limit_s)
-        super().until_settled(limit_s)
-
-    def until_followed(self, limit_s: float = PATIENCE_S) -> None:
-        """The last commit is what is wanted."""
-        commit = self.git("rev-parse", "HEAD").strip()
-
-        def is_followed() -> bool:
-            status = self.ask("status")
-            return bool(status and (status["revision"] or {}).get("commit") == commit)
-
-        self.until("the last commit is followed", is_followed, limit_s, 0.3)
-
     def approve_all(self, limit_s: float = PATIENCE_S) -> None:
         """Release whatever waits for a person, until nothing is left to do."""
 
         def done() -> bool:
-            plan = self.ask("plan")
-            for hold in plan["held"]:
-                self.ask("approve", hold_id=hold["hold_id"])
+            try:
+                plan = self.ask("plan")
+                for hold in plan["held"]:
+                    self.ask("approve", hold_id=hold["hold_id"])
+            except RemoteFaultError:  # it cannot look at the host (yet), or something else waits by now
+                return False
             return not (plan["changes"] or plan["held"] or plan["blocked"])
 
-        self.until_followed()
+        self.until_followed(limit_s)
         self.until("all is approved and done", done, limit_s, 0.5)
 
     def ready(self) -> tuple[int, str]:
@@ -133,6 +122,13 @@ class KilledWorld(World):
     def qemu_pid(self, name: str) -> int:
         """The process of a running guest."""
         return self.host.libvirt.qemu_pid(f"{self.namespace}_{name}")
+
+    def runs_in_another(self, name: str, than: int) -> bool:
+        """Whether it runs in another process. One that is just being started runs for libvirt before it has one."""
+        try:
+            return self.runs(name) and self.qemu_pid(name) != than
+        except (OSError, ValueError):
+            return False
 
     def pull_the_plug(self, name: str) -> None:
         """Its QEMU process is killed."""
