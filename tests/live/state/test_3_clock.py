@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,22 +33,30 @@ def clock(stated: StateWorld) -> Iterator[Path]:
     stated.until_settled()
 
 
+def set_to(clock: Path, by: str) -> None:
+    """In one step: the daemon reads the file whenever it asks for the time, and half of it would be another jump."""
+    new = clock.with_suffix(".new")
+    new.write_text(by)
+    new.rename(clock)
+
+
 def test_a_year_forward_and_a_day_back_stop_nothing(stated: StateWorld, clock: Path) -> None:
     from tests.live.state.world import small_vm
 
-    before = len(stated.events("cycle.finished"))
+    before, begun = len(stated.events("cycle.finished")), time.monotonic()
+    jumps = len(stated.events("clock.jumped"))
     for count, by in enumerate(("+365d", "-1d"), 1):
-        clock.write_text(by)
-        stated.until_told("clock.jumped", count)
+        set_to(clock, by)
+        stated.until_told("clock.jumped", jumps + count)
         name = f"clock{count}"
         stated.declare({f"{name}.yaml": small_vm(name)}, f"after {by}")
         stated.until("polls go on", lambda name=name: stated.is_there(name))
         stated.undefine_idle()
         stated.until("drift is corrected", lambda: stated.is_there("idle"))
-    said = [round(event["by_s"] / 86400) for event in stated.events("clock.jumped")[-2:]]
+    said = [round(event["by_s"] / 86400) for event in stated.events("clock.jumped")[jumps:]]
     assert said == [365, -366]
-    assert len(stated.events("cycle.finished")) - before < 30, "no storm"
+    # Cycles that did something, of which there are few, but for retries a second apart.
+    assert len(stated.events("cycle.finished")) - before < 30 + time.monotonic() - begun, "no storm"
     stated.until_settled()
     assert stated.cli("trash", "list", "-o", "name") == ""
-    commits = stated.journal_says("%cd").splitlines()
-    assert any("2027" in at for at in commits)
+    assert max(map(int, stated.journal_says("%ct").split())) > time.time() + 300 * 86400

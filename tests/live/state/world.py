@@ -96,8 +96,10 @@ class StateWorld(World):
         return list(self.cli_json("audit"))
 
     def journal_says(self, form: str = "%s") -> str:
-        """The whole journal, as plain git tells it."""
-        return self.git("-c", "safe.directory=*", "log", f"--format={form}", at=self.journal)
+        """The whole journal, as plain git tells it; empty before its first commit."""
+        command = ["git", "-C", str(self.journal), "-c", "safe.directory=*", "log", f"--format={form}"]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE_S)
+        return done.stdout if done.returncode == 0 else ""
 
     def delete_state(self) -> None:
         """``rm -rf``, as often as it takes while a daemon writes there."""
