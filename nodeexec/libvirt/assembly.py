@@ -156,7 +156,7 @@ def _survey(shared: _Shared) -> Survey:
         domains=shared.domains,
         pools=shared.pools,
         vms=shared.vms,
-        owner=shared.policy.owner,
+        policy=shared.policy,
     )
 
 

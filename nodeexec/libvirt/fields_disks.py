@@ -56,18 +56,26 @@ def _source_of(disk: Element, reading: Reading) -> DiskSource:
     volume, pool = source.get("volume"), source.get("pool", "")
     if disk.get("type") != "volume" or not volume:
         return ForeignSource(text=text_of(source))
-    scratch = scratch_of_volume(volume)
-    if scratch is not None and scratch[0] == reading.domain:
-        return ScratchSource(capacity_bytes=int((reading.kept.get("scratch") or {}).get(scratch[1], 0)))
-    seed = seed_of_volume(volume)
-    if seed is not None and seed[0] == reading.domain:
-        return SeedSource(digest=seed[2])
+    generated = generated_source(volume, reading.domain, reading.kept)
+    if generated is not None:
+        return generated
     claim = claim_of_volume(volume)
     if claim is not None:
         secret = find(source, "encryption/secret")
         passphrase = secret.get("uuid", "") if secret is not None else ""
         return ClaimSource(namespace=claim[0], claim=claim[1], pool=pool, format=claim[2], passphrase=passphrase)
     return ForeignSource(text=f"volume {pool}/{volume}")
+
+
+def generated_source(volume: str, domain: str, kept: Mapping[str, Any]) -> SeedSource | ScratchSource | None:
+    """What a volume is that was generated for the VM of a domain's usual name, by its own name; None for any other. ``kept``
+    is what was kept beside the XML.
+    """
+    scratch = scratch_of_volume(volume)
+    if scratch is not None and scratch[0] == domain:
+        return ScratchSource(capacity_bytes=int((kept.get("scratch") or {}).get(scratch[1], 0)))
+    seed = seed_of_volume(volume)
+    return SeedSource(digest=seed[2]) if seed is not None and seed[0] == domain else None
 
 
 def _below(text: str, reading: Reading) -> str:

@@ -11,21 +11,24 @@ from nodeexec.libvirt import domain_xml
 from nodeexec.libvirt.connection import Connection
 from nodeexec.libvirt.domains import DomainReading, Domains
 from nodeexec.libvirt.errors import Fault, fault_of
-from nodeexec.libvirt.fields_disks import text_of
+from nodeexec.libvirt.fields_disks import generated_source, text_of
 from nodeexec.libvirt.fields_interfaces import place_of
 from nodeexec.libvirt.guest_agent import SILENT
 from nodeexec.libvirt.image_chain import backing_of
 from nodeexec.libvirt.marks import DomainMarks, UnreadableMarks
+from nodeexec.libvirt.naming import domain_name
 from nodeexec.libvirt.observe_vms import VmReader
 from nodeexec.libvirt.pools import Pool, Pools, PoolUnreadableError
 from nodeexec.libvirt.safe_xml import Element, parse_xml
 from nodeexec.libvirt.volume_files import VolumeError, read_volume
+from nodeexec.libvirt.volume_marks import marked_vm
 from nodeexec.libvirt.xml_place import find, find_all, read
 from nodeexec.spec_verdicts import FOREIGN_NAME
 from reconciler.model.adoption import Adoption, FoundDisk, FoundInterface, FoundVm
 from reconciler.model.domain import DiskSpec, InterfaceSpec, NoMedia
 from reconciler.model.keys import ObjectKey
 from reconciler.model.live import LiveVm
+from reconciler.model.policy import Policy
 
 _MEDIA = ("disk", "cdrom")
 
@@ -38,7 +41,7 @@ class Survey:
     domains: Domains
     pools: Pools
     vms: VmReader
-    owner: str
+    policy: Policy
 
     def of(self, name: str) -> FoundVm | None:
         """All about one domain; None when there is none of the name.
@@ -137,9 +140,9 @@ class Survey:
                 obstacle=f"it stands on {below} (a snapshot or a linked clone); merge it first: `virsh blockpull`",
             )
         marks = file.marks
-        if isinstance(marks, DomainMarks) and marks.marks.owner != self.owner:
+        if isinstance(marks, DomainMarks) and marks.marks.owner != self.policy.owner:
             return replace(found, obstacle=f"{file.path} belongs to {marks.marks.owner!r}")
-        return found
+        return as_generated(found, marks, self.policy) if isinstance(marks, DomainMarks) else found
 
     def _pool_of(self, source: Element) -> tuple[Pool | None, str]:
         """The pool and the name in it that a disk's source leads to."""
@@ -177,6 +180,15 @@ class Survey:
         bridge = read(root, "bridge@name") or ""
         odd = "" if bridge and find(root, "virtualport") is None else f"network {network!r} is on no plain Linux bridge"
         return FoundInterface(spec=spec, place=place, bridge=bridge, obstacle=odd)
+
+
+def as_generated(found: FoundDisk, marks: DomainMarks, policy: Policy) -> FoundDisk:
+    """The same as what this owner generated for a VM, where the file's marks, its name and its pool all say that it is; anything
+    else stays as it is.
+    """
+    vm = marked_vm(marks) if marks.marks.owner == policy.owner and found.pool == policy.default_pool else None
+    source = generated_source(found.volume, domain_name(vm), {}) if vm is not None else None
+    return replace(found, generated_for=vm, spec=replace(found.spec, source=source)) if source is not None else found
 
 
 def _owner_of(marks: UnreadableMarks | None) -> str:

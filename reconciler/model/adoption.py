@@ -21,7 +21,8 @@ over by ``gitvirt adopt`` and never made.
 class FoundDisk:
     """A disk of a domain. ``target`` is its place there (``vda``), ``text`` its source in words, as the engine names it
     (``file /pool/web.qcow2``, empty for an empty drive); ``pool``, ``volume``, ``format`` and ``size_bytes`` of a file in
-    a pool. ``obstacle`` says why no manifest can have it, empty when one can.
+    a pool. ``generated_for`` is the VM that gitvirt made the file for (a seed ISO, a scratch disk), None for a file of anybody
+    else's; ``spec`` then says which of the two it is. ``obstacle`` says why no manifest can have it, empty when one can.
     """
 
     target: str
@@ -31,6 +32,7 @@ class FoundDisk:
     volume: str = ""
     format: str = ""
     size_bytes: int = 0
+    generated_for: ObjectKey | None = None
     obstacle: str = ""
 
 

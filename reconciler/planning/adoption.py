@@ -1,7 +1,8 @@
 """Is an existing domain the VM of a manifest? Matched device by device, before anything is written on it.
 
 Disks are matched by the volume they stand on, NICs by their MAC: what the manifest does not have would be unplugged from a
-running guest, and what stands elsewhere would be re-pointed, so either is an obstacle that nobody can accept away. What is
+running guest, and what stands elsewhere would be re-pointed, so either is an obstacle that nobody can accept away. A file that
+gitvirt once generated for this very VM (it was released since) is told by its name instead; what is in it is a field. What is
 left are fields. Those that the manifest says nothing of stay as they were found; those that it says otherwise are
 differences, which a person has to have seen.
 """
@@ -17,7 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from reconciler.model.adoption import Adoption, FoundDisk, FoundInterface, FoundVm
-from reconciler.model.domain import ClaimSource, DiskSpec, NoMedia
+from reconciler.model.domain import ClaimSource, DiskSpec, NoMedia, ScratchSource, SeedSource
 from reconciler.model.keys import POD_NETWORK, ObjectKey
 from reconciler.model.live import KeptField, LiveVm
 from reconciler.model.plan import Difference, Impact
@@ -89,7 +90,7 @@ def _match_disks(
                 _DISK_OBSTACLE.format(target=disk.target, text=disk.text or "no source", why=disk.obstacle)
             )
             continue
-        name = next((name for name, spec in free.items() if _is_disk(spec, disk, volumes)), None)
+        name = next((name for name, spec in free.items() if _is_disk(spec, disk, volumes, wanted.key)), None)
         if name is None:
             obstacles.append(_undeclared(disk, wanted))
             continue
@@ -117,8 +118,11 @@ def _match_disks(
     return names, claims, obstacles
 
 
-def _is_disk(spec: DiskSpec, disk: FoundDisk, volumes: Mapping[tuple[str, str], ResolvedVolume]) -> bool:
+def _is_disk(spec: DiskSpec, disk: FoundDisk, volumes: Mapping[tuple[str, str], ResolvedVolume], vm: ObjectKey) -> bool:
     """Whether a disk of the manifest is the one that was found. Empty drives are all alike."""
+    if isinstance(spec.source, SeedSource | ScratchSource):
+        is_same_kind = type(disk.spec.source) is type(spec.source)
+        return disk.generated_for == vm and is_same_kind and disk.spec.name == spec.name
     if not isinstance(spec.source, ClaimSource):
         return isinstance(spec.source, NoMedia) and not disk.text and spec.binding is disk.spec.binding
     volume = volumes.get((spec.source.namespace, spec.source.claim))
@@ -133,6 +137,11 @@ def _usual_name(source: ClaimSource) -> str:
 def _undeclared(disk: FoundDisk, wanted: ResolvedVm) -> str:
     if not disk.text:
         return f"the empty drive {disk.target} is in no disk of the manifest"
+    if disk.generated_for is not None:
+        return (
+            f"disk {disk.target} ({disk.text}) was generated for disk {disk.spec.name} of {disk.generated_for}, and the "
+            f"manifest of {wanted.key} has no such disk"
+        )
     return (
         f"disk {disk.target} ({disk.text}) is in no claim of {wanted.key}: one says gitvirt.io/adopt: {disk.volume} and "
         f"leads to pool {disk.pool}"

@@ -1,7 +1,10 @@
-"""A VM that others made, with a real guest: exported, refused, adopted, changed, corrected, given back; one and the same boot."""
+"""A VM that others made, with a real guest: exported, refused, adopted, changed, corrected, given back; one and the same boot. And one
+of gitvirt's own that was let go of, and is taken back.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -213,3 +216,63 @@ def secure(world: World) -> str:
 
 def without_marks(xml: str) -> Any:
     return re.sub(r"\s*<gitvirt:marks.*?</gitvirt:marks>", "", xml, flags=re.S)
+
+
+def test_a_vm_that_was_released_by_mistake_is_adopted_again_with_its_cloud_init_data(world: World) -> None:
+    from tests.live.end_to_end.manifests import vm
+
+    manifest = (
+        vm("again")
+        .replace("- {name: cloudinit, disk", "- {name: tmp, disk: {bus: virtio}}\n          - {name: cloudinit, disk")
+        .replace("- name: cloudinit\n", "- {name: tmp, emptyDisk: {capacity: 16Mi}}\n      - name: cloudinit\n")
+    )
+    domain = f"{world.namespace}_again"
+    back = manifest.replace("{name: again}", f"{{name: again, annotations: {{gitvirt.io/adopt: {domain}}}}}", 1)
+    world.declare({"again.yaml": manifest}, "again, with cloud-init data and an emptyDisk")
+    world.until_running("again")
+    boot, pid = world.boot_id("again"), qemu_pid(domain)
+    world.until_settled()
+    before = stored(world, domain)
+    iso, scratch = generated(world)
+    marks = os.getxattr(iso, "user.gitvirt")
+    as_it_was = (iso.stat().st_ino, iso.read_bytes(), scratch.stat().st_ino)
+
+    world.cli("release", "again")
+    world.declare({"again.yaml": back}, "again is the domain that was let go of")
+    world.cli("reconcile")
+    assert [status["state"] for status in world.ask("get", kind="vm", name="again")["objects"]] == ["Blocked"]
+
+    # Without gitvirt's mark the very same file is somebody else's, as any disc in a drive is.
+    os.removexattr(iso, "user.gitvirt")
+    assert f"{iso.name}) is in no claim of" in world.cli("adopt", domain, code=1)
+    os.setxattr(iso, "user.gitvirt", marks)
+
+    # Other data than the ISO has is a difference like any other.
+    world.declare({"again.yaml": back.replace("said by runcmd", "called by runcmd")}, "again says something else")
+    world.cli("reconcile")
+    refused = world.cli("adopt", domain, code=1)
+    assert re.search(r"volumes\[cloudinit\]: digest:\w+ → digest:\w+ \[restart\]", refused)
+    assert "sesame" not in refused
+
+    world.declare({"again.yaml": back}, "again is as it was")
+    world.cli("reconcile")
+    world.cli("adopt", domain)
+    world.until_settled()
+    # libvirt puts metadata that is written behind that which is there, so only the order of the lines is another.
+    lines = [sorted(without_marks(xml).splitlines()) for xml in (before, stored(world, domain))]
+    assert lines[0] == lines[1]
+    assert (qemu_pid(domain), world.boot_id("again")) == (pid, boot)
+    assert generated(world) == [iso, scratch]
+    assert (iso.stat().st_ino, iso.read_bytes(), scratch.stat().st_ino) == as_it_was
+    assert os.getxattr(iso, "user.gitvirt") == marks
+
+    world.declare({"again.yaml": None}, "again is not needed any more")
+    world.until("it is gone", lambda: domain not in {d.name() for d in world.connection.listAllDomains()})
+    world.until_settled()
+    assert generated(world) == []
+
+
+def generated(world: World) -> list[Path]:
+    """What was made for the VM: its ISO, its emptyDisk."""
+    pool, name = world.directory / "pool", f"{world.namespace}_again"
+    return [*pool.glob(f"{name}.*.iso"), *pool.glob(f"{name}_*.scratch.qcow2")]
