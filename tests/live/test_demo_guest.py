@@ -7,12 +7,13 @@ import contextlib
 import hashlib
 import http.client
 import io
+import itertools
 import json
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ class Machine:
         self.serial = directory / "serial.log"
         self.serial.unlink(missing_ok=True)
         self.started_s = time.monotonic()
+        self._numbers = itertools.count(1)
         self.process = subprocess.Popen(
             [
                 "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,tb-size=64", "-m", str(memory_mib),
@@ -88,7 +90,8 @@ class Machine:
 
     def wait_for(self, words: str, line: socket.socket | None = None) -> float:
         """Seconds after power-on at which the serial console showed the words; an open `line` is kept empty meanwhile."""
-        while time.monotonic() - self.started_s < GENEROUS_S:
+        deadline_s = time.monotonic() + GENEROUS_S
+        while time.monotonic() < deadline_s:
             if words in self.text():
                 return time.monotonic() - self.started_s
             if self.process.poll() is not None:
@@ -126,14 +129,22 @@ class Machine:
             return answer["return"]
 
     def agent(self, command: str, **arguments: Any) -> Any:
-        """Ask the guest agent, again and again until it listens."""
+        """Ask the guest agent, again and again until it listens. A number comes first and comes back: what was asked before it
+        listened it answers as well, to whoever is there by then.
+        """
         deadline_s = time.monotonic() + GENEROUS_S
         while time.monotonic() < deadline_s:
             with socket.socket(socket.AF_UNIX) as channel, contextlib.suppress(TimeoutError):
                 channel.settimeout(3)
                 channel.connect(str(self.directory / "agent"))
+                lines = channel.makefile("r")
+                number = next(self._numbers)
+                channel.sendall(json.dumps({"execute": "guest-sync", "arguments": {"id": number}}).encode() + b"\n")
+                while json.loads(lines.readline()) != {"return": number}:
+                    pass
+                channel.settimeout(GENEROUS_S)
                 channel.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
-                answer = json.loads(channel.makefile("r").readline())
+                answer = json.loads(lines.readline())
                 assert "return" in answer, answer
                 return answer["return"]
         pytest.fail(f"the guest agent did not answer {command} within {GENEROUS_S} s:\n{self.text()[-2000:]}")
@@ -186,6 +197,13 @@ def running(directory: Path, arguments: list[str], memory_mib: int = 96) -> Iter
         machine.pull_the_plug()
 
 
+def until(true: Callable[[], bool], otherwise: str) -> None:
+    deadline_s = time.monotonic() + GENEROUS_S
+    while not true():
+        assert time.monotonic() < deadline_s, otherwise
+        time.sleep(0.2)
+
+
 def disk(path: Path) -> list[str]:
     return ["-drive", f"file={path},if=virtio,format=qcow2,discard=unmap"]
 
@@ -224,6 +242,8 @@ def test_cloud_init_agent_power_button_and_kept_disks(image: Path, tmp_path: Pat
         assert machine.agent("guest-ping") == {}
         assert machine.agent("guest-get-host-name")["host-name"] == "web-1"
         assert machine.agent("guest-get-osinfo")["id"] == "gitvirt-demo"
+        for told in ("eth0 has 10.0.2.15", "eth1 has 10.0.3.15"):
+            machine.wait_for(told)
         nics = {nic["name"]: nic.get("ip-addresses", []) for nic in machine.agent("guest-network-get-interfaces")}
         for name, address in (("eth0", "10.0.2.15"), ("eth1", "10.0.3.15")):
             assert address in [known["ip-address"] for known in nics[name]], nics
@@ -234,7 +254,7 @@ def test_cloud_init_agent_power_button_and_kept_disks(image: Path, tmp_path: Pat
         assert shadow["root"].startswith("$6$")
 
         machine.log_in("demo", "sesame-1")
-        client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=GENEROUS_S)
         client.request("GET", "/")
         assert "hostname: web-1" in client.getresponse().read().decode()
 
@@ -259,7 +279,7 @@ def test_without_cloud_init_root_logs_in_on_a_bare_machine(image: Path, tmp_path
         size = int(machine.run("cat /sys/block/vda/size"))
         node = next(block["inserted"]["node-name"] for block in machine.monitor("query-block") if block.get("inserted"))
         machine.monitor("block_resize", **{"node-name": node}, size=size * 512 + 64 * 1024 * 1024)
-        assert int(machine.run("cat /sys/block/vda/size")) == size + 64 * 2048
+        until(lambda: int(machine.run("cat /sys/block/vda/size")) == size + 64 * 2048, "the root disk did not grow")
 
         machine.monitor("netdev_add", type="user", id="n0")
         machine.monitor("device_add", driver="virtio-net-pci", netdev="n0", bus="port1", id="nic0")
@@ -270,10 +290,8 @@ def test_without_cloud_init_root_logs_in_on_a_bare_machine(image: Path, tmp_path
         machine.monitor("device_add", driver="virtio-blk-pci", drive="late", bus="port2", id="disk1")
         machine.wait_for("vdb is mounted at /data")
         machine.monitor("block_resize", **{"node-name": "late"}, size=256 * 1024 * 1024)
-        deadline_s = time.monotonic() + GENEROUS_S
-        while int(machine.run("df -m /data | awk 'END {print $2}'")) < 150:
-            assert time.monotonic() < deadline_s, "the file system did not grow with its disk"
-            time.sleep(0.5)
+        size_of_data = "df -m /data | awk 'END {print $2}'"
+        until(lambda: int(machine.run(size_of_data)) >= 150, "the file system did not grow with its disk")
 
 
 def test_a_foreign_disk_is_left_alone(image: Path, tmp_path: Path) -> None:

@@ -76,9 +76,7 @@ def test_a_pool_that_is_not_mounted_is_unknown_and_nothing_is_made_where_it_was(
         },
         "Another disk, a VM to start, and one less, while the pool is away",
     )
-    world.until(
-        "p2 says why it does not start", lambda: "Is its filesystem mounted?" in row_of(world, "p2", "vm")[1], 15
-    )
+    world.until("p2 says why it does not start", lambda: "Is its filesystem mounted?" in row_of(world, "p2", "vm")[1])
     world.kill_daemon()
     world.start_daemon()
     world.look()
@@ -92,7 +90,7 @@ def test_a_pool_that_is_not_mounted_is_unknown_and_nothing_is_made_where_it_was(
     world.until_followed()
     world.small.mount()
     world.until_status("p3-data", "Succeeded", "pvc")
-    world.until_settled(60)
+    world.until_settled()
     cleaned_up(world, "p3", "p3-data")
 
 

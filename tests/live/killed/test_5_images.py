@@ -38,7 +38,7 @@ def test_a_damaged_image_is_told_and_never_touched(killed: KilledWorld) -> None:
     path.write_bytes(whole)
     world.look()
     world.until("it runs when the image is whole again", lambda: world.runs("i1"))
-    world.until_settled(60)
+    world.until_settled()
     world.declare({"i1.yaml": bare_vm("i1", disks=("i1-data",))}, "Off")
     world.until_settled()
     assert violations(world) == []
@@ -67,7 +67,7 @@ def test_an_image_that_somebody_else_has_open_waits_for_him(killed: KilledWorld)
         holder.kill()
         holder.wait()
     world.until("it runs when nobody else has it", lambda: world.runs("i2"))
-    world.until_settled(60)
+    world.until_settled()
     world.declare(dict.fromkeys(("i1.yaml", "i1-data.yaml", "i2.yaml", "i2-data.yaml")), "No more of them")
     world.approve_all()
     assert violations(world, ["i1-data", "i2-data"]) == []
