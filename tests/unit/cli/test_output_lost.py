@@ -17,7 +17,6 @@ from tests.unit.daemon.test_daemon_process import Process
 
 _SAMPLE = str(Path.cwd() / "sample-repo")
 _FULL = "/dev/full"
-pytestmark = pytest.mark.skipif(not Path(_FULL).is_char_device(), reason="this machine has no /dev/full")
 
 
 def call(*arguments: str, to: str, unbuffered: str = "", home: Home | None = None) -> tuple[int, str]:
